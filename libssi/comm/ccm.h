@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * ccm, the cluster communication module: connections between a node and the master, frames with registered handlers on
+ * them (doc/wire.md). Two faces of one engine: an event-loop form for daemons, and a blocking one with deadlines for
+ * programs that do one thing (ssi-init's stage children). Everything is TLS 1.3 with a pre-shared key.
+ */
+#include <netinet/in.h>
+#include <systemd/sd-event.h>
+#include "libssi/base/err.h"
+#include "libssi/model/wire.h"
+
+#define SSI_CCM_KEY 32       /* bytes of a pre-shared key */
+
+struct ssi_ccm;              /* an endpoint: its rules, and a listener or one outgoing connection */
+struct ssi_ccm_conn;         /* one connection; valid until its closed() has returned */
+
+/* Who may send a (module, type), as a mask; checked before the body is read. */
+enum { SSI_FROM_BOOT = SSI_IDENTITY_BOOT, SSI_FROM_NODE = SSI_IDENTITY_NODE, SSI_FROM_MASTER = 4 };
+
+struct ssi_ccm_rule {
+	uint16_t module, type;
+	uint32_t max_size;                 /* of the body */
+	unsigned from;
+	/* body is borrowed for the call. A negative return ends the connection (-errno, logged by closed()). */
+	int (*handle)(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata);
+	void *userdata;
+};
+
+struct ssi_ccm_ops {
+	/* Listener: the key of an identity (already parsed and bounded), or a negative errno to refuse. Called once in each handshake. */
+	int (*key)(const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY], void *userdata);
+	void (*opened)(struct ssi_ccm_conn *c, void *userdata);
+	/* Once for every connection that was opened or (outgoing) could not be. why->text says it in a line. */
+	void (*closed)(struct ssi_ccm_conn *c, const struct ssi_err *why, void *userdata);
+};
+
+int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret);
+void ssi_ccm_free(struct ssi_ccm *m);                 /* closes all; NULL is fine */
+int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rule);    /* copied; -EEXIST */
+int ssi_ccm_listen(struct ssi_ccm *m, struct in_addr addr, uint16_t port, struct ssi_err *e);
+/* Begin a connection; opened() or closed() follows from the loop. timeout_ms bounds connect and handshake. */
+int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const struct ssi_identity *id,
+		    const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_ccm_conn **ret, struct ssi_err *e);
+/* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
+int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len);
+void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop */
+
+const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c);
+struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c);                /* the other end's */
+void ssi_ccm_set_nodes(struct ssi_ccm_conn *c, uint32_t self, uint32_t peer);/* source and destination of further frames */
+void ssi_ccm_set_userdata(struct ssi_ccm_conn *c, void *p);
+void *ssi_ccm_get_userdata(const struct ssi_ccm_conn *c);
+
+/* Blocking form. Connect and handshake within timeout_ms; close with ssi_ccm_hangup (NULL is fine). */
+struct ssi_ccm_line;
+int ssi_ccm_dial(struct in_addr addr, uint16_t port, const struct ssi_identity *id, const uint8_t key[SSI_CCM_KEY],
+		 unsigned timeout_ms, struct ssi_ccm_line **ret, struct ssi_err *e);
+int ssi_ccm_line_send(struct ssi_ccm_line *l, uint16_t module, uint16_t type, uint64_t sequence, const void *body, size_t len, unsigned timeout_ms, struct ssi_err *e);
+/* One frame of this module and type, others are dropped; the body goes to buf (at most n bytes, -EMSGSIZE). */
+int ssi_ccm_line_recv(struct ssi_ccm_line *l, uint16_t module, uint16_t type, void *buf, size_t n, size_t *ret_len, unsigned timeout_ms, struct ssi_err *e);
+void ssi_ccm_hangup(struct ssi_ccm_line *l);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * The kernel arguments between the master (which writes them into a boot script) and ssi-init (which reads /proc/cmdline).
+ * Documented in doc/boot.md. Parsing allocates nothing and is bounded: PID 1 uses it.
+ */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "libssi/base/err.h"
+#include "libssi/model/mac.h"
+
+struct ssi_bootargs {
+	char node[64];               /* ssi.node=n01 */
+	char system[64];             /* ssi.system=demo */
+	char mac[SSI_MAC_LEN];       /* ssi.mac=52:54:00:00:00:01, the interface that was booted from */
+	struct in_addr address;      /* ssi.ip=10.77.0.11/24 */
+	unsigned prefix;
+	struct in_addr gateway;      /* ssi.gw=, 0 = none */
+	struct in_addr master;       /* ssi.master=10.77.0.1:7701 */
+	uint16_t port;
+	uint64_t incarnation;        /* ssi.inc=7 */
+	char token[65];              /* ssi.token= 64 hexadecimal digits, used once */
+	char root[128];              /* ssi.root=nfs:/sha256-... (path in the master's NFSv4 pseudo-root) | disk:LABEL=x or /dev/x */
+	char state[64];              /* ssi.state=disk:/dev/vdb or LABEL=..., "" = memory */
+	char init[32];               /* ssi.init=ssi | systemd */
+	uint32_t delay_s;            /* ssi.delay=, seconds before the reboot after a failure for good; 30 by default */
+	bool rescue;                 /* ssi.rescue: a shell instead of a reboot after a failure */
+	bool debug;                  /* ssi.debug: say more */
+};
+/* Read a kernel command line (quotes as the kernel's own parser has them; foreign words are passed over). The last word counts when one is twice.
+ * A malformed or missing ssi. value: -EINVAL and in e the word and what it should be. */
+int ssi_bootargs_parse(const char *cmdline, struct ssi_bootargs *ret, struct ssi_err *e);
+/* Write them, space between, at most n bytes with the NUL; -ENOSPC if it does not fit (a kernel takes 2048). */
+int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n);
