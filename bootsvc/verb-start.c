@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "start": reads the options, goes to the background unless told not to, and runs the daemon. In the background the caller
+ * gets exit status 0 once the daemon serves, and 1 with its words on standard error if it does not come up.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include "bootsvc/daemon.h"
+#include "bootsvc/verbs.h"
+#include "libssi/base/log.h"
+#include "libssi/base/num.h"
+#include "libssi/base/path.h"
+#include "libssi/model/wire.h"
+
+const struct ssi_opt verb_start_opts[] = {
+	{ "foreground", 'f', NULL, "stay in the foreground (what a service manager wants)", NULL },
+	{ "debug", 'd', NULL, "say more", NULL },
+	{ "exports", 0, "BACKEND", "how images are exported: nfsd (default), or none", "nfsd none" },
+	{ "no-dhcp", 0, NULL, "run no dnsmasq: something else brings machines to /boot/MAC", NULL },
+	{ "http-port", 0, "PORT", "where boot scripts, kernels and initramfs are served (7780)", NULL },
+	{ "ccm-port", 0, "PORT", "where nodes connect (7701)", NULL },
+	{ 0 },
+};
+
+static int port_option(const struct ssi_cmd_args *a, const char *name, uint16_t builtin, uint16_t *ret)
+{
+	const char *s = ssi_cmd_opt(a, name);
+	uint32_t v = builtin;
+
+	if (s && ssi_num_u32(s, 1, 65535, &v) < 0) {
+		log_error("--%s %s: a port is a number from 1 to 65535", name, s);
+		return -EINVAL;
+	}
+	*ret = (uint16_t)v;
+	return 0;
+}
+
+static int options_read(const struct ssi_cmd_args *a, struct bootsvc_options *o)
+{
+	*o = (struct bootsvc_options) {
+		.config = verb_config_dir(a), .state = verb_state_dir(a), .run = verb_run_dir(a), .store = verb_store_dir(a),
+		.exports = ssi_cmd_opt(a, "exports") ?: "nfsd",
+		.dhcp = !ssi_cmd_opt(a, "no-dhcp"),
+	};
+	if (strcmp(o->exports, "nfsd") != 0 && strcmp(o->exports, "none") != 0) {
+		log_error("--exports %s: it is nfsd or none", o->exports);
+		return -EINVAL;
+	}
+	if (port_option(a, "http-port", BOOTSVC_HTTP_PORT, &o->http_port) < 0)
+		return -EINVAL;
+	return port_option(a, "ccm-port", SSI_WIRE_PORT, &o->ccm_port);
+}
+
+/* The caller waits at the other end of a pipe: a byte when the daemon serves, its end when it does not. */
+static int background(const char *run, int *ret_ready)
+{
+	_cleanup_free_ char *log = ssi_path_join(run, "bootsvc.log");
+	_cleanup_close_ int to = -1, null = -1;
+	int p[2];
+	pid_t pid;
+	char c;
+
+	if (!log || ssi_path_mkdirs(run, 0755) < 0 || pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		close(p[1]);
+		if (read(p[0], &c, 1) == 1)
+			_exit(0);
+		log_error("did not start; its words are in %s", log);
+		_exit(1);
+	}
+	close(p[0]);
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	to = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (null < 0 || to < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(to, 2) < 0)
+		_exit(1);
+	*ret_ready = p[1];
+	return 0;
+}
+
+int verb_start(struct ssi_cmd_args *a, int argc, char **argv)
+{
+	struct bootsvc_options o;
+	_cleanup_close_ int ready = -1;
+	struct ssi_err e;
+	int r;
+
+	ssi_log_open("ssi-bootsvc", ssi_cmd_opt(a, "debug") ? LOG_DEBUG : LOG_INFO);
+	if (options_read(a, &o) < 0)
+		return 2;
+	if (!ssi_cmd_opt(a, "foreground")) {
+		r = background(o.run, &ready);
+		if (r < 0) {
+			log_error("cannot go to the background: %s", strerror(-r));
+			return 1;
+		}
+	}
+	r = daemon_run(&o, TAKE_FD(ready), &e);
+	if (r < 0) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	return 0;
+}
