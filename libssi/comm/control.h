@@ -13,7 +13,6 @@
 #define SSI_CONTROL_SOCKET SSI_RUNDIR "/bootsvc.sock"
 #define SSI_CONTROL_REQUEST_MAX (1u << 20)       /* bytes of a request, with its newline */
 #define SSI_CONTROL_ANSWER_MAX (64u << 20)       /* bytes of an answer line: a list of 10,000 nodes with all they have */
-#define SSI_CONTROL_DEPTH_MAX 8                  /* how deep a request nests */
 
 static inline void ssi_json_decrefp(json_t **j) { json_decref(*j); }
 #define _cleanup_json_ SSI_CLEANUP(ssi_json_decrefp)
@@ -31,6 +30,9 @@ extern const struct ssi_control_spec ssi_control_specs[];        /* ends with a 
  * every type right, no empty list, no NUL in a string, integers not negative. *ret_args is never NULL on success, an object, the caller's.
  * -EBADMSG (not a request), -EOPNOTSUPP (no such verb), -EINVAL (an argument), the reason in e. */
 int ssi_control_parse(const char *line, size_t len, const struct ssi_control_spec **ret_spec, json_t **ret_args, struct ssi_err *e);
+
+/* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD, so that text from a node or a file cannot make an answer unsendable. NULL: out of memory. */
+json_t *ssi_control_text(const char *s);
 
 /* The client. Blocking; one call at a time. */
 struct ssi_control;

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The client's end of the control socket: ssi and the verbs of ssi-bootsvc call it. It blocks, with a bound on silence.
+ * It does no more than one call at a time, and after a broken one the connection is to be closed.
+ */
+#include "libssi/comm/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "libssi/base/buf.h"
+#include "libssi/base/clock.h"
+
+#define READ_STEP 65536
+
+struct ssi_control {
+	int fd;
+	struct ssi_buf in;
+	size_t start;            /* of the first line not yet taken out of in */
+	size_t scanned;          /* up to here there is no newline after start */
+};
+
+/* Who may use the socket, for the message to one who may not. */
+static int refused(const char *path, struct ssi_err *e)
+{
+	struct stat st;
+	const struct group *g = NULL;
+
+	if (stat(path, &st) == 0 && (st.st_mode & S_IWGRP) && st.st_gid != 0)
+		g = getgrgid(st.st_gid);
+	if (g)
+		return ssi_errf(e, -EACCES, "not allowed to use %s: be root, or a member of the group '%s'", path, g->gr_name);
+	return ssi_errf(e, -EACCES, "not allowed to use %s: be root", path);
+}
+
+static int connect_errno(const char *path, int err, struct ssi_err *e)
+{
+	switch (err) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return ssi_errf(e, -err, "ssi-bootsvc is not running on this host (nothing answers at %s): "
+				"start it with 'ssi-bootsvc start'", path);
+	case EACCES:
+	case EPERM:
+		return refused(path, e);
+	default:
+		return ssi_errno(e, -err, "cannot connect to %s", path);
+	}
+}
+
+int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = -1;
+	struct ssi_control *c;
+
+	if (!path)
+		path = getenv("SSI_SOCKET");
+	if (!path || !*path)
+		path = SSI_CONTROL_SOCKET;
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return ssi_errf(e, -ENAMETOOLONG, "%s: too long for the name of a socket", path);
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return ssi_errno(e, -errno, "cannot make a socket");
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return connect_errno(path, errno, e);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return ssi_errf(e, -ENOMEM, "out of memory");
+	c->fd = TAKE_FD(fd);
+	*ret = c;
+	return 0;
+}
+
+void ssi_control_close(struct ssi_control *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	ssi_buf_free(&c->in);
+	free(c);
+}
+
+static int gone(struct ssi_err *e)
+{
+	return ssi_errf(e, -ECONNRESET, "ssi-bootsvc went away before it answered: look at 'ssi-bootsvc status'");
+}
+
+static int send_request(struct ssi_control *c, const char *verb, json_t *args, struct ssi_err *e)
+{
+	_cleanup_json_ json_t *request = json_pack("{s:s, s:O*}", "verb", verb, "args", args);
+	_cleanup_free_ char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	size_t len, done = 0;
+
+	if (!line)
+		return ssi_errf(e, -EINVAL, "the request is not valid UTF-8");
+	len = strlen(line);
+	if (len + 1 > SSI_CONTROL_REQUEST_MAX)
+		return ssi_errf(e, -E2BIG, "the request is too long: %zu bytes, at most %u", len, SSI_CONTROL_REQUEST_MAX - 1);
+	line[len] = '\n';        /* in the place of the NUL */
+	while (done < len + 1) {
+		ssize_t n = send(c->fd, line + done, len + 1 - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return gone(e);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* A line out of what was read; 0 and its place (without the newline), or -EAGAIN. */
+static int line_take(struct ssi_control *c, const char **ret, size_t *ret_len)
+{
+	char *nl = c->scanned < c->in.len ? memchr(c->in.data + c->scanned, '\n', c->in.len - c->scanned) : NULL;
+
+	if (!nl) {
+		ssi_buf_consume(&c->in, c->start);
+		c->start = 0;
+		c->scanned = c->in.len;
+		return -EAGAIN;
+	}
+	*ret = c->in.data + c->start;
+	*ret_len = (size_t)(nl - *ret);
+	c->start = c->scanned = (size_t)(nl + 1 - c->in.data);
+	return 0;
+}
+
+static int wait_readable(struct ssi_control *c, unsigned timeout_ms, struct ssi_err *e)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	uint64_t end = ssi_clock_mono_ms() + timeout_ms;
+	int r;
+
+	for (;;) {
+		uint64_t now = ssi_clock_mono_ms();
+
+		r = poll(&p, 1, !timeout_ms ? -1 : now >= end ? 0 : (int)(end - now));
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return ssi_errno(e, -errno, "cannot wait for ssi-bootsvc");
+		if (r == 0)
+			return ssi_errf(e, -ETIMEDOUT, "ssi-bootsvc has not answered for %u s: is it stopped, or the host overloaded?",
+					timeout_ms / 1000);
+	}
+}
+
+/* The next line; borrowed until the next call. */
+static int line_read(struct ssi_control *c, unsigned timeout_ms, const char **ret, size_t *ret_len, struct ssi_err *e)
+{
+	while (line_take(c, ret, ret_len) < 0) {
+		char *p;
+		ssize_t n;
+		int r = wait_readable(c, timeout_ms, e);
+
+		if (r < 0)
+			return r;
+		if (c->in.len > SSI_CONTROL_ANSWER_MAX)
+			return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent a line of more than %u bytes", SSI_CONTROL_ANSWER_MAX);
+		p = ssi_buf_reserve(&c->in, READ_STEP);
+		if (!p)
+			return ssi_errf(e, -ENOMEM, "out of memory");
+		n = read(c->fd, p, READ_STEP);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return gone(e);
+		c->in.len += (size_t)n;
+	}
+	return 0;
+}
+
+/* ok:false into a text. Several "errors" (lines) stay in the answer for who wants them. */
+static int answer_status(const json_t *answer, struct ssi_err *e)
+{
+	const char *text = json_string_value(json_object_get(answer, "error"));
+
+	if (json_is_true(json_object_get(answer, "ok")))
+		return 0;
+	ssi_errf(e, -EREMOTEIO, "%s", text ? text : "ssi-bootsvc refused, without a reason");
+	return 1;
+}
+
+int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsigned timeout_ms,
+		     ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e)
+{
+	int r = send_request(c, verb, args, e);
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		_cleanup_json_ json_t *line = NULL;
+		const json_t *ev;
+		const char *p;
+		size_t n;
+
+		r = line_read(c, timeout_ms, &p, &n, e);
+		if (r < 0)
+			return r;
+		line = json_loadb(p, n, 0, NULL);
+		if (!json_is_object(line))
+			return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent what is not an answer: is it of another version?");
+		ev = json_object_get(line, "event");
+		if (!ev) {
+			r = answer_status(line, e);
+			*ret_answer = TAKE_PTR(line);
+			return r;
+		}
+		if (event && event(ev, userdata) != 0)
+			return ssi_errf(e, -ECANCELED, "cancelled");
+	}
+}
