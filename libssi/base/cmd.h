@@ -12,7 +12,8 @@ struct ssi_opt {
 	char letter;                 /* or 0 */
 	const char *arg;             /* "FILE", or NULL for a flag */
 	const char *help;            /* one line */
-	const char *complete;        /* shell words to offer for arg ("json text", "@file", "@dir", "@node", "@image"), or NULL */
+	const char *complete;        /* what completion offers for arg: "@file", "@dir", "@node", "@image"; or plain words
+				      * ("json text"), and then arg must be one of them; or NULL */
 };
 
 struct ssi_cmd_args;             /* the parsed options of one call */
@@ -24,7 +25,8 @@ struct ssi_cmd {
 	int (*run)(struct ssi_cmd_args *a, int argc, char **argv);   /* argv: the positional words only; returns the exit status */
 	const char *help;            /* one line, no full stop */
 	const struct ssi_opt *opts;  /* ends with {0}; NULL = none. -h/--help is always there */
-	const char *complete;        /* what positional words complete to, as in ssi_opt */
+	const char *complete;        /* what positional words complete to, as in ssi_opt (but any word is taken) */
+	int raw;                     /* > 0: behind this many words all is words, options too ("exec RANGE COMMAND..."); "--" does so anywhere */
 };
 
 struct ssi_program {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Child processes without a shell. argv is NULL-terminated and searched in PATH. The child has default signals,
+ * Child processes without a shell. argv is NULL-terminated and searched in PATH, then in /usr/sbin and /sbin. The child has default signals,
  * an empty signal mask, no descriptor but 0, 1, 2, and dies with its parent when SSI_SPAWN_PDEATH is given.
  */
 #include <signal.h>
@@ -23,9 +23,9 @@ int ssi_spawn(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_
 /* Wait; exit status 0..255, or 128 + signal; -errno if it cannot be waited for. */
 int ssi_spawn_wait(pid_t pid);
 /* Run to the end; 0 when it exited 0; else -EIO (or the reason it did not start) and in e the program, its status and the last line it wrote
- * to stderr. timeout_ms 0 = none; past it the child is killed and -ETIMEDOUT returned. */
+ * to stderr. timeout_ms 0 = none; past it the child and its process group are killed and -ETIMEDOUT returned. Its standard output is dropped. */
 int ssi_spawn_run(char *const argv[], unsigned timeout_ms, struct ssi_err *e);
-/* The same, with standard output (at most max bytes, NUL-terminated, the caller's) in *ret_out. */
+/* The same, with standard output (at most max bytes, NUL-terminated, the caller's) in *ret_out; -EFBIG past max. */
 int ssi_spawn_read(char *const argv[], unsigned timeout_ms, size_t max, char **ret_out, struct ssi_err *e);
-/* Is there such a program in PATH (or in /usr/sbin:/sbin)? */
+/* Is there such a program in PATH (or in /usr/sbin:/sbin)? 1 or 0. */
 int ssi_spawn_which(const char *name);
