@@ -200,8 +200,8 @@ int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsi
 	for (;;) {
 		_cleanup_json_ json_t *line = NULL;
 		const json_t *ev;
-		const char *p;
-		size_t n;
+		const char *p = NULL;
+		size_t n = 0;
 
 		r = line_read(c, timeout_ms, &p, &n, e);
 		if (r < 0)
