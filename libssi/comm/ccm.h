@@ -28,23 +28,36 @@ struct ssi_ccm_rule {
 };
 
 struct ssi_ccm_ops {
-	/* Listener: the key of an identity (already parsed and bounded), or a negative errno to refuse. Called once in each handshake. */
-	int (*key)(const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY], void *userdata);
+	/*
+	 * Listener: the key of an identity (already parsed and bounded). Called once in each handshake.
+	 *   0    go on
+	 *   1    a key whose time is over (a used token, an older incarnation): the handshake goes on until the other end has
+	 *        proved that it holds the key, then it is told so (its error is -EKEYREVOKED) and refused() is called with
+	 *        -EKEYREVOKED. Nobody can so raise an alarm with a name alone.
+	 *   < 0  unknown: refused at once (the other end's error is -EKEYREJECTED)
+	 */
+	int (*key)(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata);
 	void (*opened)(struct ssi_ccm_conn *c, void *userdata);
 	/* Once for every connection that was opened or (outgoing) could not be. why->text says it in a line. */
 	void (*closed)(struct ssi_ccm_conn *c, const struct ssi_err *why, void *userdata);
+	/* May be NULL. Listener: a connection that was not let in. id is NULL when none was named. Limited to 10 in 10 s, with the number of
+	 * those left out in the next one's text; -EKEYREVOKED is never left out. */
+	void (*refused)(struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, void *userdata);
+	/* May be NULL. A connection whose ssi_ccm_send said -EAGAIN has room again. */
+	void (*drained)(struct ssi_ccm_conn *c, void *userdata);
 };
 
 int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret);
 void ssi_ccm_free(struct ssi_ccm *m);                 /* closes all; NULL is fine */
 int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rule);    /* copied; -EEXIST */
-int ssi_ccm_listen(struct ssi_ccm *m, struct in_addr addr, uint16_t port, struct ssi_err *e);
+int ssi_ccm_listen(struct ssi_ccm *m, struct in_addr addr, uint16_t port, struct ssi_err *e);   /* port 0: any, see ssi_ccm_port */
+uint16_t ssi_ccm_port(const struct ssi_ccm *m);       /* what the listener listens on; 0 = does not listen */
 /* Begin a connection; opened() or closed() follows from the loop. timeout_ms bounds connect and handshake. */
 int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const struct ssi_identity *id,
 		    const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_ccm_conn **ret, struct ssi_err *e);
 /* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
 int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len);
-void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop */
+void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop. why may be NULL */
 
 const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c);
 struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c);                /* the other end's */
