@@ -6,7 +6,7 @@
 #include "bootsvc/verbs.h"
 
 static const struct ssi_cmd cmds[] = {
-	{ "start", "", 0, 0, verb_start, "Run the daemon: boot services, membership, exports", verb_start_opts, NULL },
+	{ "start", "", 0, 0, verb_start, "Run the daemon: boot services, membership, exports", verb_start_opts, NULL, 0 },
 	{ 0 },
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "bootsvc/daemon.h"
 #include "bootsvc/verbs.h"
+#include "libssi/base/cleanup.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
