@@ -16,7 +16,7 @@ enum ssi_power_action { SSI_POWER_ON, SSI_POWER_OFF, SSI_POWER_CYCLE, SSI_POWER_
 const char *ssi_power_name(enum ssi_power_action a);     /* "on", "off", "cycle", "status" */
 int ssi_power_parse(const char *name);                   /* the action, or -EINVAL */
 
-struct ssi_power;
+struct ssi_power;                         /* blocks SIGCHLD, which sd-event needs */
 int ssi_power_new(sd_event *event, struct ssi_power **ret);
 void ssi_power_free(struct ssi_power *p);                /* ends running agents; every callback still due is called with -ECANCELED; NULL is fine */
 
