@@ -21,6 +21,7 @@
 #include "libssi/base/cmd.h"
 #include "libssi/base/cmd-internal.h"
 #include "libssi/base/suggest.h"
+#include "libssi/base/words.h"
 
 struct ssi_cmd_args {
 	const struct ssi_program *program;
@@ -95,19 +96,6 @@ static int cmd_unknown_opt(const struct ssi_cmd_args *a, const char *name, size_
 	return cmd_usage(a, "unknown option", word, s ? meant : NULL);
 }
 
-/* Is word one of the blank-separated words in list? */
-static bool cmd_in_words(const char *list, const char *word)
-{
-	size_t n = strlen(word), len;
-
-	for (; *list; list += len + strspn(list + len, " ")) {
-		len = strcspn(list, " ");
-		if (len == n && !strncmp(list, word, n))
-			return true;
-	}
-	return false;
-}
-
 static int cmd_add_opt(struct ssi_cmd_args *a, const struct ssi_opt *o, const char *value)
 {
 	char text[160];
@@ -116,7 +104,7 @@ static int cmd_add_opt(struct ssi_cmd_args *a, const struct ssi_opt *o, const ch
 		a->help = true;
 		return 0;
 	}
-	if (o->arg && o->complete && o->complete[0] != '@' && !cmd_in_words(o->complete, value)) {
+	if (o->arg && o->complete && o->complete[0] != '@' && !ssi_words_has(o->complete, value)) {
 		snprintf(text, sizeof(text), "--%s takes one of '%s', not", o->name, o->complete);
 		return cmd_usage(a, text, value, NULL);
 	}
