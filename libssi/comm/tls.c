@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the GnuTLS session and what GnuTLS's errors mean to us. Called by ccm, both faces. One suite only: a handshake that can be
+ * negotiated in one way has no second round trip and nothing to be downgraded to. ChaCha20, because the machines that are
+ * slowest at it (emulated, or without AES instructions) are those that wait for it.
+ */
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <string.h>
+#include "libssi/comm/tls.h"
+
+#define TLS_PRIORITY "NONE:+VERS-TLS1.3:+CHACHA20-POLY1305:+AEAD:+ECDHE-PSK:+GROUP-X25519"
+#define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
+
+struct ssi_tls {
+	gnutls_session_t session;
+	gnutls_psk_client_credentials_t client;
+	gnutls_psk_server_credentials_t server;
+	ssi_tls_key_fn key;
+	void *userdata;
+	struct ssi_identity id;
+	bool named, expired, unfinished;
+};
+
+static gnutls_priority_t tls_priority(void)
+{
+	static gnutls_priority_t priority;    /* for the life of the process: parsed once, shared by every session */
+
+	if (!priority && gnutls_priority_init(&priority, TLS_PRIORITY, NULL) < 0)
+		priority = NULL;
+	return priority;
+}
+
+/* The library's error as ours. */
+static int tls_error(struct ssi_tls *t, int r, const char *doing, struct ssi_err *e)
+{
+	if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED)
+		return -EAGAIN;
+	if (r == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+		gnutls_alert_description_t a = gnutls_alert_get(t->session);
+		if (a == GNUTLS_A_ACCESS_DENIED)
+			return ssi_errf(e, -EKEYREVOKED, "the other end says that this key's time is over");
+		return ssi_errf(e, -EKEYREJECTED, "the other end refused the %s: %s", doing, gnutls_alert_get_name(a));
+	}
+	if (r == GNUTLS_E_PREMATURE_TERMINATION || r == GNUTLS_E_PULL_ERROR || r == GNUTLS_E_PUSH_ERROR)
+		return ssi_errf(e, -ECONNRESET, "connection lost in the %s", doing);
+	return ssi_errf(e, -EPROTO, "%s failed: %s", doing, gnutls_strerror(r));
+}
+
+static int tls_new(int fd, unsigned end, struct ssi_tls **ret, struct ssi_err *e)
+{
+	_cleanup_tls_ struct ssi_tls *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t || !tls_priority())
+		return ssi_errf(e, -ENOMEM, "no memory for a TLS session");
+	r = gnutls_init(&t->session, end | TLS_FLAGS);
+	if (r >= 0)
+		r = gnutls_priority_set(t->session, tls_priority());
+	if (r < 0)
+		return ssi_errf(e, -ENOMEM, "TLS session: %s", gnutls_strerror(r));
+	gnutls_session_set_ptr(t->session, t);
+	gnutls_transport_set_int(t->session, fd);
+	gnutls_handshake_set_timeout(t->session, GNUTLS_INDEFINITE_TIMEOUT);    /* ccm keeps the time */
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+int ssi_tls_client(int fd, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY], struct ssi_tls **ret, struct ssi_err *e)
+{
+	_cleanup_tls_ struct ssi_tls *t = NULL;
+	const gnutls_datum_t k = { (unsigned char *)key, SSI_TLS_KEY };
+	char name[128];
+	int r;
+
+	r = ssi_identity_format(id, name, sizeof(name));
+	if (r < 0)
+		return ssi_errf(e, r, "identity '%s' is too long", id->who);
+	r = tls_new(fd, GNUTLS_CLIENT, &t, e);
+	if (r < 0)
+		return r;
+	r = gnutls_psk_allocate_client_credentials(&t->client);
+	if (r >= 0)
+		r = gnutls_psk_set_client_credentials(t->client, name, &k, GNUTLS_PSK_KEY_RAW);
+	if (r >= 0)
+		r = gnutls_credentials_set(t->session, GNUTLS_CRD_PSK, t->client);
+	if (r < 0)
+		return ssi_errf(e, -ENOMEM, "TLS key: %s", gnutls_strerror(r));
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+/* GnuTLS asks for each identity that is offered: the first is the only one that we hear. */
+static int tls_on_key(gnutls_session_t session, const char *name, gnutls_datum_t *ret)
+{
+	struct ssi_tls *t = gnutls_session_get_ptr(session);
+	uint8_t key[SSI_TLS_KEY];
+	int r;
+
+	if (t->named || ssi_identity_parse(name, &t->id) < 0)
+		return -1;
+	t->named = true;
+	r = t->key(&t->id, key, t->userdata);
+	if (r < 0)
+		return -1;
+	t->expired = r > 0;
+	ret->data = gnutls_malloc(SSI_TLS_KEY);
+	if (!ret->data)
+		return -1;
+	memcpy(ret->data, key, SSI_TLS_KEY);
+	ret->size = SSI_TLS_KEY;
+	gnutls_memset(key, 0, sizeof(key));
+	return 0;
+}
+
+int ssi_tls_server(int fd, ssi_tls_key_fn key, void *userdata, struct ssi_tls **ret, struct ssi_err *e)
+{
+	_cleanup_tls_ struct ssi_tls *t = NULL;
+	int r;
+
+	r = tls_new(fd, GNUTLS_SERVER, &t, e);
+	if (r < 0)
+		return r;
+	t->key = key;
+	t->userdata = userdata;
+	r = gnutls_psk_allocate_server_credentials(&t->server);
+	if (r >= 0) {
+		gnutls_psk_set_server_credentials_function(t->server, tls_on_key);
+		r = gnutls_credentials_set(t->session, GNUTLS_CRD_PSK, t->server);
+	}
+	if (r < 0)
+		return ssi_errf(e, -ENOMEM, "TLS key: %s", gnutls_strerror(r));
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+void ssi_tls_free(struct ssi_tls *t)
+{
+	if (!t)
+		return;
+	if (t->session)
+		gnutls_deinit(t->session);
+	if (t->client)
+		gnutls_psk_free_client_credentials(t->client);
+	if (t->server)
+		gnutls_psk_free_server_credentials(t->server);
+	free(t);
+}
+
+int ssi_tls_handshake(struct ssi_tls *t, struct ssi_err *e)
+{
+	int r;
+
+	do
+		r = gnutls_handshake(t->session);
+	while (r == GNUTLS_E_INTERRUPTED || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(r)));
+	if (r >= 0)
+		return 0;
+	if (r == GNUTLS_E_AGAIN)
+		return -EAGAIN;
+	if (r != GNUTLS_E_FATAL_ALERT_RECEIVED)
+		gnutls_alert_send_appropriate(t->session, r);
+	if (t->server && r != GNUTLS_E_PREMATURE_TERMINATION && r != GNUTLS_E_PULL_ERROR)
+		return ssi_errf(e, -EKEYREJECTED, "%s: %s", t->named ? "wrong or unknown key" : "no identity of ours", gnutls_strerror(r));
+	return tls_error(t, r, "handshake", e);
+}
+
+ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e)
+{
+	ssize_t r;
+
+	do
+		r = gnutls_record_recv(t->session, p, n);
+	while (r == GNUTLS_E_INTERRUPTED || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)r)));
+	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
+}
+
+ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e)
+{
+	ssize_t r;
+
+	do
+		r = t->unfinished ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, p, n);
+	while (r == GNUTLS_E_INTERRUPTED);
+	t->unfinished = r == GNUTLS_E_AGAIN;
+	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
+}
+
+bool ssi_tls_wants_write(const struct ssi_tls *t)
+{
+	return gnutls_record_get_direction(t->session) == 1;
+}
+
+bool ssi_tls_pending(const struct ssi_tls *t)
+{
+	return gnutls_record_check_pending(t->session) > 0;
+}
+
+const struct ssi_identity *ssi_tls_identity(const struct ssi_tls *t)
+{
+	return t->named ? &t->id : NULL;
+}
+
+bool ssi_tls_expired(const struct ssi_tls *t)
+{
+	return t->expired;
+}
+
+void ssi_tls_bye(struct ssi_tls *t)
+{
+	gnutls_bye(t->session, GNUTLS_SHUT_WR);
+}
+
+void ssi_tls_say_expired(struct ssi_tls *t)
+{
+	gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * One TLS 1.3 session with a pre-shared key (RFC 8446, psk_dhe_ke over X25519, ChaCha20-Poly1305) over a connected,
+ * non-blocking socket. No certificates, no tickets, no early data. The socket stays the caller's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/err.h"
+#include "libssi/model/wire.h"
+
+#define SSI_TLS_KEY 32
+
+struct ssi_tls;
+
+/* The key of an identity: 0; 1 when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
+typedef int (*ssi_tls_key_fn)(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata);
+
+int ssi_tls_client(int fd, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY], struct ssi_tls **ret, struct ssi_err *e);
+int ssi_tls_server(int fd, ssi_tls_key_fn key, void *userdata, struct ssi_tls **ret, struct ssi_err *e);
+void ssi_tls_free(struct ssi_tls *t);                /* NULL is fine; sends nothing */
+static inline void ssi_tls_freep(struct ssi_tls **t) { ssi_tls_free(*t); }
+#define _cleanup_tls_ SSI_CLEANUP(ssi_tls_freep)
+
+/*
+ * All of these: -EAGAIN when the socket must be waited for (for writing if ssi_tls_wants_write, else for reading).
+ * -EKEYREJECTED: the handshake was refused, or the key is wrong; -EKEYREVOKED: the other end knows the key and says that its time
+ * is over; -ECONNRESET: gone without a word.
+ */
+int ssi_tls_handshake(struct ssi_tls *t, struct ssi_err *e);
+ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e);    /* 0: orderly end */
+/* After -EAGAIN call again with the same bytes: they have been taken already. */
+ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e);
+bool ssi_tls_wants_write(const struct ssi_tls *t);
+bool ssi_tls_pending(const struct ssi_tls *t);       /* there is decrypted data that the socket will not announce */
+
+/* Server, after the handshake has begun: who it is (NULL: not named yet), and whether the key's time is over. */
+const struct ssi_identity *ssi_tls_identity(const struct ssi_tls *t);
+bool ssi_tls_expired(const struct ssi_tls *t);
+
+/* Last words; nothing is waited for. */
+void ssi_tls_bye(struct ssi_tls *t);
+void ssi_tls_say_expired(struct ssi_tls *t);
