@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns a connection of ccm's loop face from its socket to its closed(). Called by ccm.c and from the loop. Whatever goes wrong, in any
+ * state, ends in conn_fail; closed() and the end of the memory come from the loop alone, so a handler may close what it is called on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "libssi/comm/ccm-internal.h"
+#include "libssi/comm/sock.h"
+
+#define CONN_READ_BURST 16           /* records taken at a time, before other connections are heard */
+
+static void conn_unlink(struct ssi_ccm_conn *c)
+{
+	struct ssi_ccm *m = c->m;
+
+	if (c->shaking) {
+		TAILQ_REMOVE(&m->shaking, c, link);
+		m->n_shaking--;
+	} else
+		TAILQ_REMOVE(&m->conns, c, link);
+	m->n_conns--;
+}
+
+static void conn_link(struct ssi_ccm_conn *c, bool shaking)
+{
+	struct ssi_ccm *m = c->m;
+
+	c->shaking = shaking;
+	TAILQ_INSERT_TAIL(shaking ? &m->shaking : &m->conns, c, link);
+	m->n_shaking += shaking;
+	m->n_conns++;
+}
+
+static int conn_on_end(sd_event_source *s, void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+	const struct ssi_ccm_ops *ops = c->m->ops;
+
+	if (c->opened || c->outgoing)
+		ops->closed(c, &c->why, c->m->userdata);
+	else
+		ccm_refused(c->m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, &c->why);
+	conn_free(c);
+	return 0;
+}
+
+void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->state < CONN_FLUSHING)     /* else the reason to close it was given before */
+		c->why = *why;
+	c->state = CONN_DEAD;
+	if (c->shaking) {
+		conn_unlink(c);
+		conn_link(c, false);
+	}
+	c->io = sd_event_source_disable_unref(c->io);
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (c->end)
+		sd_event_source_set_enabled(c->end, SD_EVENT_ONESHOT);
+}
+
+void conn_free(struct ssi_ccm_conn *c)
+{
+	conn_unlink(c);
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->timer);
+	sd_event_source_disable_unref(c->end);
+	ssi_tls_free(c->tls);
+	if (c->fd >= 0)
+		close(c->fd);
+	ssi_stream_free(&c->in);
+	ssi_buf_free(&c->out);
+	free(c);
+}
+
+/* Wait for what TLS or the queue needs. */
+static void conn_interest(struct ssi_ccm_conn *c)
+{
+	uint32_t want = EPOLLIN;
+
+	if (c->state == CONN_CONNECTING)
+		want = EPOLLOUT;
+	else if (c->state == CONN_HANDSHAKE)
+		want = ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
+	else if (c->state == CONN_FLUSHING)
+		want = EPOLLOUT;
+	else if (c->state == CONN_OPEN && c->out.len > c->out_at)
+		want = EPOLLIN | EPOLLOUT;
+	if (c->io)
+		sd_event_source_set_io_events(c->io, want);
+}
+
+static int conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+	struct ssi_err e;
+
+	ssi_errf(&e, -ETIMEDOUT, "%s", c->state == CONN_CONNECTING ? "connect timed out" : "handshake timed out");
+	conn_fail(c, &e);
+	return 0;
+}
+
+static int conn_arm(struct ssi_ccm_conn *c, unsigned ms)
+{
+	c->timer = sd_event_source_disable_unref(c->timer);
+	return sd_event_add_time_relative(c->m->event, &c->timer, CLOCK_MONOTONIC, (uint64_t)ms * 1000, 50000, conn_on_timer, c);
+}
+
+static int conn_check(const struct ssi_frame *f, void *userdata, struct ssi_err *e)
+{
+	const struct ssi_ccm_rule *rule;
+
+	return ccm_check(userdata, f, &rule, e);
+}
+
+static int conn_frame(const struct ssi_frame *f, const uint8_t *body, void *userdata, struct ssi_err *e)
+{
+	struct ssi_ccm_conn *c = userdata;
+	const struct ssi_ccm_rule *rule;
+	int r;
+
+	r = ccm_check(c, f, &rule, e);
+	if (r < 0)
+		return r;
+	r = rule->handle(c, f, body, rule->userdata);
+	if (r < 0)
+		return ssi_errno(e, r, "message %u.%u", f->module, f->type);
+	return c->state == CONN_OPEN ? 0 : ssi_errf(e, -ECANCELED, "closed");
+}
+
+int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_err *e)
+{
+	static const struct ssi_stream_ops ops = { .check = conn_check, .frame = conn_frame };
+
+	return ssi_stream_feed(&c->in, p, n, &ops, c, e);
+}
+
+static void conn_read(struct ssi_ccm_conn *c)
+{
+	uint8_t buf[CCM_READ];
+	struct ssi_err e;
+	int burst = 0;
+
+	while (c->state == CONN_OPEN && (burst++ < CONN_READ_BURST || ssi_tls_pending(c->tls))) {
+		ssize_t n = ssi_tls_read(c->tls, buf, sizeof(buf), &e);
+
+		if (n == -EAGAIN)
+			return;
+		if (n == 0)
+			n = ssi_errf(&e, -ECONNRESET, "the other end hung up");
+		else if (n > 0)
+			n = conn_input(c, buf, (size_t)n, &e);
+		if (n < 0 && c->state == CONN_OPEN) {
+			conn_fail(c, &e);
+			return;
+		}
+	}
+}
+
+/* Our last words are said: shut our end, and wait for theirs. */
+static void conn_shut(struct ssi_ccm_conn *c)
+{
+	ssi_tls_bye(c->tls);
+	shutdown(c->fd, SHUT_WR);
+	c->state = CONN_DRAINING;
+}
+
+static void conn_flush(struct ssi_ccm_conn *c)
+{
+	struct ssi_err e;
+
+	while (c->out_at < c->out.len) {
+		ssize_t n = ssi_tls_write(c->tls, c->out.data + c->out_at, c->out.len - c->out_at, &e);
+
+		if (n == -EAGAIN)
+			break;
+		if (n < 0) {
+			conn_fail(c, &e);
+			return;
+		}
+		c->out_at += (size_t)n;
+	}
+	if (c->out_at == c->out.len) {
+		ssi_buf_free(&c->out);
+		c->out_at = 0;
+		if (c->state == CONN_FLUSHING)
+			conn_shut(c);
+	}
+	conn_interest(c);
+}
+
+/* There is room again: say so once to whom was told that there is none. */
+static void conn_drained(struct ssi_ccm_conn *c)
+{
+	if (!c->starved || c->state != CONN_OPEN || c->out.len - c->out_at > CCM_QUEUE_MAX / 2)
+		return;
+	c->starved = false;
+	if (c->m->ops->drained)
+		c->m->ops->drained(c, c->m->userdata);
+}
+
+/* Throw away what still comes, until the other end has shut its end too. */
+static void conn_drain(struct ssi_ccm_conn *c)
+{
+	uint8_t waste[4096];
+	ssize_t n;
+
+	do
+		n = recv(c->fd, waste, sizeof(waste), 0);
+	while (n > 0);
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		conn_fail(c, &c->why);
+}
+
+static void conn_handshake(struct ssi_ccm_conn *c)
+{
+	struct ssi_err e;
+	int r = ssi_tls_handshake(c->tls, &e);
+
+	if (r == -EAGAIN) {
+		conn_interest(c);
+		return;
+	}
+	if (r < 0) {
+		conn_fail(c, &e);
+		return;
+	}
+	if (!c->outgoing && ssi_tls_expired(c->tls)) {
+		ssi_errf(&c->why, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
+		ssi_tls_say_expired(c->tls);
+		conn_shut(c);
+		conn_arm(c, CCM_CLOSE_MS);
+		conn_interest(c);
+		return;
+	}
+	if (!c->outgoing)
+		c->id = *ssi_tls_identity(c->tls);
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (c->shaking) {
+		conn_unlink(c);
+		conn_link(c, false);
+	}
+	c->state = CONN_OPEN;
+	c->opened = true;
+	conn_interest(c);
+	c->m->ops->opened(c, c->m->userdata);
+	conn_read(c);
+}
+
+static void conn_connected(struct ssi_ccm_conn *c)
+{
+	struct ssi_err e;
+
+	if (ssi_sock_error(c->fd, c->peer, c->port, &e) < 0) {
+		conn_fail(c, &e);
+		return;
+	}
+	c->state = CONN_HANDSHAKE;
+	conn_handshake(c);
+}
+
+static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+
+	switch (c->state) {
+	case CONN_CONNECTING:
+		conn_connected(c);
+		break;
+	case CONN_HANDSHAKE:
+		conn_handshake(c);
+		break;
+	case CONN_OPEN:
+		if (revents & ~EPOLLOUT)
+			conn_read(c);
+		if (c->state == CONN_OPEN && c->out.len > c->out_at)
+			conn_flush(c);
+		conn_drained(c);
+		break;
+	case CONN_FLUSHING:
+		conn_flush(c);
+		break;
+	case CONN_DRAINING:
+		conn_drain(c);
+		break;
+	case CONN_DEAD:
+		break;
+	}
+	return 0;
+}
+
+int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, struct ssi_ccm_conn **ret)
+{
+	struct ssi_ccm_conn *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c) {
+		if (fd >= 0)
+			close(fd);
+		return -ENOMEM;
+	}
+	c->m = m;
+	c->fd = fd;
+	c->peer = peer;
+	c->outgoing = outgoing;
+	c->opened = fd < 0;
+	c->state = fd < 0 ? CONN_OPEN : outgoing ? CONN_CONNECTING : CONN_HANDSHAKE;
+	conn_link(c, !outgoing && fd >= 0);
+	r = sd_event_add_defer(m->event, &c->end, conn_on_end, c);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(c->end, SD_EVENT_OFF);
+	if (r >= 0 && fd >= 0)
+		r = sd_event_add_io(m->event, &c->io, fd, outgoing ? EPOLLOUT : EPOLLIN, conn_on_io, c);
+	if (r < 0) {
+		conn_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+
+	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
+}
+
+int conn_start_server(struct ssi_ccm_conn *c)
+{
+	struct ssi_err e;
+	int r;
+
+	r = ssi_tls_server(c->fd, conn_key, c, &c->tls, &e);
+	if (r >= 0 && conn_arm(c, CCM_HANDSHAKE_MS) < 0)
+		r = ssi_errf(&e, -ENOMEM, "no memory for a timer");
+	if (r < 0)
+		conn_fail(c, &e);
+	return r;
+}
+
+int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e)
+{
+	int r = ssi_tls_client(c->fd, &c->id, key, &c->tls, e);
+
+	if (r < 0)
+		return r;
+	return conn_arm(c, timeout_ms) < 0 ? ssi_errf(e, -ENOMEM, "no memory for a timer") : 0;
+}
+
+int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len)
+{
+	struct ssi_frame f = { .flags = flags, .module = module, .type = type, .source = c->self_node, .destination = c->peer_node,
+			       .incarnation = c->id.incarnation, .sequence = sequence, .size = (uint32_t)len };
+	size_t waiting = c->out.len - c->out_at;
+	uint8_t *p;
+
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
+	if (len > SSI_WIRE_BODY_MAX)
+		return -EMSGSIZE;
+	if (waiting && waiting + len > CCM_QUEUE_MAX) {
+		c->starved = true;
+		return -EAGAIN;
+	}
+	if (c->out_at > CCM_QUEUE_MAX / 4) {
+		ssi_buf_consume(&c->out, c->out_at);
+		c->out_at = 0;
+	}
+	p = (uint8_t *)ssi_buf_reserve(&c->out, SSI_WIRE_HEADER + len);
+	if (!p)
+		return -ENOMEM;
+	ssi_wire_encode(&f, p);
+	if (len)
+		memcpy(p + SSI_WIRE_HEADER, body, len);
+	c->out.len += SSI_WIRE_HEADER + len;
+	if (!waiting && c->fd >= 0)
+		conn_flush(c);
+	return c->state == CONN_OPEN ? 0 : -ENOTCONN;
+}
+
+void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	static const struct ssi_err plain = { .code = -ECANCELED, .text = "closed by this end" };
+
+	if (c->state >= CONN_FLUSHING)
+		return;
+	if (c->state < CONN_OPEN || c->fd < 0) {
+		conn_fail(c, why ? why : &plain);
+		return;
+	}
+	c->why = why ? *why : plain;
+	c->state = CONN_FLUSHING;
+	conn_arm(c, CCM_CLOSE_MS);
+	conn_interest(c);
+}
+
+const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c)
+{
+	return &c->id;
+}
+
+struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c)
+{
+	return c->peer;
+}
+
+void ssi_ccm_set_nodes(struct ssi_ccm_conn *c, uint32_t self, uint32_t peer)
+{
+	c->self_node = self;
+	c->peer_node = peer;
+}
+
+void ssi_ccm_set_userdata(struct ssi_ccm_conn *c, void *p)
+{
+	c->userdata = p;
+}
+
+void *ssi_ccm_get_userdata(const struct ssi_ccm_conn *c)
+{
+	return c->userdata;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener), ccm-conn.c (a connection's life). */
+#include <stdbool.h>
+#include <sys/queue.h>
+#include "libssi/comm/ccm.h"
+#include "libssi/comm/stream.h"
+#include "libssi/comm/tls.h"
+
+#define CCM_RULES_MAX 64
+#define CCM_CONNS_MAX 16384          /* connections of a listener, over all */
+#define CCM_HANDSHAKES_MAX 1024      /* of them not let in yet; the oldest makes room for the newest */
+#define CCM_HANDSHAKE_MS 5000
+#define CCM_CLOSE_MS 1000
+#define CCM_QUEUE_MAX (2u << 20)     /* bytes waiting to be sent on a connection */
+#define CCM_READ 16384               /* a TLS record holds no more */
+
+/*
+ * A connection's life. NEW: connecting or shaking hands. OPEN: frames go both ways. FLUSHING: what is queued goes out, nothing is
+ * heard. DRAINING: our end is shut, we wait for theirs, so that our last words are not lost to a reset. DEAD: closed() is due.
+ */
+enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CONN_DRAINING, CONN_DEAD };
+
+struct ssi_ccm_conn {
+	struct ssi_ccm *m;
+	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in m->conns or m->shaking */
+	enum conn_state state;
+	bool outgoing, opened, shaking, starved;
+	int fd;
+	struct ssi_tls *tls;
+	sd_event_source *io, *timer, *end;
+	struct ssi_identity id;
+	struct in_addr peer;
+	uint16_t port;
+	uint32_t self_node, peer_node;
+	struct ssi_stream in;
+	struct ssi_buf out;
+	size_t out_at;                       /* bytes of out that were sent */
+	struct ssi_err why;
+	void *userdata;
+};
+TAILQ_HEAD(conn_list, ssi_ccm_conn);
+
+struct ssi_ccm {
+	sd_event *event;
+	const struct ssi_ccm_ops *ops;
+	void *userdata;
+	struct ssi_ccm_rule rules[CCM_RULES_MAX];
+	size_t n_rules;
+	int fd;                              /* the listener, or -1 */
+	sd_event_source *listener, *pause;
+	struct conn_list conns, shaking;
+	unsigned n_conns, n_shaking;
+	uint64_t refused_from;               /* the window of refusals that are told, and how many were and were not */
+	unsigned refused_told, refused_kept;
+};
+
+/* May this frame come on c, and by which rule is it handled? */
+int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const struct ssi_ccm_rule **ret, struct ssi_err *e);
+/* Tell of a connection that was not let in, within the limit. */
+void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why);
+
+/* A connection over fd (owned from now, also on failure); fd -1 makes one that is open and goes nowhere, for tests of handlers. */
+int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, struct ssi_ccm_conn **ret);
+int conn_start_server(struct ssi_ccm_conn *c);
+int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e);
+/* Bytes of the other end, after TLS. Negative: the connection is to end. */
+int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_err *e);
+/* End it without ceremony; closed() follows from the loop. */
+void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why);
+void conn_free(struct ssi_ccm_conn *c);
