@@ -29,7 +29,7 @@ struct ssi_bootargs {
 	bool rescue;                 /* ssi.rescue: a shell instead of a reboot after a failure */
 	bool debug;                  /* ssi.debug: say more */
 };
-/* Read a kernel command line (quotes as the kernel's own parser has them; foreign words are passed over). The last word counts when one is twice.
+/* Read a kernel command line (quotes as the kernel's own parser has them; foreign words, and ssi. words it does not know, are passed over). The last word counts when one is twice.
  * A malformed or missing ssi. value: -EINVAL and in e the word and what it should be. */
 int ssi_bootargs_parse(const char *cmdline, struct ssi_bootargs *ret, struct ssi_err *e);
 /* Write them, space between, at most n bytes with the NUL; -ENOSPC if it does not fit (a kernel takes 2048). */

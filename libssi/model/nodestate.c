@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What becomes of a node at an event. Called by the head of membership. An event that means nothing in a state leaves it
+ * as it is; whether an event may count at all (its incarnation) is for the caller to say.
+ */
+#include <errno.h>
+#include <string.h>
+#include "libssi/model/nodestate.h"
+
+static const char *const nodestate_names[SSI_NODE_STATES] = {
+	[SSI_NODE_OFF] = "off", [SSI_NODE_BOOTING] = "booting", [SSI_NODE_JOINED] = "joined",
+	[SSI_NODE_SUSPECT] = "suspect", [SSI_NODE_DETACHED] = "detached", [SSI_NODE_FAILED] = "failed",
+};
+
+#define OFF SSI_NODE_OFF
+#define BOOTING SSI_NODE_BOOTING
+#define JOINED SSI_NODE_JOINED
+#define SUSPECT SSI_NODE_SUSPECT
+#define DETACHED SSI_NODE_DETACHED
+#define FAILED SSI_NODE_FAILED
+
+/* doc/states.md draws this; tests/unit/test-nodestate.c compares the two. */
+static const enum ssi_nodestate nodestate_table[SSI_EVENTS][SSI_NODE_STATES] = {
+	/* in state:               off      booting  joined    suspect   detached  failed */
+	[SSI_EVENT_BOOT]        = { BOOTING, BOOTING, BOOTING,  BOOTING,  BOOTING,  BOOTING },
+	[SSI_EVENT_JOIN]        = { JOINED,  JOINED,  JOINED,   JOINED,   DETACHED, JOINED },
+	[SSI_EVENT_HEARTBEAT]   = { OFF,     BOOTING, JOINED,   JOINED,   DETACHED, FAILED },
+	[SSI_EVENT_SILENT]      = { OFF,     BOOTING, SUSPECT,  SUSPECT,  DETACHED, FAILED },
+	[SSI_EVENT_TIMEOUT]     = { OFF,     BOOTING, DETACHED, DETACHED, DETACHED, FAILED },
+	[SSI_EVENT_LEAVE]       = { OFF,     OFF,     OFF,      OFF,      DETACHED, FAILED },
+	[SSI_EVENT_BOOT_FAILED] = { FAILED,  FAILED,  JOINED,   SUSPECT,  DETACHED, FAILED },
+};
+
+const char *ssi_nodestate_name(enum ssi_nodestate s)
+{
+	return (unsigned)s < SSI_NODE_STATES ? nodestate_names[s] : "unknown";
+}
+
+int ssi_nodestate_parse(const char *name)
+{
+	for (int s = 0; s < SSI_NODE_STATES; s++)
+		if (!strcmp(nodestate_names[s], name))
+			return s;
+	return -EINVAL;
+}
+
+enum ssi_nodestate ssi_nodestate_next(enum ssi_nodestate s, enum ssi_nodeevent ev)
+{
+	if ((unsigned)s >= SSI_NODE_STATES || (unsigned)ev >= SSI_EVENTS)
+		return s;
+	return nodestate_table[ev][s];
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libssi/model/wire and libssi/model/bootargs: what crosses between master and node. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "libssi/model/bootargs.h"
+#include "libssi/model/wire.h"
+
+static const struct ssi_frame frame = {
+	.flags = SSI_WIRE_REPLY, .module = 2, .type = 3, .source = 5, .destination = 0x01020304,
+	.incarnation = 0x1122334455667788, .sequence = 9, .size = 0x010203,
+};
+
+static void header_as_drawn(void **state)
+{
+	static const uint8_t want[SSI_WIRE_HEADER] = {
+		'S', 'S', 1, 1, 0, 2, 0, 3, 0, 0, 0, 5, 1, 2, 3, 4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
+		0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 2, 3,
+	};
+	uint8_t bytes[SSI_WIRE_HEADER];
+	struct ssi_frame back;
+
+	ssi_wire_encode(&frame, bytes);
+	assert_memory_equal(bytes, want, sizeof(want));
+	memset(&back, 0, sizeof(back));
+	assert_int_equal(ssi_wire_decode(bytes, &back, NULL), 0);
+	ssi_wire_encode(&back, bytes);
+	assert_memory_equal(bytes, want, sizeof(want));
+	assert_int_equal(back.incarnation, frame.incarnation);
+	assert_int_equal(back.size, frame.size);
+}
+
+static void header_refused(void **state)
+{
+	static const struct { int at; uint8_t value; const char *says; } bad[] = {
+		{ 0, 'X', "not a frame" }, { 2, 2, "version 2" }, { 3, 4, "unknown flags" }, { 5, 0, "module 0" }, { 7, 0, "type 0" },
+		{ 33, 0x11, "body of" }, { 32, 1, "body of" }, { 39, 1, "not zero" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		uint8_t bytes[SSI_WIRE_HEADER];
+		struct ssi_err e = { 0 };
+		struct ssi_frame f;
+
+		ssi_wire_encode(&frame, bytes);
+		bytes[bad[i].at] = bad[i].value;
+		assert_int_equal(ssi_wire_decode(bytes, &f, &e), -EBADMSG);
+		assert_non_null(strstr(e.text, bad[i].says));
+	}
+}
+
+static void identities(void **state)
+{
+	static const char *const good[] = { "boot:52:54:00:00:00:01:7", "node:n01:18446744073709551615", "node:a.b-c:1" };
+	static const char *const bad[] = {
+		"", "boot", "boot:", "node:", "node::1", "node:n01", "node:n01:", "node:n01:0", "node:n01:07", "node:n01:-1", "node:n01:1x",
+		"node:n01:18446744073709551616", "boot:n01:7", "boot:52:54:00:00:00:01", "boot:52:54:00:00:00:0A:7", "boot:52-54-00-00-00-01:7",
+		"NODE:n01:1", "node:../x:1", "node:a:b:1",
+		"node:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1",
+	};
+	struct ssi_identity id;
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(ssi_identity_parse(good[i], &id), 0);
+		assert_int_equal(ssi_identity_format(&id, text, sizeof(text)), 0);
+		assert_string_equal(text, good[i]);
+		assert_int_equal(ssi_identity_format(&id, text, strlen(good[i])), -ENOSPC);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(ssi_identity_parse(bad[i], &id), -EINVAL);
+}
+
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define FULL "ssi.node=n01 ssi.system=demo ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.gw=10.77.0.1 " \
+	"ssi.master=10.77.0.1:7701 ssi.inc=7 ssi.token=" TOKEN " ssi.root=nfs:/sha256-ab ssi.state=disk:/dev/vdb ssi.init=systemd " \
+	"ssi.delay=5 ssi.rescue ssi.debug"
+#define NEEDED "ssi.node=n01 ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.master=10.77.0.1 ssi.inc=7 ssi.token=" TOKEN " ssi.root=nfs:/a"
+
+static void bootargs_both_ways(void **state)
+{
+	struct ssi_bootargs a;
+	struct ssi_err e = { 0 };
+	char text[2048];
+
+	assert_int_equal(ssi_bootargs_parse(FULL, &a, &e), 0);
+	assert_string_equal(a.node, "n01");
+	assert_int_equal(a.address.s_addr, inet_addr("10.77.0.11"));
+	assert_int_equal(a.prefix, 24);
+	assert_int_equal(a.port, 7701);
+	assert_int_equal(a.delay_s, 5);
+	assert_true(a.rescue && a.debug);
+	assert_int_equal(ssi_bootargs_format(&a, text, sizeof(text)), 0);
+	assert_string_equal(text, FULL);
+	assert_int_equal(ssi_bootargs_format(&a, text, sizeof(FULL)), 0);
+	for (size_t n = 0; n < sizeof(FULL); n++)
+		assert_int_equal(ssi_bootargs_format(&a, text, n), -ENOSPC);
+}
+
+static void bootargs_among_others(void **state)
+{
+	struct ssi_bootargs a;
+
+	assert_int_equal(ssi_bootargs_parse("BOOT_IMAGE=/x quiet \"a b=c ssi.node=zz\" dyndbg=\"file x ssi.node=zz +p\" " NEEDED
+					    " ssi.node=n02 \"ssi.init=systemd\" ssi.system=\"demo\" ssi.newer=1 ssi.debug=no console=ttyS0\n", &a, NULL), 0);
+	assert_string_equal(a.node, "n02");
+	assert_string_equal(a.init, "systemd");
+	assert_string_equal(a.system, "demo");
+	assert_int_equal(a.port, 7701);
+	assert_int_equal(a.delay_s, 30);
+	assert_false(a.debug);
+	assert_int_equal(ssi_bootargs_parse("ssi.root=disk:LABEL=master", &a, NULL), 0);
+	assert_string_equal(a.init, "ssi");
+	assert_int_equal(ssi_bootargs_parse("ssi.root=disk:/dev/vda ssi.node=m", &a, NULL), 0);
+}
+
+static void bootargs_refused(void **state)
+{
+	static const struct { const char *line, *says; } bad[] = {
+		{ "", "no ssi.root on the kernel command line" },
+		{ "ssi.root=nfs:/a", "no ssi.node on the kernel command line" },
+		{ NEEDED " ssi.root=nfs:a", "ssi.root=nfs:a: should be nfs:/PATH" },
+		{ NEEDED " ssi.root=disk:/", "ssi.root=disk:/: should be" },
+		{ NEEDED " ssi.root=disk:LABEL=", "ssi.root=" }, { NEEDED " ssi.root=\"nfs:/a b\"", "ssi.root=nfs:/a b: should" },
+		{ NEEDED " ssi.node=", "ssi.node=: should be a node's name" }, { NEEDED " ssi.node", "ssi.node=: should" },
+		{ NEEDED " ssi.node=a/b", "ssi.node=a/b" }, { NEEDED " ssi.mac=ff:ff:ff:ff:ff:ff", "ssi.mac=" },
+		{ NEEDED " ssi.ip=10.77.0.11", "ssi.ip=10.77.0.11: should be an address with its prefix" },
+		{ NEEDED " ssi.ip=10.77.0.11/33", "ssi.ip=" }, { NEEDED " ssi.ip=10.77.0/24", "ssi.ip=" }, { NEEDED " ssi.ip=0.0.0.0/24", "ssi.ip=" },
+		{ NEEDED " ssi.gw=x", "ssi.gw=x" }, { NEEDED " ssi.master=10.77.0.1:0", "ssi.master=" }, { NEEDED " ssi.master=10.77.0.1:65536", "ssi.master=" },
+		{ NEEDED " ssi.inc=0", "ssi.inc=0" }, { NEEDED " ssi.inc=-1", "ssi.inc=-1" }, { NEEDED " ssi.token=12", "ssi.token=12: should be 64" },
+		{ NEEDED " ssi.token=" TOKEN "0", "ssi.token=" }, { NEEDED " ssi.state=memory", "ssi.state=memory" }, { NEEDED " ssi.init=sysv", "ssi.init=sysv" },
+		{ NEEDED " ssi.delay=soon", "ssi.delay=soon" }, { NEEDED " ssi.rescue=perhaps", "ssi.rescue=perhaps" },
+		{ NEEDED " ssi.root=nfs:/" TOKEN TOKEN TOKEN TOKEN TOKEN, "ssi.root=: should be" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct ssi_bootargs a = { .node = "kept" };
+		struct ssi_err e = { 0 };
+
+		assert_int_equal(ssi_bootargs_parse(bad[i].line, &a, &e), -EINVAL);
+		if (!strstr(e.text, bad[i].says))
+			fail_msg("'%s' is not in '%s'", bad[i].says, e.text);
+		assert_string_equal(a.node, "kept");
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(header_as_drawn),
+		cmocka_unit_test(header_refused),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(bootargs_both_ways),
+		cmocka_unit_test(bootargs_among_others),
+		cmocka_unit_test(bootargs_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
