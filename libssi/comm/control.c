@@ -219,3 +219,12 @@ int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsi
 			return ssi_errf(e, -ECANCELED, "cancelled");
 	}
 }
+
+int ssi_control_ask(const char *path, const char *verb, json_t *args, unsigned timeout_ms, json_t **ret_answer, struct ssi_err *e)
+{
+	_cleanup_control_ struct ssi_control *c = NULL;
+	_cleanup_json_ json_t *own = args;
+	int r = ssi_control_open(path, &c, e);
+
+	return r < 0 ? r : ssi_control_call(c, verb, own, timeout_ms, NULL, NULL, ret_answer, e);
+}

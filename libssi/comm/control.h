@@ -9,13 +9,11 @@
 #include <stddef.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/err.h"
+#include "libssi/comm/json.h"
 
 #define SSI_CONTROL_SOCKET SSI_RUNDIR "/bootsvc.sock"
 #define SSI_CONTROL_REQUEST_MAX (1u << 20)       /* bytes of a request, with its newline */
 #define SSI_CONTROL_ANSWER_MAX (64u << 20)       /* bytes of an answer line: a list of 10,000 nodes with all they have */
-
-static inline void ssi_json_decrefp(json_t **j) { json_decref(*j); }
-#define _cleanup_json_ SSI_CLEANUP(ssi_json_decrefp)
 
 /* What a verb may be asked with; the table in control-request.c is the one place that lists them. */
 enum ssi_control_type { SSI_CONTROL_STRING, SSI_CONTROL_INTEGER, SSI_CONTROL_BOOL, SSI_CONTROL_STRINGS, SSI_CONTROL_STRING_MAP };
@@ -50,3 +48,5 @@ typedef int (*ssi_control_event_fn)(const json_t *event, void *userdata);
  * -ETIMEDOUT, -ECONNRESET (the daemon went away), -EBADMSG: the connection is of no more use. */
 int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsigned timeout_ms,
 		     ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e);
+/* Open, ask, close: for verbs that ask once. args (may be NULL) is taken over. As ssi_control_call. */
+int ssi_control_ask(const char *path, const char *verb, json_t *args, unsigned timeout_ms, json_t **ret_answer, struct ssi_err *e);

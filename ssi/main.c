@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssi: what people type. This file is the table of verbs; each is a file of its own, and asks the daemon over the control socket. */
+#include <stddef.h>
+
+#include "ssi/verbs.h"
+
+static const struct ssi_cmd cmds[] = {
+	{ "status", "", 0, 0, verb_status, "Show the merged systems: nodes, processors, memory, and what is not well", NULL, NULL, 0 },
+	{ "node list", "[RANGE]", 0, 1, verb_node_list, "List nodes, a line each", verb_node_list_opts, "@node", 0 },
+	{ "node show", "RANGE", 1, 1, verb_node_show, "Show all about nodes: every value with the file that set it, the last boot, the inventory", NULL, "@node", 0 },
+	{ "node set", "RANGE KEY=VALUE...", 2, -1, verb_node_set, "Change values of nodes; machine=MAC binds a node to another machine, machine= to none", NULL, "@node", 0 },
+	{ "node power", "RANGE on|off|cycle|status", 2, 2, verb_node_power, "Switch the power of the machines of nodes, or ask for it", NULL, "@node", 0 },
+	{ "node reboot", "RANGE", 1, 1, verb_node_reboot, "Order nodes to shut down and boot again", NULL, "@node", 0 },
+	{ "machine list", "", 0, 0, verb_machine_list, "List the machines that were ever seen", NULL, NULL, 0 },
+	{ "machine rm", "MAC", 1, 1, verb_machine_rm, "Forget a machine that is bound to no node", NULL, NULL, 0 },
+	{ "exec", "RANGE COMMAND...", 2, -1, verb_exec, "Run a command on nodes; their lines are prefixed where there are several", verb_exec_opts, "@node", 1 },
+	{ 0 },
+};
+
+static const struct ssi_opt opts[] = {
+	{ "socket", 0, "PATH", "the daemon's control socket ($SSI_SOCKET, else " SSI_RUNDIR "/bootsvc.sock)", "@file" },
+	SSI_OPT_OUTPUT,
+	{ 0 },
+};
+
+static const struct ssi_program program = { "ssi", "one system made of many machines: look at it and use it", cmds, opts };
+
+int main(int argc, char **argv)
+{
+	return ssi_cmd_main(&program, argc, argv);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* How nodes look to people: colours of states, ages, names joined to ranges. */
+#include <jansson.h>
+#include <stdbool.h>
+#include "libssi/base/tty.h"
+
+enum ssi_color node_color(const char *state);        /* of a node's state */
+/* How long ago a wall-clock time in milliseconds is: "3.4 s", "2 m 05 s"; "-" for 0. buf of at least 24 bytes; returns buf. */
+char *node_age(char *buf, size_t n, json_int_t wall_ms);
+/* The names of those of a list of nodes that are in a state, as a range; the caller's. "" when there are none, NULL: out of memory. */
+char *node_range(const json_t *nodes, const char *state);
+/* Of a list of {"name", …, "error"}: how many have an error; each is printed to standard error as "ssi: NAME: ERROR". */
+size_t node_print_errors(const json_t *list);
