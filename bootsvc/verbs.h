@@ -13,3 +13,8 @@ const char *verb_store_dir(const struct ssi_cmd_args *a);    /* --store */
 
 extern const struct ssi_opt verb_start_opts[];
 int verb_start(struct ssi_cmd_args *a, int argc, char **argv);
+extern const struct ssi_opt verb_events_opts[];
+int verb_stop(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_reload(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_events(struct ssi_cmd_args *a, int argc, char **argv);
