@@ -18,6 +18,12 @@ struct ssi_boot_ops {
 	void (*failed)(struct ssi_ccm_conn *c, const char *stage, const char *text, const char *next, uint32_t delay_s, void *userdata);
 	void (*node_event)(struct ssi_ccm_conn *c, const char *kind, const char *text, void *userdata);
 };
-/* Register the handlers. ops is borrowed for the endpoint's life. Who speaks: ssi_ccm_identity(c) (SSI_IDENTITY_BOOT: who is the MAC;
- * SSI_IDENTITY_NODE: the node's name) and its incarnation. */
-int ssi_boot_master(struct ssi_ccm *m, const struct ssi_boot_ops *ops, void *userdata);
+/* The caller's; outlives the endpoint. */
+struct ssi_boot_master { const struct ssi_boot_ops *ops; void *userdata; };
+/* Register the handlers. Who speaks: ssi_ccm_identity(c) (SSI_IDENTITY_BOOT: who is the MAC; SSI_IDENTITY_NODE: the node's name) and its
+ * incarnation. */
+int ssi_boot_master(struct ssi_ccm *m, struct ssi_boot_master *b);
+
+/* A decoded stage, bounded and printable. */
+struct Ssi__Boot__Stage;
+void ssi_boot_stage_copy(struct ssi_boot_stage *dst, const struct Ssi__Boot__Stage *src);

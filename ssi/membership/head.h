@@ -7,6 +7,8 @@
  *
  * The daemon, at start: ssi_head_new, then for every node of the registry ssi_head_set_node, then ssi_head_restore with what its
  * store knows, then ssi_ccm_listen. Afterwards: ssi_head_boot at each boot script it gives out, ssi_head_closed from its ccm closed().
+ * The ccm userdata of nodes' connections is the engine's. Its ccm key() had better give the key of an older incarnation too, while it
+ * still has it: the node is then let in, refused at its JOIN and told to reboot, instead of knocking for ever.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
