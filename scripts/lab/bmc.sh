@@ -41,10 +41,10 @@ bmc_supervise() { # DIRECTORY
 	done
 }
 
-# What ipmi_sim calls: "chassis MACHINE 0x20 get power", "chassis MACHINE 0x20 set power 0|1 [set boot ...]".
-bmc_chassis() { # MACHINE ADDRESS get|set NAME [VALUE]...
-	local machine=$1 verb=$3
-	shift 3
+# What ipmi_sim calls: "chassis MACHINE get power", "chassis MACHINE set power 0|1".
+bmc_chassis() { # MACHINE get|set NAME [VALUE]...
+	local machine=$1 verb=$2
+	shift 2
 	while [ $# -gt 0 ]; do
 		case "$verb $1" in
 		"get power") if machine_alive "$machine"; then echo "power:1"; else echo "power:0"; fi ;;
