@@ -54,7 +54,7 @@ IPv6AcceptRA=no"
 Name=eth1
 [Network]
 Address=10.77.0.1/24
-LinkLocalAddressing=no
+LinkLocalAddressing=ipv6
 IPv6AcceptRA=no
 ConfigureWithoutCarrier=yes"
 	ln -s /lib/systemd/system/systemd-networkd.service "$wants/systemd-networkd.service"
