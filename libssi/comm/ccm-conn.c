@@ -402,6 +402,11 @@ void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)
 	conn_interest(c);
 }
 
+void ssi_ccm_abort(struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	conn_fail(c, why);
+}
+
 const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c)
 {
 	return &c->id;

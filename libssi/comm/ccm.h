@@ -58,6 +58,7 @@ int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const
 /* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
 int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len);
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop. why may be NULL */
+void ssi_ccm_abort(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* at once: its other end is not believed to be there; closed() follows */
 
 const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c);
 struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c);                /* the other end's */

@@ -9,14 +9,6 @@
 #include "ssi/boot/master.h"
 #include "ssi/boot/text.h"
 
-void ssi_boot_stage_copy(struct ssi_boot_stage *dst, const struct Ssi__Boot__Stage *src)
-{
-	ssi_text_copy(dst->name, sizeof(dst->name), src->name);
-	dst->start_ms = src->start_ms;
-	dst->end_ms = src->end_ms;
-	dst->tries = src->tries;
-}
-
 static int master_reply_key(struct ssi_ccm_conn *c, uint64_t sequence, uint8_t key[SSI_CCM_KEY])
 {
 	Ssi__Boot__TokenReply m = SSI__BOOT__TOKEN_REPLY__INIT;

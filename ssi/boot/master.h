@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "libssi/comm/ccm.h"
-
-struct ssi_boot_stage { char name[32]; uint64_t start_ms, end_ms; uint32_t tries; };   /* ms of the node's CLOCK_BOOTTIME */
+#include "ssi/boot/stage.h"
 
 struct ssi_boot_ops {
 	/* A token is presented, by someone who has proved to hold it. Mark it used for good and make the node's key before returning 0;
@@ -23,7 +22,3 @@ struct ssi_boot_master { const struct ssi_boot_ops *ops; void *userdata; };
 /* Register the handlers. Who speaks: ssi_ccm_identity(c) (SSI_IDENTITY_BOOT: who is the MAC; SSI_IDENTITY_NODE: the node's name) and its
  * incarnation. */
 int ssi_boot_master(struct ssi_ccm *m, struct ssi_boot_master *b);
-
-/* A decoded stage, bounded and printable. */
-struct Ssi__Boot__Stage;
-void ssi_boot_stage_copy(struct ssi_boot_stage *dst, const struct Ssi__Boot__Stage *src);

@@ -13,24 +13,6 @@
 
 #define MSG_STAGES_MAX 32            /* of a JOIN; more are passed over */
 
-static void msg_inventory(struct ssi_head_inventory *to, const Ssi__Membership__Inventory *m)
-{
-	memset(to, 0, sizeof(*to));
-	to->cpus = m->cpus;
-	to->memory = m->memory;
-	ssi_text_copy(to->cpu_model, sizeof(to->cpu_model), m->cpu_model);
-	ssi_text_copy(to->kernel, sizeof(to->kernel), m->kernel);
-	ssi_text_copy(to->arch, sizeof(to->arch), m->arch);
-	for (size_t i = 0; i < m->n_nics && to->n_nics < SSI_HEAD_NICS; i++) {
-		struct ssi_head_nic *nic = &to->nics[to->n_nics];
-		if (ssi_mac_parse(m->nics[i]->mac, nic->mac) < 0)
-			continue;
-		ssi_text_copy(nic->name, sizeof(nic->name), m->nics[i]->name);
-		ssi_text_copy(nic->driver, sizeof(nic->driver), m->nics[i]->driver);
-		to->n_nics++;
-	}
-}
-
 /* Why this JOIN may not be, in text (empty: it may). */
 static const char *msg_objection(const struct head_node *n, uint64_t incarnation, char *text, size_t size)
 {
@@ -82,7 +64,7 @@ static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct s
 		ssi_boot_stage_copy(&stages[join.n_stages], m->stages[join.n_stages]);
 	head_count(n, -1);
 	if (m->inventory)
-		msg_inventory(&n->pub.inventory, m->inventory);
+		ssi_inventory_copy(&n->pub.inventory, m->inventory);
 	head_count(n, 1);
 	n->pub.uptime_ms = m->uptime_ms;
 	n->heard = head_now(h);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Owns the nodes of the membership engine and what becomes of them in time. Called by the daemon and, through head-msg.c, by what
- * nodes say. It judges silence, so it must be sure of its own ears: its timer yields to what waits in the sockets, and a timer that
- * came late (this process did not run) judges nobody but starts counting anew.
+ * nodes say. It judges silence, so it must be sure of its own ears: between suspicion and verdict every socket has its turn, and a
+ * timer that came late (this process did not run) judges nobody but starts counting anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "ssi/membership/membership.pb-c.h"
 
 #define HEAD_STALL_MS 1000           /* a timer later than this: it was we who were silent */
+#define HEAD_HEARING_MS 100          /* between suspicion and verdict, at least */
 #define HEAD_SLACK_US 20000          /* of the timer, so that deadlines close together cost one wake-up */
 
 uint64_t head_now(const struct ssi_head *h)
@@ -125,11 +126,8 @@ static void head_arm(struct ssi_head *h)
 			sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
 		return;
 	}
-	if (!h->timer) {
+	if (!h->timer)
 		r = sd_event_add_time_relative(h->event, &h->timer, CLOCK_MONOTONIC, 0, HEAD_SLACK_US, head_on_timer, h);
-		if (r >= 0)
-			r = sd_event_source_set_priority(h->timer, SD_EVENT_PRIORITY_NORMAL + 10);   /* hear first, judge then */
-	}
 	if (r >= 0)
 		r = sd_event_source_set_time_relative(h->timer, (first->due > now ? first->due - now : 0) * 1000);
 	if (r >= 0)
@@ -176,13 +174,15 @@ void head_tick(struct ssi_head *h)
 /* Enter a state: counted, timed, and to be told. */
 static void head_enter(struct ssi_head *h, struct head_node *n, enum ssi_nodestate state, const char *reason)
 {
+	uint64_t now = head_now(h);
+
 	head_count(n, -1);
 	n->pub.state = state;
 	head_count(n, 1);
 	n->pub.since_ms = head_wall(h);
 	ssi_text_copy(n->pub.reason, sizeof(n->pub.reason), reason);
 	if (head_is_member(state))
-		head_due_set(&h->due, n, head_deadline(n));
+		head_due_set(&h->due, n, head_deadline(n) > now + HEAD_HEARING_MS ? head_deadline(n) : now + HEAD_HEARING_MS);
 	else
 		head_due_clear(&h->due, n);
 	head_arm(h);
@@ -297,7 +297,7 @@ void ssi_head_remove_node(struct ssi_head *h, const char *name)
 }
 
 int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate state, uint64_t incarnation, uint64_t since_ms, const char *reason,
-		     const struct ssi_head_inventory *inventory)
+		     const struct ssi_inventory *inventory)
 {
 	struct head_node *n = head_table_find(&h->table, name);
 

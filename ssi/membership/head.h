@@ -16,20 +16,11 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 #include "libssi/comm/ccm.h"
-#include "libssi/model/mac.h"
 #include "libssi/model/nodestate.h"
-#include "ssi/boot/master.h"
+#include "ssi/boot/stage.h"
+#include "ssi/membership/inventory.h"
 
-#define SSI_HEAD_NICS 16
 #define SSI_HEAD_GRACE_MS 15000     /* after a start of the daemon, for nodes that were joined */
-
-struct ssi_head_nic { char name[16], mac[SSI_MAC_LEN], driver[32]; };
-struct ssi_head_inventory {
-	uint32_t cpus;
-	uint64_t memory;                 /* bytes */
-	char cpu_model[96], kernel[96], arch[32];
-	struct ssi_head_nic nics[SSI_HEAD_NICS]; size_t n_nics;
-};
 
 /* A node as the engine knows it; borrowed, read-only, valid until ssi_head_remove_node. Pointers stay the same over changes. */
 struct ssi_head_node {
@@ -40,7 +31,7 @@ struct ssi_head_node {
 	uint64_t incarnation;            /* the newest that was given out or joined; older ones are refused */
 	uint64_t since_ms;               /* wall clock, of the last change of state */
 	char reason[128];                /* of that change, "" if there is nothing to say */
-	struct ssi_head_inventory inventory;   /* of the last join */
+	struct ssi_inventory inventory;   /* of the last join */
 	uint64_t uptime_ms, mem_free;    /* of the last heartbeat */
 	double load;
 	void *userdata;                  /* the daemon's */
@@ -77,7 +68,7 @@ int ssi_head_set_node(struct ssi_head *h, const char *name, const char *system, 
 void ssi_head_remove_node(struct ssi_head *h, const char *name);   /* its connection is closed */
 /* What the store knows of a node, at start. changed() is not called. joined and suspect become joined, with SSI_HEAD_GRACE_MS to be heard of. */
 int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate state, uint64_t incarnation, uint64_t since_ms, const char *reason,
-		     const struct ssi_head_inventory *inventory);
+		     const struct ssi_inventory *inventory);
 
 /* A boot script with this incarnation was given out: the node is booting; what is left of an older incarnation is closed. -ENOENT, -ESTALE. */
 int ssi_head_boot(struct ssi_head *h, const char *name, uint64_t incarnation);
