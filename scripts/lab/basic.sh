@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What every part of ssi-lab needs: messages, bounded waits, files, the names of machines and images. Sourced by ssi-lab.
 
+# shellcheck disable=SC2034       # ssi-lab uses it
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ssi
 
 die() {
@@ -60,13 +61,14 @@ machines() {
 }
 
 machine_needed() { # MACHINE
-	[[ $1 =~ ^(master|m[0-9]+)$ ]] && [ -d "$LAB/$1" ] || die "there is no machine '$1' in lab $LAB_NAME: it has master $(machines | tr '\n' ' ')"
+	if [[ $1 =~ ^(master|m[0-9]+)$ ]] && [ -d "$LAB/$1" ]; then return; fi
+	die "there is no machine '$1' in lab $LAB_NAME: it has master $(machines | tr '\n' ' ')"
 }
 
 # The directory of an image's current generation.
 generation_dir() { # IMAGE
 	local dir
-	dir=$(readlink -e "$LAB_STORE/$1/current") && [ -e "$dir/root.erofs" ] ||
-		die "no image '$1' in $LAB_STORE; scripts/images builds it"
+	dir=$(readlink -e "$LAB_STORE/$1/current")
+	[ -e "$dir/root.erofs" ] || die "no image '$1' in $LAB_STORE; scripts/images builds it"
 	echo "$dir"
 }

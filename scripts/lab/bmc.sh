@@ -4,7 +4,7 @@
 #
 # The master reaches the BMCs at 10.0.2.2 (its user-mode network turns that into the namespace's loopback). ipmi_sim offers cipher suite 3 only.
 
-BMC_USER=admin
+BMC_USER='admin'
 BMC_PASSWORD=lab
 
 bmc_port() { # MACHINE

@@ -47,7 +47,7 @@ machine_start() { # MACHINE
 	local dir=$LAB/$1
 	local -a args
 	! machine_alive "$1" || return 0
-	args=(-name "$1" -machine q35,graphics=off -accel "$(<"$LAB/accel")" -cpu max
+	args=(-name "$1" -machine "q35,graphics=off" -accel "$(<"$LAB/accel")" -cpu max
 		-m "$(<"$dir/memory")" -smp "$(<"$dir/cpus")" -nodefaults -display none
 		-chardev "socket,id=console,path=$dir/console.sock,server=on,wait=off,logfile=$dir/console.log,logappend=on" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off" -pidfile "$dir/qemu.pid" -daemonize)
