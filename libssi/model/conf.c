@@ -303,8 +303,12 @@ static void conf_entry(struct ssi_conf *c, char *s)
 			break;
 	if (!k->name)
 		conf_unknown_key(c, key);
-	else if (conf_first(c, k) && conf_value_ok(c, k, key, value))
+	else if (!conf_first(c, k))
+		return;
+	else if (conf_value_ok(c, k, key, value))
 		c->ops->entry(c, c->section, k, key, value, c->userdata);
+	else if (c->ops->refused)
+		c->ops->refused(c, c->section, k, c->userdata);
 }
 
 /* One line without its newline. */

@@ -58,6 +58,8 @@ struct ssi_conf_ops {
 	/* A key of the table with a value that passed its check; both borrowed for the call. key is the whole key also for "power.*". */
 	void (*entry)(struct ssi_conf *c, const struct ssi_conf_section *s, const struct ssi_conf_key *k,
 		      const char *key, const char *value, void *userdata);
+	/* A key of the table whose value was refused: it stands there, so that it need not be called missing. May be NULL. */
+	void (*refused)(struct ssi_conf *c, const struct ssi_conf_section *s, const struct ssi_conf_key *k, void *userdata);
 };
 
 /* Read one text; file is its name in messages (borrowed), sections ends with {0}. Mistakes are added to errors; 0 or -ENOMEM. */

@@ -39,7 +39,7 @@ static void fuzz_entry(struct ssi_conf *c, const struct ssi_conf_section *s, con
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct ssi_conf_ops ops = { fuzz_section, fuzz_entry };
+	static const struct ssi_conf_ops ops = { .section = fuzz_section, .entry = fuzz_entry };
 	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT;
 	struct ssi_conf_errors errors = { .to = &text };
 	unsigned lines = 0;

@@ -40,7 +40,7 @@ static void said_entry(struct ssi_conf *c, const struct ssi_conf_section *s, con
 
 static void check_n(const char *text, size_t len, const char *said, const char *mistakes)
 {
-	static const struct ssi_conf_ops ops = { said_section, said_entry };
+	static const struct ssi_conf_ops ops = { .section = said_section, .entry = said_entry };
 	_cleanup_buf_ struct ssi_buf out = SSI_BUF_INIT, err = SSI_BUF_INIT;
 	struct ssi_conf_errors errors = { .to = &err };
 
@@ -136,7 +136,7 @@ static void mistakes_are_bounded(void **state)
 {
 	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT, err = SSI_BUF_INIT;
 	struct ssi_conf_errors errors = { .to = &err };
-	static const struct ssi_conf_ops ops = { NULL, said_entry };
+	static const struct ssi_conf_ops ops = { .entry = said_entry };
 
 	for (int i = 0; i < SSI_CONF_ERRORS_MAX + 7; i++)
 		ssi_buf_adds(&text, "x\n");
