@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the calls that the master has on nodes. Called by the daemon and by ccm. A call is found by the sequence number it began with, on
+ * the connection it began on; what comes for a call that is no more is dropped.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include "libssi/base/cleanup.h"
+#include "ssi/boot/text.h"
+#include "ssi/rexec/head.h"
+#include "ssi/rexec/rexec.pb-c.h"
+
+#define REXEC_BUCKETS 256
+#define REXEC_EXEC_MAX (256u << 10)
+#define REXEC_OUTPUT_MAX (64u << 10)
+
+struct ssi_rexec_call {
+	LIST_ENTRY(ssi_rexec_call) link;
+	struct ssi_rexec *r;
+	struct ssi_ccm_conn *conn;
+	uint64_t sequence;
+	uint32_t output_window, input_window;   /* bytes that may come, and that may go */
+	const struct ssi_rexec_ops *ops;
+	void *userdata;
+};
+
+struct ssi_rexec {
+	struct ssi_ccm *ccm;
+	uint64_t sequence;
+	LIST_HEAD(, ssi_rexec_call) buckets[REXEC_BUCKETS];
+};
+
+static struct ssi_rexec_call *rexec_find(struct ssi_rexec *r, struct ssi_ccm_conn *c, uint64_t sequence)
+{
+	struct ssi_rexec_call *call;
+
+	LIST_FOREACH(call, &r->buckets[sequence % REXEC_BUCKETS], link)
+		if (call->sequence == sequence && call->conn == c)
+			return call;
+	return NULL;
+}
+
+static void rexec_forget(struct ssi_rexec_call *call)
+{
+	LIST_REMOVE(call, link);
+	free(call);
+}
+
+static void rexec_end(struct ssi_rexec_call *call, const struct ssi_rexec_exit *x)
+{
+	LIST_REMOVE(call, link);
+	call->ops->exited(call, x, call->userdata);
+	free(call);
+}
+
+static int rexec_send(struct ssi_rexec_call *call, uint16_t type, const ProtobufCMessage *m)
+{
+	size_t n = protobuf_c_message_get_packed_size(m);
+	_cleanup_free_ uint8_t *p = NULL;
+
+	if (n > REXEC_EXEC_MAX)
+		return -E2BIG;
+	p = malloc(n + 1);
+	if (!p)
+		return -ENOMEM;
+	protobuf_c_message_pack(m, p);
+	return ssi_ccm_send(call->conn, SSI_MOD_REXEC, type, 0, call->sequence, p, n);
+}
+
+static int rexec_on_output(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+{
+	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
+
+	if (!call)
+		return 0;
+	if (f->size > call->output_window)
+		return -EPROTO;              /* more than it was given leave to send */
+	call->output_window -= f->size;
+	if (f->size)
+		call->ops->output(call, f->flags & SSI_WIRE_STDERR ? 2 : 1, body, f->size, call->userdata);
+	return 0;
+}
+
+static int rexec_on_exit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+{
+	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
+	Ssi__Rexec__Exit *m = ssi__rexec__exit__unpack(NULL, f->size, body);
+	struct ssi_rexec_exit x = { 0 };
+
+	if (!m)
+		return -EBADMSG;
+	x.status = m->status;
+	x.signal = m->signal;
+	ssi_text_copy(x.error, sizeof(x.error), m->error);
+	ssi__rexec__exit__free_unpacked(m, NULL);
+	if (call)
+		rexec_end(call, &x);
+	return 0;
+}
+
+static int rexec_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+{
+	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
+	Ssi__Rexec__Credit *m = ssi__rexec__credit__unpack(NULL, f->size, body);
+	int r = 0;
+
+	if (!m)
+		return -EBADMSG;
+	if (call && m->bytes > SSI_REXEC_WINDOW - call->input_window)
+		r = -EPROTO;
+	else if (call)
+		call->input_window += m->bytes;
+	ssi__rexec__credit__free_unpacked(m, NULL);
+	return r;
+}
+
+int ssi_rexec_new(struct ssi_ccm *m, struct ssi_rexec **ret)
+{
+	struct ssi_rexec *x = calloc(1, sizeof(*x));
+	const struct ssi_ccm_rule rules[] = {
+		{ SSI_MOD_REXEC, SSI_REXEC_OUTPUT, REXEC_OUTPUT_MAX, SSI_FROM_NODE, rexec_on_output, x },
+		{ SSI_MOD_REXEC, SSI_REXEC_EXIT, 1024, SSI_FROM_NODE, rexec_on_exit, x },
+		{ SSI_MOD_REXEC, SSI_REXEC_CREDIT, 16, SSI_FROM_NODE, rexec_on_credit, x },
+	};
+	int r = x ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
+		r = ssi_ccm_register(m, &rules[i]);
+	if (r < 0) {
+		free(x);
+		return r;
+	}
+	x->ccm = m;
+	*ret = x;
+	return 0;
+}
+
+void ssi_rexec_free(struct ssi_rexec *r)
+{
+	struct ssi_rexec_call *call;
+
+	if (!r)
+		return;
+	for (size_t i = 0; i < REXEC_BUCKETS; i++)
+		while ((call = LIST_FIRST(&r->buckets[i])))
+			rexec_forget(call);
+	free(r);
+}
+
+static size_t rexec_count(char *const words[])
+{
+	size_t n = 0;
+
+	while (words && words[n])
+		n++;
+	return n;
+}
+
+int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir,
+		    const struct ssi_rexec_ops *ops, void *userdata, struct ssi_rexec_call **ret, struct ssi_err *e)
+{
+	Ssi__Rexec__Exec m = SSI__REXEC__EXEC__INIT;
+	struct ssi_rexec_call *call;
+	int k;
+
+	m.argv = (char **)argv;
+	m.n_argv = rexec_count(argv);
+	m.env = (char **)env;
+	m.n_env = rexec_count(env);
+	m.dir = (char *)(dir ? dir : "");
+	if (!m.n_argv)
+		return ssi_errf(e, -EINVAL, "no command");
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return ssi_errf(e, -ENOMEM, "no memory for a call");
+	*call = (struct ssi_rexec_call){ .r = r, .conn = c, .sequence = ++r->sequence, .output_window = SSI_REXEC_WINDOW,
+					 .input_window = SSI_REXEC_WINDOW, .ops = ops, .userdata = userdata };
+	LIST_INSERT_HEAD(&r->buckets[call->sequence % REXEC_BUCKETS], call, link);
+	k = rexec_send(call, SSI_REXEC_EXEC, &m.base);
+	if (k < 0) {
+		rexec_forget(call);
+		return k == -E2BIG ? ssi_errf(e, k, "command of more than %u bytes", REXEC_EXEC_MAX) : ssi_errno(e, k, "cannot reach %s", ssi_ccm_identity(c)->who);
+	}
+	*ret = call;
+	return 0;
+}
+
+void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
+{
+	Ssi__Rexec__Credit m = SSI__REXEC__CREDIT__INIT;
+
+	if (n > SSI_REXEC_WINDOW - call->output_window)
+		n = SSI_REXEC_WINDOW - call->output_window;
+	if (!n)
+		return;
+	m.bytes = (uint32_t)n;
+	if (rexec_send(call, SSI_REXEC_CREDIT, &m.base) >= 0)
+		call->output_window += (uint32_t)n;
+}
+
+int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n)
+{
+	int r;
+
+	if (n > call->input_window || n > REXEC_OUTPUT_MAX)
+		return -EAGAIN;
+	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, 0, call->sequence, p, n);
+	if (r >= 0)
+		call->input_window -= (uint32_t)n;
+	return r;
+}
+
+int ssi_rexec_kill(struct ssi_rexec_call *call, int signal)
+{
+	Ssi__Rexec__Kill m = SSI__REXEC__KILL__INIT;
+
+	m.signal = signal;
+	return rexec_send(call, SSI_REXEC_KILL, &m.base);
+}
+
+void ssi_rexec_cancel(struct ssi_rexec_call *call)
+{
+	ssi_rexec_kill(call, 9);
+	rexec_forget(call);
+}
+
+void ssi_rexec_closed(struct ssi_rexec *r, struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	struct ssi_rexec_exit x = { .status = 255 };
+	struct ssi_rexec_call *call, *next;
+
+	ssi_text_copy(x.error, sizeof(x.error), why->text);
+	for (size_t i = 0; i < REXEC_BUCKETS; i++)
+		for (call = LIST_FIRST(&r->buckets[i]); call; call = next) {
+			next = LIST_NEXT(call, link);
+			if (call->conn == c)
+				rexec_end(call, &x);
+		}
+}
