@@ -18,3 +18,4 @@ int verb_stop(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_reload(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_events(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_check(struct ssi_cmd_args *a, int argc, char **argv);
