@@ -1,0 +1,56 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The daemon and the master may go at any moment.
+
+load ../lab.bash
+setup() { await 180 in_state 'n[01-03]' joined; }
+teardown() { show_trouble; }
+
+boot_ids() {
+	boot_id n01
+	boot_id n02
+	boot_id n03
+}
+
+@test "kill -9 of the daemon while nodes run: all joined within 10 s, none rebooted" {
+	local ids killed
+	ids=$(boot_ids)
+	daemon_kill
+	killed=$SECONDS
+	await 10 daemon_answers
+	await 10 in_state 'n[01-03]' joined
+	echo "all joined after $((SECONDS - killed)) s"
+	[ $((SECONDS - killed)) -le 10 ]
+	[ "$(boot_ids)" = "$ids" ]
+	[ "$(ssi status -o json | jq '.systems[0].joined')" = 3 ]
+}
+
+@test "kill -9 of the daemon while a node boots: the boot goes on and the node joins" {
+	local since before ids
+	before=$(field n03 incarnation)
+	ids="$(boot_id n01) $(boot_id n02)"
+	lab power cut m03
+	await 15 in_state n03 detached
+	since=$(last_event)
+	ssi node power n03 on
+	await 60 has_event "$since" boot n03
+	daemon_kill
+	await 15 daemon_answers
+	await 60 has_event "$since" stage n03
+	daemon_kill
+	await 15 daemon_answers
+	await 180 joined_after n03 "$before"
+	await 10 in_state 'n[01-02]' joined
+	[ "$(boot_id n01) $(boot_id n02)" = "$ids" ]
+}
+
+@test "the master is powered off and on: nodes stall and go on by themselves" {
+	local ids
+	ids=$(boot_ids)
+	lab power cut master
+	lab power on master
+	await 120 daemon_answers
+	await 60 in_state 'n[01-03]' joined
+	[ "$(boot_ids)" = "$ids" ]
+	node_sh n01 'echo 3 >/proc/sys/vm/drop_caches; find /usr/bin -type f -exec cat {} + | wc -c'
+}

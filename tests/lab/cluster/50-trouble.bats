@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A boot that cannot work: what, where and what next, on the console and to the master; and recovery when the cause is gone.
+
+load ../lab.bash
+
+setup() {
+	await 240 in_state n03 joined
+	BEFORE=$(field n03 incarnation)
+	SINCE=$(last_event)
+	SIZE=$(console_size m03)
+	STORE=/var/lib/ssi/images/compute
+	GENERATION=$(master readlink "$STORE/current")
+}
+
+teardown() {
+	show_trouble
+	master rpc.nfsd 8
+	master sh -c "rm -f '$STORE/$GENERATION/initramfs.damaged'; [ ! -e '$STORE/gone' ] || mv '$STORE/gone' '$STORE/$GENERATION'" || true
+}
+
+again() {
+	lab power cut m03
+	await 15 in_state n03 detached
+	lab power on m03
+}
+
+@test "the NFS server does not answer: said on the console and in the events; the boot works once it does" {
+	master rpc.nfsd 0
+	again
+	await 150 has_event "$SINCE" boot-failed n03 root
+	console_says m03 "$SIZE" 'ssi-init: FAILED at root'
+	master rpc.nfsd 8
+	await 240 joined_after n03 "$BEFORE"
+}
+
+@test "a root that is not exported: said with its path; the boot works after a reload" {
+	master exportfs -u "10.77.0.0/24:/run/ssi/export/$GENERATION"
+	again
+	await 150 has_event "$SINCE" boot-failed n03 root
+	console_says m03 "$SIZE" "ssi-init: FAILED at root.*$GENERATION"
+	master ssi-bootsvc reload
+	await 240 joined_after n03 "$BEFORE"
+}
+
+@test "a damaged initramfs: said on the console and in the events; the boot works once it is whole" {
+	master sh -c "cd '$STORE/$GENERATION' && cp initramfs initramfs.whole && dd if=/dev/zero of=initramfs bs=4096 seek=64 count=64 conv=notrunc status=none"
+	again
+	await 150 has_event "$SINCE" 'boot-failed' n03 initramfs
+	console_says m03 "$SIZE" initramfs
+	master sh -c "cd '$STORE/$GENERATION' && mv initramfs.whole initramfs"
+	await 300 joined_after n03 "$BEFORE"
+}
+
+@test "an image removed under a node: the node runs on, a boot says what is missing, and works when it is back" {
+	master mv "$STORE/$GENERATION" "$STORE/gone"
+	await 30 has_event "$SINCE" image-missing ''
+	node_sh n03 'ls / >/dev/null'
+	again
+	await 90 console_says m03 "$SIZE" "image.*missing|missing.*image|$GENERATION"
+	master mv "$STORE/gone" "$STORE/$GENERATION"
+	await 30 has_event "$SINCE" image-back ''
+	await 240 joined_after n03 "$BEFORE"
+}
