@@ -423,6 +423,8 @@ int ssi_control_listen(sd_event *event, const char *path, struct ssi_control_ser
 	if (r >= 0) {
 		s->path = strdup(path ? path : SSI_CONTROL_SOCKET);
 		r = s->path ? sd_event_add_io(event, &s->io, s->fd, EPOLLIN, server_io, s) : -ENOMEM;
+		if (r >= 0)              /* those that hung up leave before others are told that there are too many */
+			r = sd_event_source_set_priority(s->io, SD_EVENT_PRIORITY_NORMAL + 10);
 		if (r < 0)
 			ssi_errno(e, r, "cannot serve the control socket");
 	}

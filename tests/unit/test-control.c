@@ -74,7 +74,9 @@ static int on_events(struct ssi_control_request *q, const json_t *args, void *us
 
 	assert_non_null(s);
 	ssi_control_watch(q, stream_on, stream_gone, s);
-	if (!json_is_true(json_object_get(args, "follow")))
+	if (json_is_true(json_object_get(args, "follow")))
+		ssi_control_event(q, json_object());         /* one, and then nothing for ever */
+	else
 		stream_on(q, s);
 	return 0;
 }
@@ -313,12 +315,14 @@ static void client_goes_away(void **state)
 {
 	static const char follow[] = "{\"verb\":\"events\",\"args\":{\"follow\":true}}\n";
 	int fd = raw_connect(), before;
+	char c;
 	_cleanup_json_ json_t *answer = NULL;
 	struct ssi_err e;
 
 	assert_int_equal(call("status", NULL, &answer, &e), 0);
 	before = (int)ssi_json_int(json_object_get(answer, "data"), "gone");
 	assert_int_equal(write(fd, follow, sizeof(follow) - 1), sizeof(follow) - 1);
+	assert_int_equal(read(fd, &c, 1), 1);                /* the request is open now */
 	close(fd);
 	status_reaches("gone", before + 1);
 }
