@@ -27,6 +27,7 @@ struct reg_section {
 	enum reg_kind kind;
 	const char *file, *text;         /* text: "[node n[01-64]]" */
 	unsigned line;
+	size_t order;                    /* among all sections of all files */
 	struct reg_node **nodes;         /* [node]: whom it names, in that order */
 	size_t n_nodes;
 	struct reg_system *system;       /* [system], [machine]: what it is of */

@@ -155,7 +155,7 @@ static int read_section(struct ssi_conf *c, const struct ssi_conf_section *table
 	if (!s)
 		return -ENOMEM;
 	*s = (struct reg_section){
-		.kind = table->id, .file = r->file, .line = ssi_conf_line(c),
+		.kind = table->id, .file = r->file, .line = ssi_conf_line(c), .order = r->n_sections,
 		.text = ssi_arena_printf(&r->arena, "[%s %s]", table->kind, name),
 	};
 	if (ssi_arena_push(&r->arena, &r->sections, &r->n_sections, s) < 0)

@@ -50,11 +50,12 @@ static void system_choose(struct reg_system *s)
 
 static void system_times(struct reg *r, const struct reg_system *s)
 {
-	char text[120];
+	char text[160];
 
 	if (!s->pub.heartbeat_ms || !s->pub.detach_ms || s->pub.detach_ms >= 3 * s->pub.heartbeat_ms)
 		return;
-	snprintf(text, sizeof(text), "less than 3 heartbeats of %u ms: one lost packet would detach a node", s->pub.heartbeat_ms);
+	snprintf(text, sizeof(text), "detach (%u ms) is less than 3 heartbeats (%u ms): one lost packet would detach a node",
+		 s->pub.detach_ms, s->pub.heartbeat_ms);
 	system_error(r, s, s->chosen[REG_DETACH] ? REG_DETACH : REG_HEARTBEAT, text);
 }
 
@@ -128,11 +129,24 @@ static int system_by_network(const void *x, const void *y)
 	return (*a)->pub.prefix < (*b)->pub.prefix ? -1 : (*a)->pub.prefix > (*b)->pub.prefix;
 }
 
-/* Sorted by their first address, a network overlaps with another exactly when it begins within the widest reach so far. */
+/* Whoever stands later is told. */
+static void systems_overlap_error(struct reg *r, const struct reg_system *a, const struct reg_system *b)
+{
+	const struct reg_entry *later = a->chosen[REG_NETWORK], *first = b->chosen[REG_NETWORK];
+
+	if (first->section->order > later->section->order) {
+		later = b->chosen[REG_NETWORK];
+		first = a->chosen[REG_NETWORK];
+	}
+	reg_entry_error(r, later, "overlaps with %s of [system %s] (%s:%u)", first->value, first->section->system->pub.name,
+			first->section->file, first->line);
+}
+
+/* Two networks overlap only as one within the other: sorted, those around the present one are a stack. */
 static void systems_overlap(struct reg *r)
 {
-	size_t n = r->pub.n_systems, k = 0;
-	struct reg_system **sorted = ssi_arena_alloc(&r->arena, (n + 1) * sizeof(*sorted)), *widest;
+	size_t n = r->pub.n_systems, k = 0, depth = 0;
+	struct reg_system **sorted = ssi_arena_alloc(&r->arena, (2 * n + 1) * sizeof(*sorted)), **around;
 
 	for (size_t i = 0; sorted && i < n; i++) {
 		struct reg_system *s = (struct reg_system *)r->pub.systems[i];
@@ -142,26 +156,16 @@ static void systems_overlap(struct reg *r)
 	}
 	if (!k)
 		return;
+	around = sorted + n;
 	qsort(sorted, k, sizeof(*sorted), system_by_network);
-	widest = sorted[0];
-	for (size_t i = 1; i < k; i++) {
-		const struct reg_system *s = sorted[i], *other = widest, *later;
+	for (size_t i = 0; i < k; i++) {
+		uint32_t base = reg_host(sorted[i]->pub.network);
 
-		if (reg_host(s->pub.network) > (reg_host(widest->pub.network) | ~reg_mask(widest->pub.prefix))) {
-			widest = sorted[i];
-			continue;
-		}
-		/* Whoever stands later is told. */
-		later = s->chosen[REG_NETWORK]->section == other->chosen[REG_NETWORK]->section ? s : NULL;
-		for (size_t j = 0; !later && j < r->n_sections; j++)
-			if (r->sections[j] == s->chosen[REG_NETWORK]->section)
-				later = other;
-			else if (r->sections[j] == other->chosen[REG_NETWORK]->section)
-				later = s;
-		if (later == other)
-			other = s;
-		reg_entry_error(r, later->chosen[REG_NETWORK], "overlaps with %s of [system %s] (%s:%u)", other->chosen[REG_NETWORK]->value,
-				other->pub.name, other->chosen[REG_NETWORK]->section->file, other->chosen[REG_NETWORK]->line);
+		while (depth && (base & reg_mask(around[depth - 1]->pub.prefix)) != reg_host(around[depth - 1]->pub.network))
+			depth--;
+		if (depth)
+			systems_overlap_error(r, sorted[i], around[depth - 1]);
+		around[depth++] = sorted[i];
 	}
 }
 
