@@ -1,22 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon's story: what is started in which order, and ended in the other. Called by verb-start.c; every part is a file of its own.
+ * The daemon's story: what is started in which order, and ended in the other. Called by verb-start.c; every part is a file of its own. Nodes keep
+ * running, mounted and joined while the daemon is away: nothing here undoes what they stand on.
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
+#include <config.h>
+#include "bootsvc/control.h"
 #include "bootsvc/daemon.h"
+#include "bootsvc/discovery.h"
+#include "bootsvc/dnsmasq.h"
+#include "bootsvc/events.h"
+#include "bootsvc/exports.h"
+#include "bootsvc/http.h"
+#include "bootsvc/images.h"
+#include "bootsvc/members.h"
+#include "bootsvc/reload.h"
 #include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
 #include "libssi/base/log.h"
+#include "libssi/base/path.h"
 
-static void loop_unref(sd_event **ev)
+const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer)
 {
-	sd_event_unref(*ev);
+	const struct ssi_registry *r = d->registry;
+
+	for (size_t i = 0; i < r->n_systems; i++)
+		if (r->systems[i]->master.s_addr == master.s_addr)
+			return r->systems[i];
+	for (size_t i = 0; i < r->n_systems; i++)
+		if ((peer.s_addr & r->systems[i]->netmask.s_addr) == r->systems[i]->network.s_addr)
+			return r->systems[i];
+	return NULL;
 }
 
-static int signals_wait(sd_event *ev)
+/* A thousand machines at once are as many connections, and some of them a file each. */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max < 65536 ? l.rlim_max : 65536;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static int start_loop(struct daemon *d, struct ssi_err *e)
 {
 	static const int ends[] = { SIGTERM, SIGINT };
 	sigset_t set;
@@ -24,40 +57,112 @@ static int signals_wait(sd_event *ev)
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
-	for (size_t i = 0; i < 2; i++)
-		sigaddset(&set, ends[i]);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	for (size_t i = 0; i < 2; i++) {
-		r = sd_event_add_signal(ev, NULL, ends[i], NULL, NULL);
-		if (r < 0)
-			return r;
+	r = sd_event_default(&d->event);
+	for (size_t i = 0; r >= 0 && i < sizeof(ends) / sizeof(*ends); i++)
+		r = sd_event_add_signal(d->event, NULL, ends[i], NULL, NULL);
+	return r < 0 ? ssi_errno(e, r, "the event loop") : 0;
+}
+
+/* A mistake in nodes.d must not keep the master down, nor the nodes that run without it: what is right cannot be told from what is
+ * wrong, so the daemon starts only on a whole configuration and says every mistake. */
+static int load_registry(struct daemon *d, struct ssi_err *e)
+{
+	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
+	struct reload_stats s;
+	int r = reload_run(d, &s, &errors);
+
+	if (r < 0) {
+		fputs(errors.data ?: "", stderr);
+		return ssi_errf(e, r, "nodes.d has mistakes (above): correct them and start again");
 	}
+	log_info("%zu systems, %zu nodes, %zu machines in %s, read in %llu ms", d->registry->n_systems, d->registry->n_nodes, d->registry->n_machines,
+		 d->opt->config, (unsigned long long)s.ms);
+	if (!d->registry->n_systems)
+		log_warning("no [system] in %s: nothing is served until there is one (see ssi-nodes.d(5)), then 'ssi-bootsvc reload'", d->opt->config);
 	return 0;
 }
 
-static void say_ready(int ready)
+static int start_services(struct daemon *d, struct ssi_err *e)
 {
-	sd_notify(0, "READY=1\nSTATUS=Serving");
-	if (ready >= 0) {
-		if (write(ready, "1", 1) < 0)
-			log_debug("whoever started this is gone");
-		close(ready);
-	}
+	int r = images_new(d, &d->images, e);
+
+	if (r == 0)
+		r = exports_new(d, &d->exports, e);
+	if (r == 0 && d->opt->dhcp)
+		r = dnsmasq_start(d, &d->dnsmasq, e);
+	if (r == 0)
+		r = http_start(d, &d->http, e);
+	if (r == 0)
+		r = members_listen(d, e);
+	if (r == 0)
+		r = ssi_power_new(d->event, &d->power) < 0 ? ssi_errf(e, -ENOMEM, "power") : 0;
+	if (r == 0)
+		r = control_start(d, e);
+	if (r == 0)
+		images_look(d->images);
+	return r;
+}
+
+static int daemon_start(struct daemon *d, struct ssi_err *e)
+{
+	int r = start_loop(d, e);
+
+	raise_limits();
+	if (r == 0)
+		r = ssi_path_mkdirs(d->opt->run, 0755) < 0 ? ssi_errno(e, -errno, "%s", d->opt->run) : 0;
+	if (r == 0)
+		r = state_open(d->opt->state, &d->state, e);
+	if (r == 0)
+		r = events_new(d->state, &d->events) < 0 || discovery_new(&d->discovery) < 0 ? ssi_errf(e, -ENOMEM, "out of memory") : 0;
+	if (r == 0)
+		r = members_start(d, e);
+	if (r == 0)
+		r = load_registry(d, e);
+	return r == 0 ? start_services(d, e) : r;
+}
+
+/* The reverse of the start. The control socket first: who waits for an answer hears that there is none. */
+static void daemon_end(struct daemon *d)
+{
+	ssi_control_server_free(d->control);
+	ssi_power_free(d->power);
+	http_free(d->http);
+	members_stop(d);
+	dnsmasq_free(d->dnsmasq);
+	exports_free(d->exports);
+	images_free(d->images);
+	discovery_free(d->discovery);
+	events_free(d->events);
+	state_close(d->state);
+	ssi_registry_free(d->registry);
+	sd_event_unref(d->event);
+}
+
+static void say_ready(struct daemon *d, int ready)
+{
+	events_add(d->events, "start", "", "", 0, "ssi-bootsvc " PACKAGE_VERSION " serves %zu nodes", d->registry->n_nodes);
+	sd_notifyf(0, "READY=1\nSTATUS=Serving %zu nodes", d->registry->n_nodes);
+	if (ready >= 0 && write(ready, "1", 1) < 0)
+		log_debug("whoever started this is gone");
 }
 
 int daemon_run(const struct bootsvc_options *o, int ready, struct ssi_err *e)
 {
-	SSI_CLEANUP(loop_unref) sd_event *ev = NULL;
-	int r = sd_event_default(&ev);
+	SSI_CLEANUP(daemon_end) struct daemon d = { .opt = o, .started = ssi_clock_wall_ms() };
+	_cleanup_close_ int to = ready;
+	int r = daemon_start(&d, e);
 
 	if (r < 0)
-		return ssi_errno(e, r, "no event loop");
-	r = signals_wait(ev);
-	if (r < 0)
-		return ssi_errno(e, r, "no signals");
-	say_ready(ready);
-	r = sd_event_loop(ev);
+		return r;
+	say_ready(&d, to);
+	ssi_cleanup_close(&to);
+	to = -1;
+	r = sd_event_loop(d.event);
 	sd_notify(0, "STOPPING=1");
+	events_add(d.events, "stop", "", "", 0, "ssi-bootsvc ends");
 	return r < 0 ? ssi_errno(e, r, "the event loop failed") : 0;
 }

@@ -1,8 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* One running ssi-bootsvc: what its parts (a file each) share, and how they reach one another. */
+/*
+ * One running ssi-bootsvc: what its parts share, and how they reach one another. Each part is a file with a …_start (or _new) and a …_free, called
+ * in daemon.c in this order and its reverse. Everything happens in one loop; a part never waits for another.
+ */
+#include <systemd/sd-event.h>
 #include "bootsvc/options.h"
+#include "bootsvc/state.h"
 #include "libssi/base/err.h"
+#include "libssi/comm/ccm.h"
+#include "libssi/comm/control-server.h"
+#include "libssi/model/registry.h"
+#include "ssi/boot/master.h"
+#include "ssi/membership/head.h"
+#include "ssi/rexec/head.h"
+#include "bootsvc/power.h"
+
+struct daemon {
+	const struct bootsvc_options *opt;
+	uint64_t started;                        /* wall clock, ms */
+	sd_event *event;
+	struct state *state;
+	struct ssi_registry *registry;
+	struct events *events;
+	struct images *images;
+	struct exports *exports;
+	struct dnsmasq *dnsmasq;                 /* NULL with --no-dhcp */
+	struct discovery *discovery;
+	struct http *http;
+	struct ssi_ccm *ccm;
+	struct ssi_boot_master boot;
+	struct ssi_head *head;
+	struct ssi_rexec *rexec;
+	struct ssi_power *power;
+	struct ssi_control_server *control;
+};
 
 /* Run until SIGTERM, SIGINT or the verb stop. ready (taken over, may be -1) gets a byte once the daemon serves. */
 int daemon_run(const struct bootsvc_options *o, int ready, struct ssi_err *e);
+
+/* The system that has this address of the master as its own, or whose network an address is in; NULL if none. */
+const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer);

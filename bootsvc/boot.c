@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The answer to GET /boot/MAC. Entering the machine, binding it and arming its boot are one transaction: killed at any moment, either
+ * the machine has its node and its number, or nothing happened and it asks again.
+ *
+ * Anyone on the network may ask in any machine's name, so asking alone ends nothing: a node that is joined stays so until the
+ * token of its next boot is exchanged (members.c, members_armed).
+ */
+#include <errno.h>
+#include <string.h>
+#include "bootsvc/boot.h"
+#include "bootsvc/bootscript.h"
+#include "bootsvc/discovery.h"
+#include "bootsvc/dnsmasq.h"
+#include "bootsvc/events.h"
+#include "bootsvc/exports.h"
+#include "bootsvc/images.h"
+#include "bootsvc/members.h"
+#include "libssi/base/clock.h"
+#include "libssi/base/hash.h"
+
+struct answer {
+	const struct ssi_node *node;     /* NULL: it has to wait */
+	struct state_boot boot;
+	char text[512];                  /* why it has to wait */
+};
+
+/* Which node the machine plays, by its binding or by what the system does with a new one. */
+static int place(struct daemon *d, const struct ssi_system *system, const char *mac, bool fresh, struct answer *a, struct ssi_err *e)
+{
+	char name[64];
+	int r = state_node_of(d->state, mac, name, e);
+
+	if (r == -ENOENT)
+		r = discovery_place(d, system, mac, fresh, name, a->text, sizeof(a->text), e);
+	else if (r == 0)
+		r = 1;
+	if (r <= 0)
+		return r;
+	a->node = ssi_registry_node(d->registry, name);
+	if (a->node && a->node->system != system) {
+		snprintf(a->text, sizeof(a->text), "machine %s is bound to %s of system %s, but asks in the network of system %s: move its cable, or"
+			 " rebind it", mac, name, a->node->system->name, system->name);
+		a->node = NULL;
+	} else if (!a->node) {
+		snprintf(a->text, sizeof(a->text), "machine %s is bound to %s, which is not in nodes.d any more", mac, name);
+	}
+	return 0;
+}
+
+/* Store the incarnation and its token before anyone hears of them. */
+static int arm(struct daemon *d, const char *mac, struct answer *a, struct ssi_err *e)
+{
+	struct state_boot *b = &a->boot;
+	int r = images_current(d->images, a->node->image, b->generation, e);
+
+	if (r < 0) {
+		snprintf(a->text, sizeof(a->text), "%s cannot boot: %.200s", a->node->name, e->text);
+		a->node = NULL;
+		return 0;
+	}
+	if (!exports_ready(d->exports, b->generation, a->node->system)) {
+		exports_reconcile(d->exports);
+		snprintf(a->text, sizeof(a->text), "%s cannot boot yet: its image %s is not exported yet (see 'ssi-bootsvc events' on the master)",
+			 a->node->name, a->node->image);
+		a->node = NULL;
+		return 0;
+	}
+	strcpy(b->node, a->node->name);
+	strcpy(b->mac, mac);
+	strcpy(b->image, a->node->image);
+	b->armed = ssi_clock_wall_ms();
+	r = ssi_hash_random(b->token, sizeof(b->token));
+	if (r < 0)
+		return ssi_errno(e, r, "no random bytes");
+	return state_boot_arm(d->state, b, e);
+}
+
+static int write_script(struct daemon *d, const struct answer *a, struct ssi_buf *ret, struct ssi_err *e)
+{
+	const struct ssi_node *n = a->node;
+	struct ssi_bootargs args = {
+		.address = n->address, .prefix = n->system->prefix, .gateway = n->system->master, .master = n->system->master,
+		.port = d->opt->ccm_port, .incarnation = a->boot.incarnation, .delay_s = 30,
+	};
+	struct bootscript script = {
+		.master = n->system->master, .http_port = d->opt->http_port, .image = a->boot.image, .generation = a->boot.generation,
+		.args = &args, .more = n->args,
+	};
+	int r;
+
+	strcpy(args.node, n->name);
+	strcpy(args.system, n->system->name);
+	strcpy(args.mac, a->boot.mac);
+	strcpy(args.init, n->init);
+	ssi_hash_hex(a->boot.token, sizeof(a->boot.token), args.token);
+	snprintf(args.root, sizeof(args.root), "nfs:/%s", a->boot.generation);
+	r = bootscript_boot(&script, ret);
+	explicit_bzero(args.token, sizeof(args.token));
+	if (r == -ENOSPC)
+		return ssi_errf(e, r, "the kernel arguments of %s are longer than a kernel takes: shorten 'args' in nodes.d", n->name);
+	return r < 0 ? ssi_errno(e, r, "the boot script of %s", n->name) : 0;
+}
+
+static int store(struct daemon *d, const struct ssi_system *system, const char *mac, struct in_addr peer, struct answer *a, struct ssi_err *e)
+{
+	int r = state_begin(d->state, true, e), fresh;
+
+	if (r < 0)
+		return r;
+	fresh = state_machine_seen(d->state, mac, system->name, peer, ssi_clock_wall_ms(), e);
+	r = fresh < 0 ? fresh : place(d, system, mac, fresh, a, e);
+	if (r >= 0 && a->node)
+		r = arm(d, mac, a, e);
+	if (r >= 0)
+		r = state_commit(d->state, e);
+	if (r < 0) {
+		state_rollback(d->state);
+		discovery_forget(d->discovery);
+	}
+	return r;
+}
+
+int boot_answer(struct daemon *d, const struct ssi_system *system, const char *mac, struct in_addr peer, struct ssi_buf *ret, struct ssi_err *e)
+{
+	struct answer a = { 0 };
+	int r = store(d, system, mac, peer, &a, e);
+
+	if (r < 0)
+		return r;
+	if (a.node) {
+		events_add(d->events, "arm", a.node->name, mac, a.boot.incarnation, "boot script given out, image %s %s", a.boot.image, a.boot.generation);
+		members_armed(d, a.boot.node, a.boot.incarnation);
+		r = write_script(d, &a, ret, e);
+	} else {
+		r = bootscript_wait(system->master, d->opt->http_port, a.text, ret);
+		if (r < 0)
+			ssi_errno(e, r, "a script to wait");
+	}
+	explicit_bzero(&a.boot, sizeof(a.boot));
+	return r;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * events: what is stored, then with follow what happens. A follower that reads slowly is caught up from the store, so the daemon keeps nothing for
+ * it in memory.
+ */
+#include <errno.h>
+#include <string.h>
+#include "bootsvc/control.h"
+#include "bootsvc/events.h"
+#include "libssi/base/cleanup.h"
+
+#define LIMIT_MAX 1024           /* events of one node that 'limit' can count back */
+
+struct follow {
+	struct daemon *daemon;
+	struct ssi_control_request *request;
+	struct ssi_nodelist *nodes;      /* NULL: all */
+	uint64_t last;                   /* id that was sent last */
+	bool follow, paused;
+};
+
+static void follow_free(struct follow *f)
+{
+	if (f)
+		ssi_nodelist_free(f->nodes);
+	free(f);
+}
+
+static void follow_freep(struct follow **f)
+{
+	follow_free(*f);
+}
+
+static bool wants(const struct follow *f, const struct state_event *ev)
+{
+	for (size_t i = 0; f->nodes && i < f->nodes->n; i++)
+		if (strcmp(f->nodes->names[i], ev->node) == 0)
+			return true;
+	return !f->nodes;
+}
+
+/* 1: the client has to catch up first, or is gone. */
+static int send_one(struct follow *f, const struct state_event *ev)
+{
+	json_t *o;
+
+	f->last = ev->id;
+	if (!wants(f, ev))
+		return 0;
+	o = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:s}", "id", (json_int_t)ev->id, "time", (json_int_t)ev->time, "kind", ev->kind, "node", ev->node,
+		      "machine", ev->machine, "incarnation", (json_int_t)ev->incarnation, "text", ev->text);
+	return o && ssi_control_event(f->request, o) != 0;
+}
+
+static int stored(const struct state_event *ev, void *userdata)
+{
+	struct follow *f = userdata;
+
+	f->paused = send_one(f, ev);
+	return f->paused;
+}
+
+static void happened(const struct state_event *ev, void *userdata)
+{
+	struct follow *f = userdata;
+
+	if (!f->paused)
+		f->paused = send_one(f, ev);
+}
+
+/* From the store up to now; without follow that is the end. */
+static void catch_up(struct ssi_control_request *q, void *userdata)
+{
+	struct follow *f = userdata;
+	struct ssi_err e;
+	int r;
+
+	f->paused = false;
+	r = state_event_each(f->daemon->state, f->last, 0, stored, f, &e);
+	if (f->paused || (f->follow && r == 0))
+		return;
+	if (r < 0)
+		ssi_control_fail(q, &e, NULL, NULL);
+	else
+		ssi_control_ok(q, NULL);
+	events_unfollow(f->daemon->events, happened, f);
+	follow_free(f);
+}
+
+static void gone(struct ssi_control_request *q, void *userdata)
+{
+	struct follow *f = userdata;
+
+	events_unfollow(f->daemon->events, happened, f);
+	follow_free(f);
+}
+
+/* The id behind which the last limit events lie that are wanted. */
+struct counting { const struct follow *f; uint64_t ids[LIMIT_MAX]; size_t limit, n; };
+
+static int count_one(const struct state_event *ev, void *userdata)
+{
+	struct counting *c = userdata;
+
+	if (wants(c->f, ev))
+		c->ids[c->n++ % c->limit] = ev->id;
+	return 0;
+}
+
+static uint64_t since_for_limit(struct follow *f, uint64_t since, uint64_t limit)
+{
+	struct counting c = { .f = f, .limit = limit };
+
+	if (limit == 0 || limit > LIMIT_MAX)
+		return since;
+	state_event_each(f->daemon->state, since, 0, count_one, &c, NULL);
+	return c.n <= c.limit ? since : c.ids[c.n % c.limit] - 1;
+}
+
+int control_events(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
+{
+	SSI_CLEANUP(follow_freep) struct follow *f = calloc(1, sizeof(*f));
+	const char *range = json_string_value(json_object_get(args, "node"));
+	uint64_t limit = (uint64_t)ssi_json_int(args, "limit");
+	int r = f ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return ssi_errno(e, r, "events");
+	f->daemon = userdata;
+	f->request = q;
+	if (range)
+		r = ssi_nodelist_parse(range, &f->nodes, e);
+	if (r < 0)
+		return r;
+	f->last = since_for_limit(f, (uint64_t)ssi_json_int(args, "since"), limit);
+	f->follow = json_is_true(json_object_get(args, "follow"));
+	r = f->follow ? events_follow(f->daemon->events, happened, f) : 0;
+	if (r < 0)
+		return ssi_errno(e, r, "events");
+	ssi_control_watch(q, catch_up, gone, f);
+	catch_up(q, TAKE_PTR(f));
+	return 0;
+}

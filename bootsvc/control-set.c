@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * node.set: bindings into the store, every other key into nodes.d/90-set-NODE.ini. That file is checked together with all the rest before it is
+ * written, so a wrong value changes nothing; an empty value takes the key out of it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "bootsvc/control.h"
+#include "bootsvc/discovery.h"
+#include "bootsvc/reload.h"
+#include "libssi/base/cleanup.h"
+#include "libssi/base/file.h"
+#include "libssi/base/path.h"
+
+#define DROP_IN_MAX (64u << 10)
+
+struct setting {
+	struct daemon *daemon;
+	struct ssi_control_request *request;
+	const json_t *keys;              /* without machine */
+	const char *machine;             /* NULL: not asked for */
+};
+
+/* The line of key in a drop-in of ours: it has one section and no other form than the one written here. */
+static void add_kept_lines(struct ssi_buf *to, const char *old, const json_t *keys)
+{
+	for (const char *s = old, *end; *s; s = *end ? end + 1 : end) {
+		size_t key = strcspn(s, " =\n");
+
+		end = strchrnul(s, '\n');
+		if (*s != '[' && *s != '#' && key > 0 && !json_object_getn(keys, s, key))
+			ssi_buf_addf(to, "%.*s\n", (int)(end - s), s);
+	}
+}
+
+static int drop_in_text(const char *node, const char *old, const json_t *keys, struct ssi_buf *to, struct ssi_err *e)
+{
+	const char *key;
+	json_t *v;
+
+	ssi_buf_addf(to, "# Written by 'ssi node set'.\n[node %s]\n", node);
+	add_kept_lines(to, old, keys);
+	json_object_foreach((json_t *)keys, key, v) {
+		if (strpbrk(key, "\r\n=[]#; ") || strpbrk(json_string_value(v), "\r\n"))
+			return ssi_errf(e, -EINVAL, "%s: a key or value must not have line ends or brackets in it", key);
+		if (*json_string_value(v))
+			ssi_buf_addf(to, "%s = %s\n", key, json_string_value(v));
+	}
+	return to->err ? ssi_errno(e, to->err, "%s", node) : 0;
+}
+
+/* 1: the mistakes were answered. */
+static int write_checked(struct setting *s, const char *name, const char *path, const struct ssi_buf *text, struct ssi_err *e)
+{
+	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
+	struct config_draft draft = { name, text->data };
+	int r = reload_try(s->daemon, &draft, &errors);
+
+	if (r < 0) {
+		ssi_errf(e, r, "nodes.d would have mistakes; nothing was changed");
+		ssi_control_fail(s->request, e, control_lines(errors.data), NULL);
+		return 1;
+	}
+	r = ssi_path_mkdirs(s->daemon->opt->config, 0755);
+	if (r == 0)
+		r = ssi_file_write_atomic(path, text->data, text->len, 0644);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
+}
+
+static int set_keys(struct setting *s, const char *node, struct ssi_err *e)
+{
+	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT, name = SSI_BUF_INIT;
+	_cleanup_free_ char *path = NULL, *old = NULL;
+	int r = ssi_buf_addf(&name, "90-set-%s.ini", node);
+
+	path = r < 0 ? NULL : ssi_path_join(s->daemon->opt->config, name.data);
+	if (!path)
+		return ssi_errno(e, -ENOMEM, "%s", node);
+	r = ssi_file_read(path, DROP_IN_MAX, &old, NULL);
+	if (r < 0 && r != -ENOENT)
+		return ssi_errno(e, r, "%s", path);
+	r = drop_in_text(node, old ?: "", s->keys, &text, e);
+	return r < 0 ? r : write_checked(s, name.data, path, &text, e);
+}
+
+static int reload_written(struct setting *s, struct ssi_err *e)
+{
+	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
+	struct reload_stats stats;
+	int r = reload_run(s->daemon, &stats, &errors);
+
+	if (r == 0)
+		return 0;
+	ssi_errf(e, r, "nodes.d has mistakes");
+	ssi_control_fail(s->request, e, control_lines(errors.data), NULL);
+	return 1;
+}
+
+/* A binding that nodes.d fixes is changed there, where the next reload would find it. */
+static int set_machine(struct setting *s, const struct ssi_node *n, json_t *keys, struct ssi_err *e)
+{
+	char mac[SSI_MAC_LEN];
+	int r;
+
+	if (*s->machine && ssi_mac_parse(s->machine, mac) < 0)
+		return ssi_errf(e, -EINVAL, "machine=%s: no Ethernet address", s->machine);
+	if (n->machine[0] && !*s->machine)
+		return ssi_errf(e, -EINVAL, "%s:%u fixes the machine of %s: take 'machine' out there, then 'ssi-bootsvc reload'", n->from.file,
+				n->from.line, n->name);
+	if (n->machine[0])
+		return json_object_set_new(keys, "machine", json_string(mac)) < 0 ? ssi_errno(e, -ENOMEM, "%s", n->name) : 0;
+	r = discovery_bind(s->daemon, n->name, *s->machine ? mac : NULL, "asked for by ssi node set", e);
+	return r < 0 ? r : 0;
+}
+
+static int set_all(struct setting *s, const struct ssi_node **nodes, size_t n, json_t *keys, struct ssi_err *e)
+{
+	int r = s->machine ? set_machine(s, nodes[0], keys, e) : 0;
+
+	for (size_t i = 0; r == 0 && json_object_size(keys) && i < n; i++)
+		r = set_keys(s, nodes[i]->name, e);
+	return r == 0 && json_object_size(keys) ? reload_written(s, e) : r;
+}
+
+int control_node_set(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
+{
+	struct daemon *d = userdata;
+	_cleanup_json_ json_t *keys = json_copy(json_object_get(args, "set"));
+	_cleanup_free_ const struct ssi_node **nodes = NULL;
+	struct setting s = { d, q, keys, json_string_value(json_object_get(json_object_get(args, "set"), "machine")) };
+	json_t *answer = json_array();
+	size_t n;
+	int r = control_nodes(d, ssi_json_str(args, "range"), &nodes, &n, e);
+
+	if (r == 0 && s.machine && n != 1)
+		r = ssi_errf(e, -EINVAL, "machine= is for one node at a time");
+	/* The nodes' own structs end with the registry that a reload replaces: the names are needed after it. */
+	for (size_t i = 0; r == 0 && i < n; i++)
+		json_array_append_new(answer, json_pack("{s:s, s:b}", "name", nodes[i]->name, "changed", 1));
+	json_object_del(keys, "machine");
+	if (r == 0)
+		r = set_all(&s, nodes, n, keys, e);
+	if (r == 0)
+		ssi_control_ok(q, answer);
+	else
+		json_decref(answer);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Applying a registry. Called at start with none before, by the verb reload, and by node.set. A store that fails in the middle is
+ * logged and leaves the daemon on the new registry: the next reload or start mends it.
+ */
+#include <errno.h>
+#include <string.h>
+#include "bootsvc/discovery.h"
+#include "bootsvc/dnsmasq.h"
+#include "bootsvc/events.h"
+#include "bootsvc/images.h"
+#include "bootsvc/members.h"
+#include "bootsvc/reload.h"
+#include "libssi/base/clock.h"
+#include "libssi/base/log.h"
+
+static void fix_binding(struct daemon *d, const struct ssi_node *n)
+{
+	struct ssi_err e;
+	char was[64] = "";
+
+	if (!n->machine[0])
+		return;
+	snprintf(was, sizeof(was), "fixed in %.40s:%u", n->from.file, n->from.line);
+	if (discovery_bind(d, n->name, n->machine, was, &e) < 0)
+		log_error("binding of %s to %s: %s", n->name, n->machine, e.text);
+}
+
+/* Its host file follows its address. */
+static void follow_machine(struct daemon *d, const struct ssi_node *n)
+{
+	char mac[SSI_MAC_LEN];
+
+	if (d->dnsmasq && state_machine_of(d->state, n->name, mac, NULL) == 0)
+		dnsmasq_machine_changed(d->dnsmasq, mac);
+}
+
+static void take_out(struct daemon *d, const struct ssi_node *n)
+{
+	struct ssi_err e;
+
+	if (discovery_bind(d, n->name, NULL, "its node is not in nodes.d any more", &e) < 0)
+		log_error("binding of %s: %s", n->name, e.text);
+	ssi_head_remove_node(d->head, n->name);
+}
+
+static void apply_nodes(struct daemon *d, const struct config_diff *diff)
+{
+	for (size_t i = 0; i < d->registry->n_systems; i++)
+		members_set_system(d, d->registry->systems[i]);
+	for (size_t i = 0; i < diff->n_removed; i++)
+		take_out(d, diff->removed[i]);
+	for (size_t i = 0; i < diff->n_added; i++)
+		members_set_node(d, diff->added[i]);
+	for (size_t i = 0; i < diff->n_changed; i++)
+		members_set_node(d, diff->changed[i]);
+	for (size_t i = 0; diff->renumbered && i < d->registry->n_nodes; i++)
+		members_set_node(d, d->registry->nodes[i]);
+	if (diff->n_added)
+		members_restore(d);
+	/* A new node may fix a machine that another played until now. */
+	for (size_t i = 0; i < diff->n_added; i++)
+		fix_binding(d, diff->added[i]);
+	for (size_t i = 0; i < diff->n_changed; i++) {
+		fix_binding(d, diff->changed[i]);
+		follow_machine(d, diff->changed[i]);
+	}
+}
+
+/* Takes over fresh. */
+static int apply(struct daemon *d, struct ssi_registry *fresh, struct reload_stats *ret, struct ssi_err *e)
+{
+	_cleanup_registry_ struct ssi_registry *old = NULL;
+	SSI_CLEANUP(config_diff_free) struct config_diff diff = { 0 };
+	int r = config_compare(d->registry, fresh, &diff);
+
+	if (r == 0)
+		r = state_begin(d->state, true, e);
+	if (r < 0) {
+		ssi_registry_free(fresh);
+		return r;
+	}
+	old = d->registry;
+	d->registry = fresh;
+	discovery_forget(d->discovery);
+	apply_nodes(d, &diff);
+	r = state_commit(d->state, e);
+	if (r < 0)
+		log_error("%s", e->text);
+	dnsmasq_registry_changed(d->dnsmasq);
+	if (d->images)
+		images_look_soon(d->images);
+	*ret = (struct reload_stats) { diff.n_added, diff.n_removed, diff.n_changed, 0 };
+	return 0;
+}
+
+int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *errors)
+{
+	uint64_t began = ssi_clock_mono_ms();
+	struct ssi_registry *fresh = NULL;
+	struct ssi_err e = { 0 };
+	int r = config_read(d->opt->config, NULL, &fresh, errors);
+
+	if (r < 0)
+		return r;
+	r = apply(d, fresh, ret, &e);
+	if (r < 0) {
+		ssi_buf_addf(errors, "%s\n", e.text[0] ? e.text : strerror(-r));
+		return r;
+	}
+	ret->ms = ssi_clock_mono_ms() - began;
+	return 0;
+}
+
+int reload_try(struct daemon *d, const struct config_draft *draft, struct ssi_buf *errors)
+{
+	_cleanup_registry_ struct ssi_registry *fresh = NULL;
+
+	return config_read(d->opt->config, draft, &fresh, errors);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* nodes.d into the running daemon: read whole, compared with what runs, and only the difference applied. Also at start. */
+#include "bootsvc/config.h"
+#include "bootsvc/daemon.h"
+
+struct reload_stats { size_t added, removed, changed; uint64_t ms; };
+/* -EINVAL with every mistake in errors: nothing has changed then. */
+int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *errors);
+/* What reload_run would say of a draft, without applying anything. */
+int reload_try(struct daemon *d, const struct config_draft *draft, struct ssi_buf *errors);
