@@ -10,9 +10,11 @@ space_start() {
 	local -a map=()
 	[ "$(id -u)" = 0 ] || map=(--user --map-root-user)
 	rm -f "$LAB/pid"
-	setsid unshare "${map[@]}" --net --pid --fork --kill-child \
+	SSI_LAB_INSIDE=1 setsid unshare "${map[@]}" --net --pid --fork --kill-child \
 		"$SSI_LAB_SELF" --name "$LAB_NAME" supervise >>"$LAB/supervisor.log" 2>&1 </dev/null &
-	wait_until 10 test -s "$LAB/pid" || die "the lab's namespace cannot be made: $(tail -n 1 "$LAB/supervisor.log")"
+	wait_until 10 test -s "$LAB/pid" && return
+	kill -KILL $! 2>/dev/null
+	die "the lab's namespace cannot be made: $(tail -n 1 "$LAB/supervisor.log")"
 }
 
 # Process 1 of the namespace.

@@ -51,6 +51,7 @@ teardown() { show_trouble; }
 }
 
 @test "the drivers of virtio-net-pci, e1000e and rtl8139 are found by themselves" {
+	# shellcheck disable=SC2016       # for the node's shell
 	local driver='basename "$(readlink -f /sys/class/net/eth0/device/driver)"'
 	[ "$(node_sh n01 "$driver")" = virtio_net ]
 	[ "$(node_sh n02 "$driver")" = e1000e ]

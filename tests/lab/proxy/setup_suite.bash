@@ -5,14 +5,14 @@
 export SSI_LAB=${SSI_LAB:-check-proxy}
 
 setup_suite() {
-	# shellcheck source=tests/lab/lab.bash
+	# shellcheck source=SCRIPTDIR/../lab.bash
 	. "$BATS_TEST_DIRNAME/../lab.bash"
 	lab down 2>/dev/null || true
 	suite_up -n 2 --dhcp proxy --foreign-dhcp --firmware bios,uefi
 }
 
 teardown_suite() {
-	# shellcheck source=tests/lab/lab.bash
+	# shellcheck source=SCRIPTDIR/../lab.bash
 	. "$BATS_TEST_DIRNAME/../lab.bash"
 	suite_down
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What the files of ssi-agent know of each other. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+#include "libssi/base/err.h"
+#include "libssi/comm/ccm.h"
+#include "libssi/model/bootargs.h"
+#include "ssi/membership/node.h"
+#include "ssi/rexec/node.h"
+
+struct agent {
+	const char *run_dir;             /* /run/ssi */
+	pid_t init;                      /* who reboots this machine: 1 */
+	struct ssi_bootargs bootargs;
+	uint8_t key[SSI_CCM_KEY];
+	uint64_t started_ms;             /* CLOCK_BOOTTIME */
+	sd_event *event;
+	struct ssi_ccm *ccm;
+	struct ssi_member *member;
+	struct ssi_rexec_node *rexec;
+	/* session.c */
+	unsigned tries;
+	bool leaving;
+	uint64_t complained_ms;
+	char complaint[SSI_ERR_MAX];
+	/* events.c */
+	int events_fd;
+	sd_event_source *events_io;
+	/* view.c */
+	const struct ssi_view *view;
+	sd_event_source *view_timer;
+	/* order.c */
+	enum ssi_member_order ordered;
+	sd_event_source *order_timer;
+};
+
+/* config.c: what ssi-init left for us in run_dir. */
+int config_load(struct agent *a, struct ssi_err *e);
+bool config_was_joined(const struct agent *a);               /* this incarnation, by an agent before us */
+void config_set_joined(const struct agent *a);
+size_t config_stages(const struct agent *a, struct ssi_boot_stage *ret, size_t max);
+void config_add_stage(const struct agent *a, const struct ssi_boot_stage *s);
+bool config_shutdown(const struct agent *a, char *ret_reason, size_t n);   /* is the machine going down? */
+
+/* machine.c: what this machine is and how it does. */
+void machine_inventory(struct ssi_inventory *ret);
+void machine_vitals(double *ret_load, uint64_t *ret_mem_free);
+void machine_protect(void);                                  /* keep this process in memory and ahead of the others */
+
+/* session.c: the conversation with the master. */
+int session_start(struct agent *a, struct ssi_err *e);
+void session_leave(struct agent *a, const char *reason);     /* then the loop ends */
+
+/* events.c: lines from the fifo, to the master while we are joined. */
+int events_open(struct agent *a, struct ssi_err *e);
+void events_enable(struct agent *a, bool joined);
+void events_close(struct agent *a);
+
+/* view.c: the merged system as a file, run_dir/view. */
+void view_changed(struct agent *a, const struct ssi_view *v);
+void view_close(struct agent *a);
+
+/* order.c: the end of this machine's run. */
+void order_do(struct agent *a, enum ssi_member_order what, const char *reason);
+void order_close(struct agent *a);

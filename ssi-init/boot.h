@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What all of ssi-init knows of this boot, and the places of things on a node (doc/boot.md). */
+#include "libssi/model/bootargs.h"
+
+#define BOOT_RUN        "/run/ssi"
+#define BOOT_ARGS       BOOT_RUN "/bootargs"
+#define BOOT_KEY        BOOT_RUN "/node.key"
+#define BOOT_TIMELINE   BOOT_RUN "/timeline"
+#define BOOT_EVENTS     BOOT_RUN "/events"
+#define BOOT_LOWER      BOOT_RUN "/root/lower"
+#define BOOT_RW         BOOT_RUN "/root/rw"
+#define BOOT_SYSROOT    "/sysroot"
+#define BOOT_CMDLINE_MAX 4096
+
+struct boot {
+	struct ssi_bootargs args;
+	bool args_known;         /* false: the command line could not be read or is wrong */
+	bool network_up;         /* for the report of a failure */
+};
+
+/* True for ssi.root=nfs:..., false for a machine that boots from its own disk. */
+bool boot_is_nfs(const void *boot);
+/* Read /proc/cmdline; -EINVAL names the word that is wrong or missing. */
+int boot_read_args(struct boot *b, struct ssi_err *e);
+/* Become the helper PROGRAM of libexecdir, in a stage's child; returns only on failure. */
+int boot_exec_helper(const char *program, char *const argv[], struct ssi_err *e);

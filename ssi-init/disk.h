@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* Block devices by name or label, waited for. */
+#include <stddef.h>
+#include <stdint.h>
+#include "libssi/base/err.h"
+
+struct disk {
+	char device[280];            /* "/dev/vda" */
+	const char *type;            /* "erofs", "ext4" */
+	char label[17];              /* "" if it has none */
+};
+
+/* spec: "/dev/vda" or "LABEL=x". Waits for it by the kernel's events; -ENODEV with the devices there are when it does not come. -EMEDIUMTYPE:
+ * it holds no file system known here. */
+int disk_wait(const char *spec, struct disk *ret, struct ssi_err *e);
+/* What file system the first DISK_PROBE bytes of a device are of: type and label of ret; -EMEDIUMTYPE. */
+#define DISK_PROBE 2048
+int disk_identify(const uint8_t p[DISK_PROBE], struct disk *ret);

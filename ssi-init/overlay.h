@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* The writable layer over the read-only root: memory, or a local disk that outlives the boot. Runs in a stage's child. */
+#include <stddef.h>
+#include "libssi/model/bootargs.h"
+
+int overlay_mount(const struct ssi_bootargs *a, struct ssi_err *e);
+/* The options of the overlay mount. -ENOSPC if they do not fit, -EINVAL for a path that overlayfs would read as two. */
+int overlay_options(const char *lower, const char *rw, char *buf, size_t n);
