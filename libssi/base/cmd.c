@@ -41,11 +41,12 @@ static const struct ssi_opt cmd_help = { "help", 'h', NULL, NULL, NULL };
 
 static int cmd_usage(const struct ssi_cmd_args *a, const char *text, const char *word, const char *meant)
 {
+	const char *verb = a->cmd ? a->cmd->name : a->first ? a->first : "";
+
 	fprintf(stderr, "%s: %s '%s'", a->program->name, text, word);
 	if (meant)
 		fprintf(stderr, ": did you mean '%s'?", meant);
-	fprintf(stderr, "%s See '%s%s%s --help'\n", meant ? "" : ".", a->program->name,
-		a->cmd ? " " : "", a->cmd ? a->cmd->name : "");
+	fprintf(stderr, "%s See '%s%s%s --help'\n", meant ? "" : ".", a->program->name, *verb ? " " : "", verb);
 	return 2;
 }
 

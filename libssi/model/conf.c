@@ -29,6 +29,7 @@ struct ssi_conf {
 	char text[SSI_CONF_LINE_MAX + 1];
 };
 
+__attribute__((format(printf, 4, 0)))
 static void conf_errorv(struct ssi_conf_errors *errors, const char *file, unsigned line, const char *fmt, va_list ap)
 {
 	char text[SSI_ERR_MAX];
