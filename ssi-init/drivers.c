@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/coldplug.h"
@@ -34,6 +35,12 @@ struct drivers {
 	char orphan[COLDPLUG_ALIAS_MAX + 64];   /* a network device that no module wants */
 };
 
+/* For ssi.debug: what a boot's time goes into. */
+static void drivers_trace(const char *what, const char *name)
+{
+	log_debug("%llu ms: %s %s", (unsigned long long)ssi_clock_boot_ms(), what, name);
+}
+
 /* One module with all it depends on. A blacklisted one is passed over. */
 static int drivers_insert(struct drivers *d, struct kmod_module *m, struct ssi_err *e)
 {
@@ -43,11 +50,13 @@ static int drivers_insert(struct drivers *d, struct kmod_module *m, struct ssi_e
 	if (state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE)
 		return 0;
 	outcome_note("loading module %s", name);
+	drivers_trace("loading", name);
 	r = kmod_module_probe_insert_module(m, KMOD_PROBE_APPLY_BLACKLIST, NULL, NULL, NULL, NULL);
 	if (r == KMOD_PROBE_APPLY_BLACKLIST)
 		return 0;
 	if (r < 0 && r != -EEXIST)
 		return ssi_errno(e, r, "module %s (%s)", name, kmod_module_get_path(m) ?: "no file");
+	drivers_trace("loaded", name);
 	d->loaded++;
 	return 0;
 }
@@ -196,10 +205,14 @@ int main(int argc, char **argv)
 			continue;
 		d.all = jobs[i].run == drivers_rest;
 		r = boot_read_args(&d.boot, &e);
+		if (d.boot.args.debug)
+			ssi_log_open("ssi-init", LOG_DEBUG);
+		drivers_trace("drivers", argv[1]);
 		if (r == 0)
 			r = drivers_open(&d, &e);
 		if (r == 0)
 			r = jobs[i].run(&d, &e);
+		drivers_trace("done:", argv[1]);
 		outcome_put(&e);
 		kmod_unref(d.kmod);
 		return r < 0;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
 #include "libssi/base/file.h"
 #include "libssi/base/hash.h"
 #include "libssi/base/log.h"
@@ -78,6 +78,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], jobs[i].name) != 0 || argc != 2 + jobs[i].args)
 			continue;
 		r = boot_read_args(&b, &e);
+		if (b.args.debug)
+			ssi_log_open("ssi-init", LOG_DEBUG);
+		log_debug("%llu ms: %s", (unsigned long long)ssi_clock_boot_ms(), argv[1]);
 		if (r == 0)
 			r = jobs[i].run(&b, argv + 2, &e);
 		outcome_put(&e);

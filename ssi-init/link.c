@@ -83,7 +83,7 @@ static int link_message(const struct nlmsghdr *h, void *data)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
 	struct link_info i = { .index = ifi->ifi_index, .loopback = ifi->ifi_flags & IFF_LOOPBACK,
-			       .carrier = (ifi->ifi_flags & IFF_UP) && (ifi->ifi_flags & IFF_RUNNING) };
+			       .carrier = ifi->ifi_flags & IFF_LOWER_UP, .running = ifi->ifi_flags & IFF_RUNNING };
 	struct link_each *le = data;
 	const struct nlattr *attr;
 

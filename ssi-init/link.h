@@ -11,7 +11,9 @@ struct link_info {
 	int index;
 	char name[16];
 	char mac[SSI_MAC_LEN];
-	bool loopback, carrier;
+	bool loopback;
+	bool carrier;                             /* the driver has one: IFF_LOWER_UP */
+	bool running;                             /* and the kernel has taken note, up to a second later: IFF_RUNNING */
 };
 
 struct link;                                      /* two sockets: one asks, one hears events */

@@ -43,18 +43,30 @@ static int network_list(struct link *l, struct network *n, struct ssi_err *e)
 	return link_list(l, network_look, n, e);
 }
 
-/* Look again at each change until `ready`, at most timeout_ms. 1 if it is, 0 if not. */
+/*
+ * A carrier that was there when the interface was set up counts at once: its queues run, though the kernel's link watch says so (IFF_RUNNING)
+ * up to a second later. One that comes after that counts when the link watch has started the queues: what is sent before is lost, and
+ * TCP asks again after a second only.
+ */
+static bool network_ready(const struct network *n, bool carrier, bool first)
+{
+	return n->found.index && (!carrier || n->found.running || (first && n->found.carrier));
+}
+
+/* Look again at each change, at most timeout_ms, until the interface is there, or has a carrier. 1 if so, 0 if not. */
 static int network_until(struct link *l, struct network *n, bool carrier, unsigned timeout_ms, struct ssi_err *e)
 {
 	uint64_t end = ssi_clock_mono_ms() + timeout_ms, now;
+	bool first = true;
 	int r;
 
 	for (;;) {
 		r = network_list(l, n, e);
 		if (r < 0)
 			return r;
-		if (n->found.index && (!carrier || n->found.carrier))
+		if (network_ready(n, carrier, first))
 			return 1;
+		first = false;
 		now = ssi_clock_mono_ms();
 		if (now >= end)
 			return 0;

@@ -53,7 +53,7 @@ static void stage_ended(struct stages *s, struct stage_run *r, enum stage_state 
 
 	r->state = state;
 	r->end_ms = ssi_clock_boot_ms();
-	log_debug("%s: %s after %s", r->stage->name, state == STAGE_DONE ? "done" : "failed",
+	log_debug("%llu ms: %s: %s after %s", (unsigned long long)r->end_ms, r->stage->name, state == STAGE_DONE ? "done" : "failed",
 		  ssi_num_format_ms(took, sizeof(took), r->end_ms - r->start_ms));
 	if (s->ended)
 		s->ended(s);
