@@ -10,6 +10,7 @@ static const struct ssi_cmd cmds[] = {
 	{ "stop", "", 0, 0, verb_stop, "End the daemon; nodes go on running and come back to the next one", NULL, NULL, 0 },
 	{ "reload", "", 0, 0, verb_reload, "Read nodes.d again and change what differs; with a mistake in it, nothing", NULL, NULL, 0 },
 	{ "status", "", 0, 0, verb_status, "Show the daemon and a line for each system", NULL, NULL, 0 },
+	{ "check", "[CHECK]", 0, 1, verb_check, "Look for what stands in the way of machines booting from here, and say what to do", NULL, NULL, 0 },
 	{ "events", "", 0, 0, verb_events, "Show what happened: boots, joins, detaches, failures", verb_events_opts, NULL, 0 },
 	{ 0 },
 };
