@@ -194,19 +194,38 @@ static void strip(char *text, const char *secret)
 		memset(p, '*', n);
 }
 
-/* The last line that says something, without control characters. */
-static const char *last_line(char *text)
+/* Cut the last line off a text and return it, NULL when there is none left. */
+static char *line_cut(char *text)
 {
 	char *end = text + strlen(text), *p;
 
 	while (end > text && (unsigned char)end[-1] <= ' ')
 		*--end = '\0';
+	if (end == text)
+		return NULL;
 	p = strrchr(text, '\n');
-	p = p ? p + 1 : text;
-	for (char *q = p; *q; q++)
-		if ((unsigned char)*q < ' ' || *q == 0x7f)
-			*q = ' ';
-	return p;
+	if (!p)
+		return text;
+	*p = '\0';
+	return p + 1;
+}
+
+/* The last line that says why, without control characters and the time that agents write before "ERROR: ". */
+static const char *last_line(char *text)
+{
+	static const char usage[] = "Please use '-h' for usage", level[] = " ERROR: ";
+	char *line, *p;
+
+	do
+		line = line_cut(text);
+	while (line && line != text && strstr(line, usage));
+	if (!line)
+		return "";
+	for (p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	p = strstr(line, level);
+	return p ? p + strlen(level) : line;
 }
 
 int power_agent_failed(const struct power_agent *a, const char *action, int status, char *output, struct ssi_err *e)

@@ -33,12 +33,11 @@ static void print_check(const json_t *k, bool color)
 
 	while (strcmp(words[w].state, state) != 0)
 		w++;
-	printf("%s%-7s%s  %-10s  ", ssi_tty_begin(words[w].color, color), words[w].word, ssi_tty_end(words[w].color, color), ssi_json_str(k, "check"));
+	printf("%s%-7s%s  ", ssi_tty_begin(words[w].color, color), words[w].word, ssi_tty_end(words[w].color, color));
 	if (!json_array_size(findings))
-		putchar('\n');
+		printf("%s\n", ssi_json_str(k, "check"));
 	json_array_foreach((json_t *)findings, i, f) {
-		if (i)
-			printf("%*s", 21, "");
+		printf("%*s%-10s  ", i ? 9 : 0, "", i ? "" : ssi_json_str(k, "check"));
 		print_finding(f);
 	}
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include "bootsvc/daemon.h"
+#include "bootsvc/unit.h"
 #include "bootsvc/verbs.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/log.h"
@@ -84,6 +85,17 @@ static int background(const char *run, int *ret_ready)
 	return 0;
 }
 
+/* Started with nothing but built-in values: then it is the daemon of systemd's unit, where there is one. */
+static bool is_the_unit(const struct ssi_cmd_args *a)
+{
+	static const char *const own[] = { "foreground", "debug", "exports", "no-dhcp", "http-port", "ccm-port", "config", "state", "run", "store" };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (ssi_cmd_opt(a, own[i]))
+			return false;
+	return unit_known();
+}
+
 int verb_start(struct ssi_cmd_args *a, int argc, char **argv)
 {
 	struct bootsvc_options o;
@@ -94,6 +106,12 @@ int verb_start(struct ssi_cmd_args *a, int argc, char **argv)
 	ssi_log_open("ssi-bootsvc", ssi_cmd_opt(a, "debug") ? LOG_DEBUG : LOG_INFO);
 	if (options_read(a, &o) < 0)
 		return 2;
+	if (is_the_unit(a)) {
+		if (unit_start(&e) == 0)
+			return 0;
+		log_error("%s: see 'journalctl -u " UNIT_NAME "'", e.text);
+		return 1;
+	}
 	if (!ssi_cmd_opt(a, "foreground")) {
 		r = background(o.run, &ready);
 		if (r < 0) {

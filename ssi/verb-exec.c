@@ -30,7 +30,7 @@ static size_t print_failures(const json_t *list)
 	const json_t *n;
 
 	json_array_foreach((json_t *)list, i, n) {
-		const char *error = ssi_json_str(n, "error"), *name = ssi_json_str(n, "node");
+		const char *error = ssi_json_str(n, "error"), *name = ssi_json_str(n, "name");
 		json_int_t status = ssi_json_int(n, "status");
 
 		if (*error)
@@ -50,8 +50,8 @@ static void print_gathered(json_t *list, const struct output *o)
 	json_t *n;
 
 	json_array_foreach(list, i, n) {
-		json_object_set_new(n, "stdout", output_text(o, ssi_json_str(n, "node"), 1));
-		json_object_set_new(n, "stderr", output_text(o, ssi_json_str(n, "node"), 2));
+		json_object_set_new(n, "stdout", output_text(o, ssi_json_str(n, "name"), 1));
+		json_object_set_new(n, "stderr", output_text(o, ssi_json_str(n, "name"), 2));
 	}
 	ask_print_json(list);
 }

@@ -130,7 +130,8 @@ static int setup(void **state)
 	/* Keeps its input, its arguments, and the power in a file as a real controller would. */
 	put("fence_fake", 0755, "#!/bin/sh\necho \"$*\" >>$DIR/args\nwhile IFS= read -r l; do echo \"$l\" >>$DIR/told; case $l in action=*) a=${l#*=};; esac; done\n"
 	    "echo \"$a\" >>$DIR/actions\ncase $a in on|off) echo $a >$DIR/power;; status) grep -q on $DIR/power || exit 2;; esac\n");
-	put("fence_bad", 0755, "#!/bin/sh\necho trying\necho \"Unable to log in with %s!\" >&2\nexit 1\n", SECRET);
+	put("fence_bad", 0755, "#!/bin/sh\necho trying\necho \"2026-01-01 10:00:00,000 ERROR: Unable to log in with %s!\" >&2\n"
+	    "echo \"2026-01-01 10:00:00,000 ERROR: Please use '-h' for usage\" >&2\necho >&2\nexit 1\n", SECRET);
 	put("fence_hang", 0755, "#!/bin/sh\nsleep 600 &\necho $! >$DIR/grandchild\nwait\n");
 	put("fence_count", 0755, "#!/bin/sh\ncat >/dev/null\nmkdir $DIR/busy-$$ && ls -d $DIR/busy-* | wc -l >>$DIR/counts\nsleep 0.2\nrmdir $DIR/busy-$$\n");
 	return 0;
