@@ -32,7 +32,7 @@ void *ssi_arena_alloc(struct ssi_arena *a, size_t n)
 {
 	char *p;
 
-	n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	n = (n + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
 	if (a->failed || (n > a->left && !arena_grow(a, n))) {
 		a->failed = true;
 		return NULL;

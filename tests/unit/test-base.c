@@ -83,7 +83,7 @@ static void arenas(void **state)
 	assert_string_equal(list[0], "item 0");
 	assert_string_equal(list[9999], "item 9999");
 	assert_non_null(ssi_arena_alloc(&a, 1 << 20));
-	assert_int_equal((uintptr_t)ssi_arena_alloc(&a, 1) % sizeof(max_align_t), 0);
+	assert_int_equal((uintptr_t)ssi_arena_alloc(&a, 1) % _Alignof(max_align_t), 0);
 	assert_null(ssi_arena_alloc(&a, SIZE_MAX - 64));
 	assert_true(a.failed);
 	assert_null(ssi_arena_strdup(&a, "x"));
