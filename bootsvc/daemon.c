@@ -19,6 +19,7 @@
 #include "bootsvc/http.h"
 #include "bootsvc/images.h"
 #include "bootsvc/members.h"
+#include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -94,6 +95,9 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 		r = exports_new(d, &d->exports, e);
 	if (r == 0 && d->opt->dhcp)
 		r = dnsmasq_start(d, &d->dnsmasq, e);
+	if (r == 0 && d->opt->dhcp && ra_new(d, &d->ra) < 0)
+		log_warning("no memory to answer router solicitations");
+	ra_registry_changed(d->ra);
 	if (r == 0)
 		r = http_start(d, &d->http, e);
 	if (r == 0)
@@ -132,6 +136,7 @@ static void daemon_end(struct daemon *d)
 	ssi_power_free(d->power);
 	http_free(d->http);
 	members_stop(d);
+	ra_free(d->ra);
 	dnsmasq_free(d->dnsmasq);
 	exports_free(d->exports);
 	images_free(d->images);

@@ -26,6 +26,7 @@ struct daemon {
 	struct images *images;
 	struct exports *exports;
 	struct dnsmasq *dnsmasq;                 /* NULL with --no-dhcp */
+	struct ra *ra;                           /* NULL with --no-dhcp */
 	struct discovery *discovery;
 	struct http *http;
 	struct ssi_ccm *ccm;

@@ -29,6 +29,8 @@ static void conf_server(const struct ssi_system *s, const char *master, uint16_t
 	if (s->pool_first.s_addr)
 		ssi_buf_addf(to, "dhcp-range=%s,%s,%s,%s\n", inet_ntop(AF_INET, &s->pool_first, a, sizeof(a)),
 			     inet_ntop(AF_INET, &s->pool_last, last, sizeof(last)), mask, POOL_LEASE);
+	/* iPXE's no-pxedhcp: nobody else on this network says what to boot, so it need not wait 3 s for a proxy. */
+	ssi_buf_addf(to, "dhcp-option=tag:%s,encap:175,176,1b\n", s->interface);
 	conf_boot(s, master, port, to);
 }
 

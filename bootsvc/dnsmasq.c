@@ -136,14 +136,14 @@ static int hosts_follow(struct dnsmasq *q, struct ssi_err *e)
 
 /* The child. */
 
-/* May we become another user here? Not as an ordinary user, nor in a user namespace that has only ourselves. */
+/* May a child become another user here? Not as an ordinary user, nor in a user namespace that has only ourselves. */
 static bool can_become(const char *user)
 {
 	char map[64];
 	unsigned inside, outside, count;
 
 	return geteuid() == 0 && getpwnam(user) && ssi_file_read_line("/proc/self/uid_map", map, sizeof(map)) == 0 &&
-	       sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && count > 65536 && ssi_spawn_which("setpriv") == 0;
+	       sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && count > 65536 && ssi_spawn_which("setpriv") > 0;
 }
 
 static int spawn(struct dnsmasq *q, struct ssi_err *e)
@@ -167,8 +167,9 @@ static int spawn(struct dnsmasq *q, struct ssi_err *e)
 	argv[n++] = (char *)"--keep-in-foreground";
 	argv[n++] = (char *)"--log-facility=-";
 	argv[n++] = (char *)"--pid-file=";
-	if (geteuid() == 0 && n == 4)
-		argv[n++] = (char *)"--user=root";
+	if (geteuid() == 0 && !gid.data)
+		for (const char *const *w = (const char *const[]) { "--user=root", "--group=root", NULL }; *w; w++)
+			argv[n++] = (char *)*w;
 	argv[n++] = conf.data;
 	argv[n] = NULL;
 	return conf.err || gid.err ? -ENOMEM : ssi_spawn(argv, NULL, SSI_SPAWN_PDEATH, &q->child, e);

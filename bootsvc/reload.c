@@ -10,6 +10,7 @@
 #include "bootsvc/events.h"
 #include "bootsvc/images.h"
 #include "bootsvc/members.h"
+#include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
@@ -88,6 +89,7 @@ static int apply(struct daemon *d, struct ssi_registry *fresh, struct reload_sta
 	if (r < 0)
 		log_error("%s", e->text);
 	dnsmasq_registry_changed(d->dnsmasq);
+	ra_registry_changed(d->ra);
 	if (d->images)
 		images_look_soon(d->images);
 	*ret = (struct reload_stats) { diff.n_added, diff.n_removed, diff.n_changed, 0 };
