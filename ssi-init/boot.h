@@ -8,6 +8,7 @@
 #define BOOT_KEY        BOOT_RUN "/node.key"
 #define BOOT_TIMELINE   BOOT_RUN "/timeline"
 #define BOOT_EVENTS     BOOT_RUN "/events"
+#define BOOT_SHUTDOWN   BOOT_RUN "/shutdown"
 #define BOOT_LOWER      BOOT_RUN "/root/lower"
 #define BOOT_RW         BOOT_RUN "/root/rw"
 #define BOOT_SYSROOT    "/sysroot"

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Called by supervise.c. Every wait has a bound: a process that will not die and a disk that does not answer delay a reboot, but cannot stop it. */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/fd.h"
 #include "libssi/base/log.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/reap.h"
@@ -49,11 +52,21 @@ static void shutdown_disks(void)
 	_exit(0);
 }
 
+static void shutdown_mark(const char *word)
+{
+	_cleanup_close_ int fd = open(BOOT_SHUTDOWN, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd >= 0)
+		(void)ssi_fd_write_all(fd, word, strlen(word));
+}
+
 void shutdown_run(int how, pid_t agent)
 {
 	pid_t pid;
 
 	log_notice("%s", how == RB_AUTOBOOT ? "rebooting" : "powering off");
+	/* Tells the agent that this end is the machine's, not only its own. */
+	shutdown_mark(how == RB_AUTOBOOT ? "reboot\n" : "poweroff\n");
 	if (agent > 0) {
 		kill(agent, SIGTERM);
 		if (reap_wait(agent, AGENT_MS) < 0)
