@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's store: bindings are one to one, incarnations only grow, tokens are used once, and all of it is there after a restart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bootsvc/state.h"
+#include "libssi/base/path.h"
+
+#define M1 "52:54:00:00:00:01"
+#define M2 "52:54:00:00:00:02"
+
+static char dir[64];
+
+static struct state *reopen(struct state *s)
+{
+	struct ssi_err e;
+
+	state_close(s);
+	s = NULL;
+	if (state_open(dir, &s, &e) < 0)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/ssi-state-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	return ssi_path_rmtree(dir);
+}
+
+static uint64_t arm(struct state *s, const char *node, const char *mac)
+{
+	struct state_boot b = { .armed = 1000, .image = "compute", .generation = "sha256-1" };
+	struct ssi_err e;
+
+	strcpy(b.node, node);
+	strcpy(b.mac, mac);
+	if (state_boot_arm(s, &b, &e) < 0)
+		fail_msg("%s", e.text);
+	return b.incarnation;
+}
+
+static void one_daemon_at_a_time(void **state)
+{
+	struct state *s = reopen(NULL), *second = NULL;
+	struct ssi_err e;
+
+	assert_int_equal(state_open(dir, &second, &e), -EBUSY);
+	assert_null(second);
+	state_close(s);
+}
+
+static void bindings_are_one_to_one(void **state)
+{
+	struct state *s = reopen(NULL);
+	char node[64], mac[SSI_MAC_LEN];
+
+	assert_int_equal(state_bind(s, "n01", M1, 5, NULL), 0);
+	assert_int_equal(state_bind(s, "n02", M1, 6, NULL), 0);
+	assert_int_equal(state_machine_of(s, "n01", mac, NULL), -ENOENT);
+	assert_int_equal(state_bind(s, "n02", M2, 7, NULL), 0);
+	assert_int_equal(state_node_of(s, M1, node, NULL), -ENOENT);
+	s = reopen(s);
+	assert_int_equal(state_node_of(s, M2, node, NULL), 0);
+	assert_string_equal(node, "n02");
+	assert_int_equal(state_machine_rm(s, M2, NULL), -EBUSY);
+	assert_int_equal(state_machine_rm(s, M1, NULL), 0);
+	assert_int_equal(state_unbind(s, "n02", NULL), 1);
+	assert_int_equal(state_unbind(s, "n02", NULL), 0);
+	state_close(s);
+}
+
+static void incarnations_only_grow(void **state)
+{
+	uint8_t key[SSI_CCM_KEY] = { 1 };
+	struct state *s = reopen(NULL);
+	struct state_boot b;
+
+	assert_int_equal(arm(s, "n01", M1), 1);
+	assert_int_equal(arm(s, "n01", M1), 1);          /* nobody used it: the same again */
+	assert_int_equal(arm(s, "n01", M2), 2);          /* another machine: not its number */
+	assert_int_equal(state_boot_use(s, "n01", 2, key, NULL), 0);
+	assert_int_equal(state_boot_use(s, "n01", 2, key, NULL), -EKEYREVOKED);
+	s = reopen(s);
+	assert_int_equal(arm(s, "n01", M2), 3);
+	assert_int_equal(state_boot_get(s, "n01", 2, &b, NULL), 0);
+	assert_true(b.used);
+	assert_memory_equal(b.key, key, sizeof(key));
+	assert_int_equal(state_boot_end(s, "n01", 3, NULL), 0);
+	assert_int_equal(state_boot_use(s, "n01", 3, key, NULL), -EKEYREVOKED);
+	for (uint64_t i = 4; i < 20; i++) {
+		assert_int_equal(arm(s, "n01", M2), i);
+		assert_int_equal(state_boot_use(s, "n01", i, key, NULL), 0);
+	}
+	assert_int_equal(state_boot_get(s, "n01", 5, &b, NULL), -ENOENT);
+	assert_int_equal(arm(s, "n02", M1), 1);
+	state_close(s);
+}
+
+static void what_is_rolled_back_never_was(void **state)
+{
+	struct state *s = reopen(NULL);
+	char node[64];
+
+	assert_int_equal(state_begin(s, true, NULL), 0);
+	assert_int_equal(state_begin(s, false, NULL), 0);
+	assert_int_equal(state_bind(s, "n01", M1, 5, NULL), 0);
+	assert_int_equal(state_commit(s, NULL), 0);
+	state_rollback(s);
+	assert_int_equal(state_node_of(s, M1, node, NULL), -ENOENT);
+	assert_int_equal(state_begin(s, true, NULL), 0);
+	assert_int_equal(state_bind(s, "n01", M1, 5, NULL), 0);
+	assert_int_equal(state_commit(s, NULL), 0);
+	assert_int_equal(state_node_of(s, M1, node, NULL), 0);
+	state_close(s);
+}
+
+static int count(const struct state_event *ev, void *userdata)
+{
+	unsigned *n = userdata;
+
+	assert_string_equal(ev->kind, "bind");
+	assert_true(ev->id > *n);
+	++*n;
+	return 0;
+}
+
+static void events_keep_their_order(void **state)
+{
+	struct state *s = reopen(NULL);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct state_event ev = { .time = i, .kind = "bind", .node = "n01", .machine = M1, .text = "x" };
+
+		assert_int_equal(state_event_add(s, &ev, NULL), 0);
+		assert_int_equal(ev.id, i + 1);
+	}
+	s = reopen(s);
+	assert_int_equal(state_event_each(s, 0, 0, count, &n, NULL), 0);
+	assert_int_equal(n, 10);
+	n = 0;
+	assert_int_equal(state_event_each(s, 4, 3, count, &n, NULL), 0);
+	assert_int_equal(n, 3);
+	state_close(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(one_daemon_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(bindings_are_one_to_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(incarnations_only_grow, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_keep_their_order, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
