@@ -17,7 +17,6 @@
 struct boot {
 	struct ssi_bootargs args;
 	bool args_known;         /* false: the command line could not be read or is wrong */
-	bool network_up;         /* for the report of a failure */
 };
 
 /* True for ssi.root=nfs:..., false for a machine that boots from its own disk. */

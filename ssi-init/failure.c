@@ -22,7 +22,9 @@ void failure_format(const struct boot *b, const struct stage_run *failed, char *
 	const char *text = failed->stage->next ? failed->stage->next : "", *at = strchr(text, '@');
 	char took[24], master[INET_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &b->args.master, master, sizeof(master));
+	snprintf(master, sizeof(master), "the master");
+	if (b->args.master.s_addr)
+		inet_ntop(AF_INET, &b->args.master, master, sizeof(master));
 	ssi_num_format_ms(took, sizeof(took), failed->end_ms - failed->start_ms);
 	if (failed->tries > 1)
 		snprintf(what, n, "%s (%u tries in %s)", failed->err.text, failed->tries, took);
@@ -49,10 +51,11 @@ static void failure_report(const struct boot *b, const char *stage, char *what, 
 	if (pid == 0) {
 		reap_child_signals();
 		boot_exec_helper("init-line", argv, &e);
+		log_warning("the master could not be told: %s", e.text);
 		_exit(127);
 	}
-	if (pid > 0 && reap_wait(pid, REPORT_MS) != 0)
-		log_warning("the master could not be told");
+	if (pid > 0 && reap_wait(pid, REPORT_MS) == -1)
+		log_warning("the master could not be told: no answer in %d s", REPORT_MS / 1000);
 	if (pid > 0)
 		kill(pid, SIGKILL);
 }

@@ -56,9 +56,10 @@ static int line_failed(const struct boot *b, char **argv, struct ssi_err *e)
 	bool have = line_read_key(key);
 	int r = ssi_boot_report_dial(&b->args, have ? key : NULL, REPORT_MS, &l, e);
 
+	if (r == 0)
+		r = ssi_boot_report_failed(l, argv[0], argv[1], argv[2], b->args.delay_s, REPORT_MS, e);
 	if (r < 0)
-		return r;
-	r = ssi_boot_report_failed(l, argv[0], argv[1], argv[2], b->args.delay_s, REPORT_MS, e);
+		log_warning("the master could not be told: %s", e->text);
 	ssi_ccm_hangup(l);
 	return r;
 }

@@ -212,6 +212,7 @@ int main(int argc, char **argv)
 		reboot(RB_AUTOBOOT);
 	}
 	s.ended = main_ended;
+	s.finish = AFTER(S_DRIVERS) | AFTER(S_NETWORK);
 	if (stages_run(&s, &failed) < 0)
 		failure_end(&b, failed);
 	if (main_systemd(&b))

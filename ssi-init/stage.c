@@ -168,14 +168,16 @@ static bool stage_needs_met(const struct stages *s, const struct stage *st)
 	return true;
 }
 
-/* Start and restart what can be; true if anything changed, so that what waits for it is looked at again. */
-static bool stages_start(struct stages *s)
+/* Start and restart what can be of those in mask; true if anything changed, so that what waits for it is looked at again. */
+static bool stages_start(struct stages *s, unsigned mask)
 {
 	bool changed = false;
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct stage_run *r = &s->runs[i];
 
+		if (!(mask & 1u << i))
+			continue;
 		if (r->state == STAGE_WAITING && stage_needs_met(s, r->stage)) {
 			if (r->stage->wanted && !r->stage->wanted(s->ctx))
 				r->state = STAGE_SKIPPED;
@@ -240,31 +242,40 @@ static const struct stage_run *stages_failed(const struct stages *s)
 	return NULL;
 }
 
-static bool stages_done(const struct stages *s)
+/* All of mask are done; or, so that nothing is waited for in vain, one of them has failed. */
+static bool stages_over(const struct stages *s, unsigned mask)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (s->runs[i].state != STAGE_DONE && s->runs[i].state != STAGE_SKIPPED)
-			return false;
-	return true;
+	bool over = true;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!(mask & 1u << i))
+			continue;
+		if (s->runs[i].state == STAGE_FAILED)
+			return true;
+		over = over && (s->runs[i].state == STAGE_DONE || s->runs[i].state == STAGE_SKIPPED);
+	}
+	return over;
 }
 
 int stages_run(struct stages *s, const struct stage_run **ret_failed)
 {
-	const struct stage_run *failed;
+	const struct stage_run *failed = NULL;
+	unsigned mask = ~0u;
 
 	for (;;) {
-		while (!stages_failed(s) && stages_start(s))
+		while (!stages_over(s, mask) && stages_start(s, mask))
 			;
-		failed = stages_failed(s);
-		if (failed) {
-			stages_kill(s);
-			*ret_failed = failed;
-			return failed->err.code;
-		}
-		if (stages_done(s))
-			return 0;
+		if (!failed && (failed = stages_failed(s)))
+			mask = s->finish;
+		if (stages_over(s, mask))
+			break;
 		stages_wait(s);
 		stages_reap(s);
 		stages_expire(s);
 	}
+	if (!failed)
+		return 0;
+	stages_kill(s);
+	*ret_failed = failed;
+	return failed->err.code;
 }

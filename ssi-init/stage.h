@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Stages: what has to be done, what must have been done before, how long a try may take, how many there are. stages_run() starts
- * every stage whose needs are met, side by side, and ends when all are done or one has failed for good.
+ * every stage whose needs are met, side by side, and ends when all are done or one has failed for good (and those of `finish` have ended too).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +40,7 @@ struct stages {
 	struct stage_run runs[STAGES_MAX];
 	size_t n;
 	void *ctx;
+	unsigned finish;                                 /* mask: stages that still go on when another failed (its report needs the network) */
 	void (*ended)(const struct stages *s);           /* after each end of a stage (the timeline is written); may be NULL */
 };
 

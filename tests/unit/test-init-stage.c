@@ -159,6 +159,26 @@ static void failed_for_good(void **state)
 	assert_memory_equal(text, "bad ", 4);
 }
 
+static void the_report_s_needs_go_on(void **state)
+{
+	static const struct stage table[] = {
+		{ "bad", 0, NULL, bad, false, 5000, 1, 10, NULL },
+		{ "drivers", 0, NULL, third_time, false, 5000, 5, 20, NULL },
+		{ "network", 1u << 1, NULL, good1, false, 5000, 1, 0, NULL },
+		{ "beside", 1u << 1, NULL, good0, false, 5000, 1, 0, NULL },
+	};
+	const struct stage_run *failed = NULL;
+	struct stages s;
+
+	assert_int_equal(stages_init(&s, table, 4, NULL, NULL), 0);
+	s.finish = 1u << 1 | 1u << 2;
+	assert_int_equal(stages_run(&s, &failed), -EIO);
+	stages_close(&s);
+	assert_string_equal(failed->stage->name, "bad");
+	assert_int_equal(s.runs[2].state, STAGE_DONE);
+	assert_int_equal(s.runs[3].state, STAGE_WAITING);
+}
+
 static void past_its_deadline(void **state)
 {
 	static const struct stage table[] = { { "silent", 0, NULL, silent, false, 100, 2, 10, NULL } };
@@ -212,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup(in_the_order_of_their_needs, setup),
 		cmocka_unit_test_setup(tried_again, setup),
 		cmocka_unit_test_setup(failed_for_good, setup),
+		cmocka_unit_test_setup(the_report_s_needs_go_on, setup),
 		cmocka_unit_test_setup(past_its_deadline, setup),
 		cmocka_unit_test_setup(a_refusal_is_not_asked_again, setup),
 		cmocka_unit_test_setup(a_child_that_dies, setup),
