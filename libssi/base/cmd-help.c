@@ -51,7 +51,7 @@ void ssi_cmd_help_program(const struct ssi_program *p, const char *group, FILE *
 	help_opts(p->opts, to);
 	help_opt(&help_option, to);
 	help_opt(&help_version, to);
-	fprintf(to, "\n'%s VERB --help' explains a verb.\n", p->name);
+	fprintf(to, "\n'%s%s%s VERB --help' explains a verb.\n", p->name, group ? " " : "", group ? group : "");
 }
 
 void ssi_cmd_help_verb(const struct ssi_program *p, const struct ssi_cmd *c, FILE *to)

@@ -143,6 +143,7 @@ static void helps(void **state)
 	help("--help show", "-o, --output FORMAT");
 	help("node --help", "Usage: prog node VERB");
 	assert_null(strstr(out, "list all"));
+	assert_non_null(strstr(out, "'prog node VERB --help' explains"));
 	help("--version", "prog " PACKAGE_VERSION "\n");
 }
 
