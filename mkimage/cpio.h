@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* Archives in the "newc" format of cpio(5), as the kernel takes them for an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst). */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "libssi/base/err.h"
+
+/*
+ * Write the archive in (len bytes) anew to out, so that the same content gives the same bytes: every entry belongs to root and has time
+ * mtime, inode numbers count up, and entries whose name begins with one of drop[0..n_drop) are left out. Entries keep their order.
+ * -EBADMSG when in is no such archive.
+ */
+int cpio_normalise(const char *in, size_t len, uint32_t mtime, const char *const *drop, size_t n_drop, FILE *out, struct ssi_err *e);
