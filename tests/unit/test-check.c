@@ -165,7 +165,7 @@ static void ports(void **state)
 static void images(void **state)
 {
 	static const char manifest[] = "{\"files\":{\"vmlinuz\":{\"size\":3}},\"format\":1}\n";
-	_cleanup_free_ char *current = ssi_path_join(dir, "store/compute/current"), *path = NULL;
+	_cleanup_free_ char *current = ssi_path_join(dir, "store/compute/current");
 	char hex[SSI_HASH_HEX], name[200];
 	const char *conf = SYSTEM "[node n[01-02]]\naddress = 10.77.1.1\n";
 	struct ssi_hash *h = ssi_hash_new();
