@@ -54,6 +54,12 @@ static void bar_draw(char bar[BAR + 1], json_int_t start, json_int_t end, json_i
 	bar[to] = '\0';
 }
 
+/* What happens before a stage that is not a stage itself. */
+static const char *gap_name(const json_t *before)
+{
+	return strcmp(ssi_json_str(before, "stage"), "init") == 0 ? "(fetch and kernel)" : "(between)";
+}
+
 static void gap_row(struct ssi_table *t, const char *name, json_int_t start, json_int_t end, json_int_t total)
 {
 	char bar[BAR + 1], from[24], took[24];
@@ -101,7 +107,7 @@ void timeline_print(const json_t *stages, bool stopped)
 		json_int_t start = ssi_json_int(s, "start_ms"), end = stage_end(s);
 
 		if (start - reached >= GAP_MS)
-			gap_row(t, i ? "(between)" : "(fetch and kernel)", reached, start, total);
+			gap_row(t, gap_name(s), reached, start, total);
 		stage_row(t, s, total, stopped);
 		reached = end > reached ? end : start > reached ? start : reached;
 	}

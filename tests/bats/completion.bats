@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Bash completion as installed, asked as bash asks it. Names of nodes come from a control server that answers from files.
+
+setup() {
+	local build
+	build=$(dirname "$(command -v ssi)")/../../..
+	cp -r "$BATS_TEST_DIRNAME/ssi" "$BATS_TEST_TMPDIR/answers"
+	export SSI_SOCKET=$BATS_TEST_TMPDIR/sock
+	mkfifo "$BATS_TEST_TMPDIR/ready"
+	"$build/tests/fake-bootsvc" "$SSI_SOCKET" "$BATS_TEST_TMPDIR/answers" >"$BATS_TEST_TMPDIR/ready" 3>&- &
+	fake=$!
+	read -r -t 10 _ <"$BATS_TEST_TMPDIR/ready"
+	# shellcheck disable=SC1091 # it is the installed one
+	source "$(dirname "$(command -v ssi)")/../share/bash-completion/completions/ssi-bootsvc"
+}
+
+teardown() {
+	kill "$fake" 2>/dev/null || true
+	wait "$fake" 2>/dev/null || true
+}
+
+offers() { # WORD... : what is offered for the last word, sorted
+	COMP_WORDS=("$@")
+	COMP_CWORD=$(($# - 1))
+	_ssi
+	offered=$(printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd' ')
+	[ -n "${want+x}" ] || return 0
+	[ "$offered" = "$want" ] || { echo "offered: $offered" >&2; return 1; }
+}
+
+@test "verbs, of one word and of two" {
+	want="exec machine node status" offers ssi ""
+	want="list power reboot set show" offers ssi node ""
+	want="show" offers ssi -o json node sh
+	want="check events reload start status stop" offers ssi-bootsvc ""
+	want="" offers ssi nothing ""
+}
+
+@test "options of the verb and the program, and their values" {
+	want="--help --names --output --socket --state --system --version" offers ssi node list --
+	want="json text" offers ssi status -o ""
+	want="detached" offers ssi node list --state de
+	want="--since" offers ssi-bootsvc events --si
+	want="nfsd none" offers ssi-bootsvc start --exports ""
+}
+
+@test "nodes, from the daemon; behind a comma too" {
+	want="n01 n02 n03 n04 n05 n06" offers ssi node show ""
+	want="n01,n04" offers ssi node power n01,n04
+	want="n01 n02 n03 n04 n05 n06" offers ssi-bootsvc events --node ""
+}
+
+@test "what a word of the synopsis names: alternatives, commands, nothing" {
+	want="off on" offers ssi node power n01 o
+	want="" offers ssi node set n01 ""
+	offers ssi exec n01 unam
+	[[ " $offered " == *" uname "* ]]
+}
