@@ -314,11 +314,12 @@ void ssi_member_closed(struct ssi_member *s, struct ssi_ccm_conn *c, const struc
 	s->conn = NULL;
 	if (s->state == NODE_LEAVING || s->state == NODE_OVER)
 		return;
-	s->ops->lost(why, s->userdata);
-	if (why->code == -EKEYREVOKED)
+	if (why->code == -EKEYREVOKED) {
 		node_over(s, why->text);
-	else
-		node_wait(s);
+		return;
+	}
+	s->ops->lost(why, s->userdata);
+	node_wait(s);
 }
 
 struct ssi_ccm_conn *ssi_member_conn(const struct ssi_member *s)

@@ -16,6 +16,8 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/fd.h"
+#include "libssi/base/file.h"
+#include "libssi/base/hash.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
 #include "ssi/boot/node.h"
@@ -40,6 +42,7 @@ struct sim {
 	uint32_t http_port, ccm_port, n, first, seconds, cpus;
 	uint64_t memory, started;
 	bool leave;
+	const char *for_agent;
 	sd_event *event;
 	struct sim_node *nodes;
 	unsigned joined, rejoined, lost, over;
@@ -57,6 +60,7 @@ static const char help[] =
 	"      --leave        say goodbye at the end; otherwise they fall silent\n"
 	"      --cpus=N       of each (default 2)\n"
 	"      --memory=SIZE  of each (default 1G)\n"
+	"      --for-agent=DIR  boot one node, leave bootargs and node.key in DIR for an ssi-agent, and exit\n"
 	"  -h, --help         show this and exit\n";
 
 /* --- as iPXE and ssi-init would --- */
@@ -92,6 +96,13 @@ static int sim_script(struct sim_node *o, char *script, struct ssi_err *e)
 	return ssi_bootargs_parse(line, &o->args, e);
 }
 
+static void sim_mac(struct sim_node *o, uint32_t i)
+{
+	uint32_t k = o->sim->first + i;
+
+	snprintf(o->mac, sizeof(o->mac), "52:54:01:%02x:%02x:%02x", k >> 16 & 0xff, k >> 8 & 0xff, k & 0xff);
+}
+
 static int sim_boot(struct sim_node *o, struct ssi_err *e)
 {
 	char script[SIM_SCRIPT_MAX];
@@ -106,6 +117,29 @@ static int sim_boot(struct sim_node *o, struct ssi_err *e)
 	if (o->sim->ccm_port)
 		o->args.port = (uint16_t)o->sim->ccm_port;
 	return ssi_boot_exchange_token(&o->args, SIM_TIMEOUT_MS, o->key, e);
+}
+
+/* What ssi-init leaves for the agent: every word but the token, and the key. */
+static int sim_for_agent(struct sim *s, struct ssi_err *e)
+{
+	struct sim_node o = { .sim = s };
+	char words[2048], hex[2 * SSI_CCM_KEY + 1], path[256];
+	int r;
+
+	sim_mac(&o, 0);
+	r = sim_boot(&o, e);
+	if (r < 0)
+		return r;
+	o.args.token[0] = '\0';
+	ssi_hash_hex(o.key, sizeof(o.key), hex);
+	snprintf(path, sizeof(path), "%s/bootargs", s->for_agent);
+	r = ssi_bootargs_format(&o.args, words, sizeof(words));
+	if (r >= 0)
+		r = ssi_file_write_atomic(path, words, strlen(words), 0644);
+	snprintf(path, sizeof(path), "%s/node.key", s->for_agent);
+	if (r >= 0)
+		r = ssi_file_write_atomic(path, hex, strlen(hex), 0600);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
 }
 
 /* --- as ssi-agent would --- */
@@ -234,7 +268,7 @@ static int sim_join(struct sim_node *o, struct ssi_err *e)
 
 /* --- the whole --- */
 
-enum { OPT_FIRST = 256, OPT_MASTER, OPT_HTTP, OPT_CCM, OPT_SECONDS, OPT_LEAVE, OPT_CPUS, OPT_MEMORY };
+enum { OPT_FIRST = 256, OPT_MASTER, OPT_HTTP, OPT_CCM, OPT_SECONDS, OPT_LEAVE, OPT_CPUS, OPT_MEMORY, OPT_FOR_AGENT };
 
 static int sim_option(struct sim *s, int o)
 {
@@ -248,6 +282,7 @@ static int sim_option(struct sim *s, int o)
 	case OPT_LEAVE: s->leave = true; return 0;
 	case OPT_CPUS: return ssi_num_u32(optarg, 1, 65536, &s->cpus);
 	case OPT_MEMORY: return ssi_num_size(optarg, &s->memory);
+	case OPT_FOR_AGENT: s->for_agent = optarg; return 0;
 	case 'h': fputs(help, stdout); exit(0);
 	default: return -EINVAL;
 	}
@@ -258,7 +293,8 @@ static int sim_options(struct sim *s, int argc, char **argv)
 	static const struct option options[] = {
 		{ "first", required_argument, NULL, OPT_FIRST }, { "master", required_argument, NULL, OPT_MASTER }, { "http", required_argument, NULL, OPT_HTTP },
 		{ "ccm", required_argument, NULL, OPT_CCM }, { "seconds", required_argument, NULL, OPT_SECONDS }, { "leave", no_argument, NULL, OPT_LEAVE },
-		{ "cpus", required_argument, NULL, OPT_CPUS }, { "memory", required_argument, NULL, OPT_MEMORY }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "cpus", required_argument, NULL, OPT_CPUS }, { "memory", required_argument, NULL, OPT_MEMORY }, { "for-agent", required_argument, NULL, OPT_FOR_AGENT },
+		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	int o;
 
@@ -286,9 +322,8 @@ static int sim_start(struct sim *s, struct ssi_err *e)
 	sd_event_add_signal(s->event, NULL, SIGINT, sim_on_signal, s);
 	s->started = ssi_clock_mono_ms();
 	for (uint32_t i = 0; i < s->n && r >= 0; i++) {
-		uint32_t k = s->first + i;
 		s->nodes[i].sim = s;
-		snprintf(s->nodes[i].mac, SSI_MAC_LEN, "52:54:01:%02x:%02x:%02x", k >> 16 & 0xff, k >> 8 & 0xff, k & 0xff);
+		sim_mac(&s->nodes[i], i);
 		r = sim_boot(&s->nodes[i], e);
 	}
 	if (r >= 0)
@@ -320,10 +355,12 @@ int main(int argc, char **argv)
 		fputs("Try 'sim-nodes --help'.\n", stderr);
 		return 2;
 	}
-	r = sim_start(&s, &e);
+	r = s.for_agent ? sim_for_agent(&s, &e) : sim_start(&s, &e);
 	if (r < 0)
 		log_error("%s", e.text);
-	else
+	if (s.for_agent)
+		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (r >= 0)
 		r = sd_event_loop(s.event);
 	printf("sim-nodes: joined %u, joined again %u times, lost %u times, told to reboot %u\n", s.joined, s.rejoined, s.lost, s.over);
 	sim_stop(&s);
