@@ -111,15 +111,21 @@ master_args() {
 		-netdev "${lan/id=lan/id=lan2}" -device virtio-net-pci,id=nic2,netdev=lan2,mac=52:54:00:00:00:fd,romfile=
 }
 
-# A command on the master, its words quoted for the shell there. The connection is made once and shared.
+# ssh to the master, over one connection that all commands share.
+master_ssh_raw() { # OPTION... HOST [COMMAND]
+	space_run ssh -F none -p "$MASTER_SSH_PORT" -l root -i "$LAB/key" -S "$LAB/ssh.sock" -q -o ConnectTimeout=10 \
+		-o ServerAliveInterval=5 -o ServerAliveCountMax=6 -o UserKnownHostsFile="$LAB/known_hosts" -o StrictHostKeyChecking=yes \
+		-o BatchMode=yes -o IdentitiesOnly=yes "$@"
+}
+
+# A command on the master, its words quoted for the shell there.
 master_ssh() { # [-t] WORD...
 	local -a tty=()
 	local command=
 	if [ "$1" = -t ]; then tty=(-t); shift; fi
 	[ $# = 0 ] || printf -v command '%q ' "$@"
-	space_run ssh -F none -p "$MASTER_SSH_PORT" -l root -i "$LAB/key" -S "$LAB/ssh.sock" "${tty[@]}" -q \
-		-o ControlMaster=auto -o ControlPersist=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=6 \
-		-o UserKnownHostsFile="$LAB/known_hosts" -o StrictHostKeyChecking=yes -o BatchMode=yes -o IdentitiesOnly=yes 127.0.0.1 "$command"
+	[ -S "$LAB/ssh.sock" ] || master_ssh_raw -f -N -M 127.0.0.1 </dev/null >/dev/null 2>&1 || return 255
+	master_ssh_raw "${tty[@]}" 127.0.0.1 "$command"
 }
 
 # Forget the shared connection, when the master's power went.

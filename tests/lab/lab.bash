@@ -62,6 +62,10 @@ has_event() { # ID KIND NODE [TEXT]
 		'any(.kind == $kind and ($node == "" or .node == $node) and (.text | test($text)))' >/dev/null
 }
 
+has_event_text() { # ID PATTERN
+	events_since "$1" | jq -se --arg text "$2" 'any(.text | test($text))' >/dev/null
+}
+
 # A node's boot: the same as long as the kernel runs.
 boot_id() { # NODE
 	node_sh "$1" 'cat /proc/sys/kernel/random/boot_id'
@@ -89,12 +93,12 @@ show_trouble() {
 	[ -z "${BATS_TEST_COMPLETED:-}" ] || return 0
 	echo "--- nodes, events, the daemon's log"
 	timeout 20 "$TOP/scripts/ssi-lab" exec master sh -c \
-		'ssi node list; ssi-bootsvc events -n 40; journalctl -q --no-pager -u ssi-bootsvc -n 30; dmesg | tail -n 5' </dev/null 2>&1 || true
+		'ssi node list; ssi-bootsvc events -n 25; journalctl -q --no-pager -u ssi-bootsvc -p 5 -n 10; dmesg | tail -n 3' </dev/null 2>&1 || true
 	local machine
 	for machine in master m01 m02 m03 m04 m05 m06; do
-		lab log "$machine" >/dev/null 2>&1 || continue
+		[ "$(lab log "$machine" 2>/dev/null | wc -l)" -gt 10 ] || continue
 		echo "--- the end of the console of $machine"
-		lab log "$machine" | tr -d '\r' | tail -n 12 | cut -c 1-200
+		lab log "$machine" | tr -d '\r' | tail -n 10 | cut -c 1-160
 	done
 }
 
