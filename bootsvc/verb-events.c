@@ -59,7 +59,7 @@ static int on_event(const json_t *e, void *userdata)
 	} else {
 		if (!*who)
 			who = ssi_json_str(e, "machine");
-		printf("%s  %6lld  %s%-13s%s %-8s  %s\n", ssi_clock_format(time, sizeof(time), (uint64_t)ssi_json_int(e, "time")), (long long)s->last,
+		printf("%s  %6lld  %s%-13s%s %-17s  %s\n", ssi_clock_format(time, sizeof(time), (uint64_t)ssi_json_int(e, "time")), (long long)s->last,
 		       ssi_tty_begin(kind_color(kind), s->color), kind, ssi_tty_end(kind_color(kind), s->color), *who ? who : "-",
 		       text ? ssi_tty_clean(text, false) : "");
 	}

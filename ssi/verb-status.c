@@ -70,38 +70,69 @@ static void print_systems(const json_t *systems)
 	ssi_table_print(t, stdout, 0);
 }
 
-/* Nodes with a reason, a line each; all others of a state in one. */
+/* Nodes of one state by their reasons: {"reason": [node…]}, in the order of the nodes. */
+static json_t *by_reason(const json_t *nodes, const char *state)
+{
+	json_t *groups = json_object(), *n;
+	size_t i;
+
+	json_array_foreach((json_t *)nodes, i, n) {
+		const char *reason = ssi_json_str(n, "reason");
+
+		if (strcmp(ssi_json_str(n, "state"), state) != 0)
+			continue;
+		if (!json_object_get(groups, reason))
+			json_object_set_new(groups, reason, json_array());
+		json_array_append(json_object_get(groups, reason), n);
+	}
+	return groups;
+}
+
+/* When the first of them came into its state. */
+static json_int_t oldest(const json_t *nodes)
+{
+	json_int_t first = 0;
+	size_t i;
+	const json_t *n;
+
+	json_array_foreach((json_t *)nodes, i, n) {
+		json_int_t since = ssi_json_int(n, "since");
+
+		if (since && (!first || since < first))
+			first = since;
+	}
+	return first;
+}
+
+static bool print_state(struct ssi_table *t, const json_t *nodes, const char *state, bool ages)
+{
+	_cleanup_json_ json_t *groups = by_reason(nodes, state);
+	const char *reason;
+	json_t *group;
+	char age[24];
+
+	json_object_foreach(groups, reason, group) {
+		_cleanup_free_ char *range = node_range(group, state);
+
+		ssi_table_cell(t, node_color(state), "%s", state);
+		ssi_table_cell(t, SSI_PLAIN, "%s", range ? range : "");
+		ssi_table_cell(t, SSI_DIM, "%s", ages ? node_age(age, sizeof(age), oldest(group)) : "");
+		ssi_table_cell(t, SSI_PLAIN, "%s", reason);
+	}
+	return json_object_size(groups) > 0;
+}
+
+/* What is not simply joined: a line for each state and reason, the worst first. */
 static void print_attention(const json_t *nodes)
 {
 	static const struct ssi_column columns[] = { { "", false }, { "", false }, { "", true }, { "", false }, { NULL, false } };
-	static const char *const quiet[] = { "booting", "off" };
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
 	bool any = false;
-	size_t i;
-	const json_t *n;
-	char age[24];
 
 	for (size_t k = 0; k < sizeof(unwell) / sizeof(*unwell); k++)
-		json_array_foreach((json_t *)nodes, i, n) {
-			if (strcmp(ssi_json_str(n, "state"), unwell[k]) != 0)
-				continue;
-			ssi_table_cell(t, node_color(unwell[k]), "%s", unwell[k]);
-			ssi_table_cell(t, SSI_PLAIN, "%s", ssi_json_str(n, "name"));
-			ssi_table_cell(t, SSI_DIM, "%s", node_age(age, sizeof(age), ssi_json_int(n, "since")));
-			ssi_table_cell(t, SSI_PLAIN, "%s", ssi_json_str(n, "reason"));
-			any = true;
-		}
-	for (size_t k = 0; k < sizeof(quiet) / sizeof(*quiet); k++) {
-		_cleanup_free_ char *range = node_range(nodes, quiet[k]);
-
-		if (!range || !*range)
-			continue;
-		ssi_table_cell(t, node_color(quiet[k]), "%s", quiet[k]);
-		ssi_table_cell(t, SSI_PLAIN, "%s", range);
-		ssi_table_cell(t, SSI_PLAIN, "%s", "");
-		ssi_table_cell(t, SSI_PLAIN, "%s", "");
-		any = true;
-	}
+		any |= print_state(t, nodes, unwell[k], true);
+	any |= print_state(t, nodes, "booting", false);
+	any |= print_state(t, nodes, "off", false);
 	if (any)
 		putchar('\n');
 	ssi_table_print(t, stdout, 0);
