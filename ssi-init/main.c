@@ -120,7 +120,7 @@ static int main_overlay(void *ctx, struct ssi_err *e)
 
 static int main_switch(void *ctx, struct ssi_err *e)
 {
-	return switch_root(e);
+	return switch_root(!main_systemd(ctx), e);
 }
 
 static const struct stage stages[S_ALL] = {

@@ -8,17 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
-#include "libssi/base/file.h"
 #include "libssi/base/path.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/disk.h"
 #include "ssi-init/outcome.h"
 #include "ssi-init/root.h"
-
-#define READ_AHEAD_KB "1024"
 
 /*
  * A generation never changes, so attributes and names are kept for a day (actimeo) and opens do not ask again (nocto). timeo is in tenths
@@ -35,18 +30,6 @@ int root_nfs_options(const struct ssi_bootargs *a, char *buf, size_t n)
 	return len > 0 && (size_t)len < n ? 0 : -ENOSPC;
 }
 
-/* The kernel reads 128 KiB ahead of a program's pages over NFS; each read is a round trip, and starting a program waits for many of them. */
-static void root_read_ahead(void)
-{
-	struct stat st;
-	char path[64];
-
-	if (stat(BOOT_LOWER, &st) < 0)
-		return;
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev), minor(st.st_dev));
-	(void)ssi_file_poke(path, READ_AHEAD_KB);
-}
-
 static int root_mount_nfs(const struct ssi_bootargs *a, struct ssi_err *e)
 {
 	char server[INET_ADDRSTRLEN], source[sizeof(a->root) + INET_ADDRSTRLEN + 2], options[256];
@@ -59,10 +42,8 @@ static int root_mount_nfs(const struct ssi_bootargs *a, struct ssi_err *e)
 	if (r < 0)
 		return ssi_errno(e, r, "mount options of %s", source);
 	outcome_note("mount %s", source);
-	if (mount(source, BOOT_LOWER, "nfs4", MS_RDONLY | MS_NODEV, options) == 0 || errno == EBUSY) {
-		root_read_ahead();
+	if (mount(source, BOOT_LOWER, "nfs4", MS_RDONLY | MS_NODEV, options) == 0 || errno == EBUSY)
 		return 0;
-	}
 	if (errno == ENODEV)
 		return ssi_errf(e, -ENODEV, "mount %s: the kernel has no nfs4 (module nfsv4 missing)", source);
 	if (errno == ENOENT)

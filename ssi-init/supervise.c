@@ -18,6 +18,7 @@
 #include "libssi/base/log.h"
 #include "ssi-init/event.h"
 #include "ssi-init/failure.h"
+#include "ssi-init/keep.h"
 #include "ssi-init/mounts.h"
 #include "ssi-init/reap.h"
 #include "ssi-init/service.h"
@@ -41,6 +42,7 @@ struct task {
 	enum service_restart restart;
 	bool due;                                  /* to be started at at_ms */
 	bool agent, loader;
+	bool kept;                                 /* run it with the libraries that stayed of the initramfs */
 	pid_t pid;
 	uint64_t at_ms, started_ms;
 	unsigned failures;                         /* ends in a row */
@@ -73,7 +75,7 @@ static struct task *task_add(const char *name, enum service_restart restart)
 static void task_exec(const struct task *t, const struct boot *b)
 {
 	static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TERM=linux", NULL };
-	char buf[SERVICE_COMMAND], *words[SERVICE_WORDS + 1];
+	char buf[SERVICE_COMMAND], *argv[KEEP_WORDS + SERVICE_WORDS + 1], **words = argv + KEEP_WORDS, *kept[KEEP_WORDS];
 	int null;
 
 	reap_child_signals();
@@ -85,8 +87,15 @@ static void task_exec(const struct task *t, const struct boot *b)
 	null = open("/dev/null", O_RDONLY);
 	if (null >= 0)
 		dup2(null, 0);
-	if (service_words(t->command, buf, words) > 0)
+	if (service_words(t->command, buf, words) > 0) {
+		if (t->kept && keep_command(words[0], kept) == KEEP_WORDS) {
+			/* The last kept word is the program: it takes the place of words[0]. */
+			memcpy(argv + 1, kept, sizeof(kept));
+			execve(argv[1], argv + 1, env);
+		}
+		service_words(t->command, buf, words);
 		execve(words[0], words, env);
+	}
 	log_error("%s: %s: %s", t->name, t->command, strerror(errno));
 	_exit(EXEC_FAILED);
 }
@@ -187,7 +196,7 @@ static void supervise_begin(const struct boot *b)
 	/* First, so that it joins while the rest comes up. */
 	if (boot_is_nfs(b)) {
 		t = task_add("agent", SERVICE_ALWAYS);
-		t->agent = true;
+		t->agent = t->kept = true;
 		snprintf(t->command, sizeof(t->command), "%s", AGENT);
 		tasks_start(b);
 	}
@@ -203,6 +212,7 @@ static void supervise_rest(const struct boot *b)
 	if (boot_is_nfs(b))
 		task_add("root-watch", SERVICE_ALWAYS)->run = task_watch;
 	t = task_add("drivers", SERVICE_NO);
+	t->kept = true;
 	snprintf(t->command, sizeof(t->command), "%s/init-drivers rest", SSI_LIBEXECDIR);
 	loaded = mmap(NULL, sizeof(*loaded), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (loaded == MAP_FAILED) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "ssi-init/boot.h"
+#include "ssi-init/keep.h"
 #include "ssi-init/outcome.h"
 #include "ssi-init/switch.h"
 
@@ -33,8 +34,8 @@ int switch_check(const char *init, struct ssi_err *e)
 	return 0;
 }
 
-/* Remove everything below dir that is on the device dev. */
-static void switch_empty(int dir, dev_t dev)
+/* Remove everything below dir that is on the device dev and need not stay. */
+static void switch_empty(int dir, dev_t dev, bool keep)
 {
 	_cleanup_closedir_ DIR *d = fdopendir(dir);
 	struct dirent *de;
@@ -48,30 +49,32 @@ static void switch_empty(int dir, dev_t dev)
 			int sub = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (sub >= 0)
-				switch_empty(sub, dev);
+				switch_empty(sub, dev, keep);
 			unlinkat(dirfd(d), de->d_name, AT_REMOVEDIR);
-		} else {
+		} else if (!keep || (!S_ISLNK(st.st_mode) && !keep_file(de->d_name))) {
 			unlinkat(dirfd(d), de->d_name, 0);
 		}
 	}
 }
 
 /* The initramfs is memory: give it back, but not while the boot waits for it. */
-static void switch_free(int old)
+static void switch_free(int old, bool keep)
 {
 	struct stat st;
 
 	if (fstat(old, &st) < 0 || fork() != 0)
 		return;
-	switch_empty(old, st.st_dev);
+	switch_empty(old, st.st_dev, keep);
 	_exit(0);
 }
 
-int switch_root(struct ssi_err *e)
+int switch_root(bool keep, struct ssi_err *e)
 {
 	_cleanup_close_ int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char target[64];
 
+	if (keep)
+		keep_open();
 	for (size_t i = 0; i < sizeof(moved) / sizeof(moved[0]); i++) {
 		snprintf(target, sizeof(target), "%s%s", BOOT_SYSROOT, moved[i]);
 		/* EINVAL: a try before this one moved it. */
@@ -81,6 +84,6 @@ int switch_root(struct ssi_err *e)
 	if (chdir(BOOT_SYSROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return ssi_errno(e, -errno, "moving %s to /", BOOT_SYSROOT);
 	if (old >= 0)
-		switch_free(old);
+		switch_free(old, keep);
 	return 0;
 }

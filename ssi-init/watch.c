@@ -29,7 +29,7 @@ enum watch_state { WATCH_WELL, WATCH_STALLED, WATCH_LOST };
 
 struct watch {
 	enum watch_state state;
-	uint64_t since_ms;          /* when the trouble began */
+	uint64_t well_ms;           /* when it last was */
 	char master[INET_ADDRSTRLEN];
 	const char *root;
 };
@@ -74,8 +74,6 @@ static void watch_enter(struct watch *w, enum watch_state to, int error)
 
 	if (w->state == to)
 		return;
-	if (w->state == WATCH_WELL)
-		w->since_ms = now;
 	switch (to) {
 	case WATCH_STALLED:
 		log_warning("root: %s has not answered for %d s; this node waits for it", w->master, SILENT_MS / 1000);
@@ -87,7 +85,7 @@ static void watch_enter(struct watch *w, enum watch_state to, int error)
 		event_send("root-lost", "%s: %s", w->root, strerror(error));
 		break;
 	case WATCH_WELL:
-		ssi_num_format_ms(took, sizeof(took), now - w->since_ms);
+		ssi_num_format_ms(took, sizeof(took), now - w->well_ms);
 		log_notice("root: back after %s", took);
 		event_send("root-back", "%s: back after %s", w->root, took);
 		break;
@@ -104,7 +102,7 @@ static void watch_rest(void)
 
 void watch_run(const struct ssi_bootargs *a)
 {
-	struct watch w = { .root = a->root };
+	struct watch w = { .root = a->root, .well_ms = ssi_clock_mono_ms() };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -123,5 +121,7 @@ void watch_run(const struct ssi_bootargs *a)
 		}
 		if (r >= 0)
 			watch_enter(&w, r ? WATCH_LOST : WATCH_WELL, r);
+		if (r == 0)
+			w.well_ms = ssi_clock_mono_ms();
 	}
 }

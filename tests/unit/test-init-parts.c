@@ -18,6 +18,7 @@
 #include "libssi/base/path.h"
 #include "ssi-init/coldplug.h"
 #include "ssi-init/disk.h"
+#include "ssi-init/keep.h"
 #include "ssi-init/overlay.h"
 #include "ssi-init/root.h"
 #include "ssi-init/service.h"
@@ -231,6 +232,22 @@ static void a_directory_of_services(void **state)
 	assert_int_equal(t.n, 0);
 }
 
+static void what_stays_of_the_initramfs(void **state)
+{
+	char *words[KEEP_WORDS];
+
+	assert_true(keep_file("libc.so.6"));
+	assert_true(keep_file("ld-linux-x86-64.so.2"));
+	assert_true(keep_file("libplugin.so"));
+	assert_true(keep_file("init-drivers"));
+	assert_false(keep_file("nfsv4.ko"));
+	assert_false(keep_file("modules.softdep"));
+	assert_false(keep_file("busybox"));
+	assert_false(keep_file("so"));
+	/* Nothing was kept: the program is started from the image. */
+	assert_int_equal(keep_command("/usr/sbin/ssi-agent", words), 0);
+}
+
 static void superblocks(void **state)
 {
 	uint8_t p[DISK_PROBE] = { 0 };
@@ -280,6 +297,7 @@ int main(void)
 		cmocka_unit_test(services_with_mistakes),
 		cmocka_unit_test(words_of_a_command),
 		cmocka_unit_test(a_directory_of_services),
+		cmocka_unit_test(what_stays_of_the_initramfs),
 		cmocka_unit_test(superblocks),
 		cmocka_unit_test(orders),
 	};
