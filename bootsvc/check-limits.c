@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Limits of the kernel and of dnsmasq, held against the number of nodes: neighbours, NFS threads, TFTP transfers. */
+/* Settings of the kernel and of dnsmasq that slow boots down: neighbours, NFS threads, TFTP transfers against the number of nodes, and IPv6. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,4 +99,19 @@ void check_tftp(const struct check_context *c, struct check_report *r)
 			      (long long)max, nodes);
 	else
 		check_note(r, "%lld transfers at once", (long long)max);
+}
+
+/* iPXE asks for an IPv6 router once it has its IPv4 address; the daemon answers that there is none, which takes IPv6 on the interface. */
+void check_ipv6(const struct check_context *c, struct check_report *r)
+{
+	for (size_t i = 0; c->registry && i < c->registry->n_systems; i++) {
+		const char *interface = c->registry->systems[i]->interface;
+		char name[80], advice[160];
+
+		snprintf(name, sizeof(name), "sys/net/ipv6/conf/%s/disable_ipv6", interface);
+		snprintf(advice, sizeof(advice), "run 'sysctl net.ipv6.conf.%s.disable_ipv6=0' (and take ipv6.disable off the kernel's command line); no IPv6 address is needed",
+			 interface);
+		if (proc_number(c, name) != 0)
+			check_problem(r, advice, "%s has no IPv6: each boot waits 13 s longer, for a router that nobody says is not there", interface);
+	}
 }

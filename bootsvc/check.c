@@ -20,6 +20,7 @@ const struct check checks[] = {
 	{ "nfsd", "too few NFS server threads for the nodes", check_nfsd },
 	{ "tftp", "dnsmasq's limit of TFTP transfers at once", check_tftp },
 	{ "arp", "the kernel's limit of neighbours", check_arp },
+	{ "ipv6", "provisioning interfaces without IPv6, on which each boot takes 13 s longer", check_ipv6 },
 	{ .name = NULL }
 };
 

@@ -52,6 +52,7 @@ void check_tools(const struct check_context *c, struct check_report *r);
 void check_power(const struct check_context *c, struct check_report *r);
 void check_tftp(const struct check_context *c, struct check_report *r);
 void check_arp(const struct check_context *c, struct check_report *r);
+void check_ipv6(const struct check_context *c, struct check_report *r);
 void check_nfsd(const struct check_context *c, struct check_report *r);
 void check_images(const struct check_context *c, struct check_report *r);
 void check_firewall(const struct check_context *c, struct check_report *r);

@@ -68,6 +68,14 @@ in_the_manual() {
 @test "every verb: too few and too many words" { each_verb refuses_words; }
 @test "every verb is in its program's manual page" { each_verb in_the_manual; }
 
+@test "every check is in the manual page" {
+	local name
+	run --separate-stderr ssi-bootsvc check no-such-check
+	for name in $(sed -e 's/.*there are //' -e 's/,//g' <<<"$stderr"); do
+		grep -q "^\*$name\*" "$BATS_TEST_DIRNAME/../../man/ssi-bootsvc.8.scd"
+	done
+}
+
 @test "every program: --help, --version, no verb, a wrong one" {
 	for program in "${programs[@]}" "${others[@]}"; do
 		run --separate-stderr "$program" --help

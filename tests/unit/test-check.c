@@ -98,6 +98,15 @@ static void arp(void **state)
 	expect(SYSTEM "[node n[0001-2000]]\naddress = 10.77.1.1\n", 0, "arp", "problem", "too few for 2000 nodes");
 }
 
+static void ipv6(void **state)
+{
+	expect(SYSTEM, 0, "ipv6", "problem", "13 s longer");
+	put("proc/sys/net/ipv6/conf/eth1/disable_ipv6", "1\n");
+	expect(SYSTEM, 0, "ipv6", "problem", "sysctl net.ipv6.conf.eth1");
+	put("proc/sys/net/ipv6/conf/eth1/disable_ipv6", "0\n");
+	expect(SYSTEM, 0, "ipv6", "ok", NULL);
+}
+
 static void nfsd(void **state)
 {
 	expect(SYSTEM, 0, "nfsd", "problem", "does not run");
@@ -265,7 +274,7 @@ static void dhcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
+		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(ipv6), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
 		cmocka_unit_test(power), cmocka_unit_test(ports), cmocka_unit_test(images), cmocka_unit_test(filter_nft), cmocka_unit_test(filter_iptables),
 		cmocka_unit_test(dhcp),
 	};
