@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include "config.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
 	int level = LOG_INFO, r;
 	struct ssi_err e;
 
+	prctl(PR_SET_NAME, "ssi-agent");     /* ssi-init runs us by way of the dynamic loader, whose name we would have */
 	ssi_log_open("ssi-agent", level);
 	r = parse_options(argc, argv, &a, &level);
 	if (r <= 0)
