@@ -51,7 +51,7 @@ refuses_words() {
 	if [[ "$3" != - && "$3" != \[* ]]; then
 		refused "$1" "${verb[@]}" || return 1          # the first word is required
 	fi
-	if [[ "$3" != *... && "$3" != *...] ]]; then
+	if [[ "${3%]}" != *... ]]; then
 		[[ "$3" == - ]] && args=()
 		refused "$1" "${verb[@]}" "${args[@]}" one-too-many || return 1
 	fi
