@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Opens /dev/console. Called by main at the first instruction and by failure.c for the rescue shell. */
+/* Opens /dev/console. Called by main at the first instruction, by supervise.c for services, by failure.c for the rescue shell. */
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -24,6 +24,15 @@ static void console_attach(int flags)
 void console_open(void)
 {
 	console_attach(O_NOCTTY | O_NONBLOCK);
+}
+
+void console_output(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	console_attach(O_NOCTTY);
+	if (null >= 0)
+		dup2(null, 0);
 }
 
 void console_take(void)

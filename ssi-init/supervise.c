@@ -7,7 +7,6 @@
  * What it does not do well: services are started side by side, with no order between them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "libssi/base/clock.h"
+#include "libssi/base/file.h"
 #include "libssi/base/log.h"
+#include "ssi-init/console.h"
 #include "ssi-init/event.h"
 #include "ssi-init/failure.h"
 #include "ssi-init/keep.h"
@@ -76,7 +77,6 @@ static void task_exec(const struct task *t, const struct boot *b)
 {
 	static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TERM=linux", NULL };
 	char buf[SERVICE_COMMAND], *argv[KEEP_WORDS + SERVICE_WORDS + 1], **words = argv + KEEP_WORDS, *kept[KEEP_WORDS];
-	int null;
 
 	reap_child_signals();
 	setsid();
@@ -84,9 +84,11 @@ static void task_exec(const struct task *t, const struct boot *b)
 		t->run(b);
 		_exit(0);
 	}
-	null = open("/dev/null", O_RDONLY);
-	if (null >= 0)
-		dup2(null, 0);
+	/* Memory that runs out must not take the node from the system: the agent is the last to be killed, and has its memory locked. */
+	if (t->agent)
+		(void)ssi_file_poke("/proc/self/oom_score_adj", "-1000");
+	else
+		console_output();
 	if (service_words(t->command, buf, words) > 0) {
 		if (t->kept && keep_command(words[0], kept) == KEEP_WORDS) {
 			/* The last kept word is the program: it takes the place of words[0]. */
