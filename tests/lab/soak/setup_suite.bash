@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The lab of the long runs: four machines that die again and again.
+
+export SSI_LAB=${SSI_LAB:-check-soak}
+
+setup_suite() {
+	# shellcheck source=SCRIPTDIR/../lab.bash
+	. "$BATS_TEST_DIRNAME/../lab.bash"
+	lab down 2>/dev/null || true
+	suite_up -n 4
+}
+
+teardown_suite() {
+	# shellcheck source=SCRIPTDIR/../lab.bash
+	. "$BATS_TEST_DIRNAME/../lab.bash"
+	suite_down
+}
