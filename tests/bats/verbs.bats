@@ -71,7 +71,8 @@ in_the_manual() {
 @test "every check is in the manual page" {
 	local name
 	run --separate-stderr ssi-bootsvc check no-such-check
-	for name in $(sed -e 's/.*there are //' -e 's/,//g' <<<"$stderr"); do
+	for name in ${stderr##*there are }; do
+		name=${name%,}
 		grep -q "^\*$name\*" "$BATS_TEST_DIRNAME/../../man/ssi-bootsvc.8.scd"
 	done
 }
