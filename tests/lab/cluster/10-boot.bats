@@ -7,7 +7,7 @@ teardown() { show_trouble; }
 
 @test "three machines power on at once through their BMCs, boot over PXE and join" {
 	ssi node power 'n[01-03]' on
-	await 240 in_state 'n[01-03]' joined
+	await 300 in_state 'n[01-03]' joined
 }
 
 @test "the totals are the sum of the nodes" {
@@ -27,12 +27,11 @@ teardown() { show_trouble; }
 	node_sh n02 'grep -q "^ID=debian" /etc/os-release'
 	node_sh n02 'grep -q " / overlay " /proc/mounts'
 	node_sh n02 'grep " /run/ssi/root/lower " /proc/mounts | grep -q nfs4'
-	node_sh n02 'echo mine >/etc/written && grep -q mine /etc/written && rm /etc/passwd- 2>/dev/null; test -e /etc/written'
+	node_sh n02 'echo mine >/etc/written && grep -q mine /etc/written && rm /etc/debian_version && ! test -e /etc/debian_version'
 	run node_sh n02 'touch /run/ssi/root/lower/etc/written'
 	[ "$status" -ne 0 ]
 	[[ $output == *"Read-only file system"* ]]
-	run node_sh n01 'test -e /etc/written'
-	[ "$status" -ne 0 ]
+	node_sh n01 '! test -e /etc/written && test -e /etc/debian_version'
 }
 
 @test "exec tells a command's own status, and both of its streams" {
@@ -71,5 +70,4 @@ teardown() { show_trouble; }
 
 @test "the time from ssi-init's first instruction to joined is told" {
 	ssi node show n01 -o json | jq -e '.[0].boot | map(select(.stage == "joined")) | .[0].end_ms > 0'
-	ssi node show n01 >&3
 }

@@ -3,7 +3,7 @@
 # The daemon and the master may go at any moment.
 
 load ../lab.bash
-setup() { await 180 in_state 'n[01-03]' joined; }
+setup() { await 300 in_state 'n[01-03]' joined; }
 teardown() { show_trouble; }
 
 boot_ids() {
@@ -39,7 +39,7 @@ boot_ids() {
 	await 60 has_event "$since" stage n03
 	daemon_kill
 	await 15 daemon_answers
-	await 180 joined_after n03 "$before"
+	await 300 joined_after n03 "$before"
 	await 10 in_state 'n[01-02]' joined
 	[ "$(boot_id n01) $(boot_id n02)" = "$ids" ]
 }

@@ -3,7 +3,7 @@
 # Machines that nobody has entered anywhere, and one whose network card was replaced.
 
 load ../lab.bash
-setup() { await 180 in_state 'n[01-03]' joined; }
+setup() { await 300 in_state 'n[01-03]' joined; }
 teardown() { show_trouble; }
 
 node_of() { # MACHINE
@@ -17,7 +17,7 @@ bound() { [ -n "$(node_of "$1")" ]; }
 	lab power on m04
 	await 60 bound m04
 	[ "$(node_of m04)" = n04 ]
-	await 180 in_state n04 joined
+	await 300 in_state n04 joined
 }
 
 @test "two unknown machines at once become two different nodes" {
@@ -27,7 +27,7 @@ bound() { [ -n "$(node_of "$1")" ]; }
 	await 60 bound m05
 	await 60 bound m06
 	[ "$(node_of m05)" != "$(node_of m06)" ]
-	await 240 in_state 'n[05-06]' joined
+	await 300 in_state 'n[05-06]' joined
 	[ "$(ssi status -o json | jq '.systems[0].joined')" = 6 ]
 	lab power cut m04 m05 m06
 	await 15 in_state 'n[04-06]' detached
@@ -41,7 +41,7 @@ bound() { [ -n "$(node_of "$1")" ]; }
 	lab nic m02 52:54:00:00:99:02
 	ssi node set n02 machine=52:54:00:00:99:02
 	lab power on m02
-	await 180 joined_after n02 "$before"
+	await 300 joined_after n02 "$before"
 	[ "$(field n02 machine)" = 52:54:00:00:99:02 ]
 }
 

@@ -5,7 +5,7 @@
 load ../lab.bash
 
 setup() {
-	await 240 in_state n03 joined
+	await 300 in_state n03 joined
 	BEFORE=$(field n03 incarnation)
 	SINCE=$(last_event)
 	SIZE=$(console_size m03)
@@ -31,7 +31,7 @@ again() {
 	await 150 has_event "$SINCE" boot-failed n03 root
 	console_says m03 "$SIZE" 'ssi-init: FAILED at root'
 	master rpc.nfsd 8
-	await 240 joined_after n03 "$BEFORE"
+	await 300 joined_after n03 "$BEFORE"
 }
 
 @test "a root that is not exported: said with its path; the boot works after a reload" {
@@ -40,7 +40,7 @@ again() {
 	await 150 has_event "$SINCE" boot-failed n03 root
 	console_says m03 "$SIZE" "ssi-init: FAILED at root.*$GENERATION"
 	master ssi-bootsvc reload
-	await 240 joined_after n03 "$BEFORE"
+	await 300 joined_after n03 "$BEFORE"
 }
 
 @test "a damaged initramfs: said on the console and in the events; the boot works once it is whole" {
@@ -60,5 +60,5 @@ again() {
 	await 90 console_says m03 "$SIZE" "image.*missing|missing.*image|$GENERATION"
 	master mv "$STORE/gone" "$STORE/$GENERATION"
 	await 30 has_event "$SINCE" image-back ''
-	await 240 joined_after n03 "$BEFORE"
+	await 300 joined_after n03 "$BEFORE"
 }

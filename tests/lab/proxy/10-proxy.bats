@@ -13,7 +13,7 @@ teardown() { show_trouble; }
 
 @test "with a foreign DHCP server on the segment BIOS and UEFI machines boot and join by proxy DHCP" {
 	ssi node power 'n[01-02]' on
-	await 240 in_state 'n[01-02]' joined
+	await 300 in_state 'n[01-02]' joined
 }
 
 @test "the foreign server gave the addresses that the firmware used" {

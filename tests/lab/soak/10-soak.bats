@@ -29,5 +29,6 @@ teardown() { show_trouble; }
 		in_state 'n[01-04]' joined
 		sleep 30
 	done
-	! has_event "$since" detach ''
+	run has_event "$since" detach ''
+	[ "$status" -ne 0 ]
 }
