@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "libssi/base/clock.h"
@@ -32,6 +33,7 @@
 #define BACKOFF_MAX_MS 10000
 #define STEADY_MS 10000            /* ran this long: the backoff begins anew */
 #define AGENT_TRIES 8              /* ends in a row, none steady: the boot has failed */
+#define BACKGROUND_MS 3000         /* until the rest of the hardware is looked at: joining goes first */
 #define EXEC_FAILED 127
 
 #define AGENT "/usr/sbin/ssi-agent"
@@ -43,6 +45,7 @@ struct task {
 	enum service_restart restart;
 	bool due;                                  /* to be started at at_ms */
 	bool agent, loader;
+	bool background;                           /* nobody waits for it: it gets what processor time is left */
 	bool kept;                                 /* run it with the libraries that stayed of the initramfs */
 	pid_t pid;
 	uint64_t at_ms, started_ms;
@@ -89,6 +92,8 @@ static void task_exec(const struct task *t, const struct boot *b)
 		(void)ssi_file_poke("/proc/self/oom_score_adj", "-1000");
 	else
 		console_output();
+	if (t->background)
+		(void)setpriority(PRIO_PROCESS, 0, 10);
 	if (service_words(t->command, buf, words) > 0) {
 		if (t->kept && keep_command(words[0], kept) == KEEP_WORDS) {
 			/* The last kept word is the program: it takes the place of words[0]. */
@@ -214,7 +219,8 @@ static void supervise_rest(const struct boot *b)
 	if (boot_is_nfs(b))
 		task_add("root-watch", SERVICE_ALWAYS)->run = task_watch;
 	t = task_add("drivers", SERVICE_NO);
-	t->kept = true;
+	t->kept = t->background = true;
+	t->at_ms = ssi_clock_mono_ms() + BACKGROUND_MS;
 	snprintf(t->command, sizeof(t->command), "%s/init-drivers rest", SSI_LIBEXECDIR);
 	loaded = mmap(NULL, sizeof(*loaded), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (loaded == MAP_FAILED) {
