@@ -417,6 +417,13 @@ struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c)
 	return c->peer;
 }
 
+bool ssi_ccm_waiting(const struct ssi_ccm_conn *c)
+{
+	uint8_t byte;
+
+	return c->state == CONN_OPEN && c->fd >= 0 && (ssi_tls_pending(c->tls) || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
 void ssi_ccm_set_nodes(struct ssi_ccm_conn *c, uint32_t self, uint32_t peer)
 {
 	c->self_node = self;

@@ -6,6 +6,7 @@
  * programs that do one thing (ssi-init's stage children). Everything is TLS 1.3 with a pre-shared key.
  */
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 #include "libssi/base/err.h"
 #include "libssi/model/wire.h"
@@ -63,6 +64,8 @@ void ssi_ccm_abort(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* 
 const struct ssi_identity *ssi_ccm_identity(const struct ssi_ccm_conn *c);
 struct in_addr ssi_ccm_address(const struct ssi_ccm_conn *c);                /* the other end's */
 void ssi_ccm_set_nodes(struct ssi_ccm_conn *c, uint32_t self, uint32_t peer);/* source and destination of further frames */
+/* Has something of the other end arrived that was not read yet? Who judges silence asks this first. */
+bool ssi_ccm_waiting(const struct ssi_ccm_conn *c);
 void ssi_ccm_set_userdata(struct ssi_ccm_conn *c, void *p);
 void *ssi_ccm_get_userdata(const struct ssi_ccm_conn *c);
 

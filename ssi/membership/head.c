@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Owns the nodes of the membership engine and what becomes of them in time. Called by the daemon and, through head-msg.c, by what
- * nodes say. It judges silence, so it must be sure of its own ears: between suspicion and verdict every socket has its turn, and a
- * timer that came late (this process did not run) judges nobody but starts counting anew.
+ * nodes say. It judges silence, so it must be sure of its own ears: a node with something unread in its socket is not silent, between
+ * suspicion and verdict those that connect anew have their turn, and a timer that came late (this process did not run) judges nobody but
+ * starts counting anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -156,8 +157,12 @@ void head_tick(struct ssi_head *h)
 		head_forgive(h, now);
 	h->armed = 0;
 	while ((n = head_due_first(&h->due)) && n->due <= now) {
-		uint64_t due = head_deadline(n);
+		uint64_t due;
 		char reason[64];
+
+		if (n->conn && ssi_ccm_waiting(n->conn))
+			n->heard = now;      /* it is not silent: we have not listened yet */
+		due = head_deadline(n);
 
 		if (due > now) {
 			head_due_set(&h->due, n, due);

@@ -18,6 +18,7 @@
 #define NODE_ANSWER_MS 5000          /* for JOIN */
 #define NODE_BACKOFF_MIN_MS 100
 #define NODE_BACKOFF_MAX_MS 2000
+#define NODE_PATIENCE 2              /* times detach_ms: a master that is slow is not helped by all nodes connecting anew */
 #define NODE_AT_ONCE_MS 20           /* the first try after a break: at once, but not all nodes in the same instant */
 #define NODE_STAGES_MAX 32
 
@@ -219,10 +220,13 @@ static int node_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, cons
 static void node_heartbeat(struct ssi_member *s)
 {
 	Ssi__Membership__Heartbeat m = SSI__MEMBERSHIP__HEARTBEAT__INIT;
-	uint64_t silent = ssi_clock_mono_ms() - s->heard;
+	uint64_t silent;
 	struct ssi_err e;
 
-	if (silent <= s->detach_ms)
+	if (ssi_ccm_waiting(s->conn))
+		s->heard = ssi_clock_mono_ms();
+	silent = ssi_clock_mono_ms() - s->heard;
+	if (silent <= NODE_PATIENCE * s->detach_ms)
 		s->doubt = false;
 	else if (!s->doubt)
 		s->doubt = true;             /* it may have been we who were stopped: hear first, then judge */

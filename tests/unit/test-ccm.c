@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -301,6 +302,30 @@ static void garbage_is_refused(void **state)
 	close(fd);
 }
 
+/* More idlers than may wait: the oldest make room, and who has a key is let in all the same. */
+static void idlers_keep_nobody_out(void **state)
+{
+	enum { IDLERS = 1030 };
+	struct fixture *x = *state;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = loopback, .sin_port = htons(ssi_ccm_port(x->master)) };
+	struct rlimit files;
+	int fds[IDLERS];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_max < 2 * IDLERS + 100)
+		skip();
+	files.rlim_cur = 2 * IDLERS + 100;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	for (int i = 0; i < IDLERS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&sa, sizeof(sa)), 0);
+	}
+	fx_until(x, &x->refused, 6);     /* those that made room; the rest still waits */
+	fx_join(x);
+	for (int i = 0; i < IDLERS; i++)
+		close(fds[i]);
+}
+
 static void closing_sends_what_is_queued(void **state)
 {
 	struct fixture *x = *state;
@@ -453,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_message_ends_the_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(false_source_ends_the_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(idlers_keep_nobody_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(closing_sends_what_is_queued, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_queue_says_again_then_drained, setup, teardown),
 		cmocka_unit_test_setup_teardown(handler_may_close, setup, teardown),
