@@ -139,30 +139,30 @@ struct spawn_read {
 	int fd;
 	size_t max;
 	struct ssi_buf buf;
+	bool tail;              /* keep the end, not the beginning: in stderr the reason stands there */
 	bool over;              /* there was more than max; the rest is thrown away */
 };
+
+#define SPAWN_CHUNK 16384
+#define SPAWN_CHUNKS 64         /* in one go: more than a pipe holds, and a bound for a child that never stops writing */
 
 /* Read what is there now; the descriptor closes at its end. */
 static void spawn_read_some(struct spawn_read *s)
 {
-	char chunk[16384];
+	char chunk[SPAWN_CHUNK];
 	ssize_t n;
 
-	while (s->fd >= 0 && (n = read(s->fd, chunk, sizeof(chunk))) != -1) {
-		size_t room = s->max - s->buf.len;
+	for (int i = 0; i < SPAWN_CHUNKS && s->fd >= 0 && (n = read(s->fd, chunk, sizeof(chunk))) != -1; i++) {
+		size_t room;
 
+		if (s->tail && s->buf.len + (size_t)n > s->max)
+			ssi_buf_consume(&s->buf, s->buf.len - s->max / 2);
+		room = s->max - s->buf.len;
 		if (n == 0)
 			close(TAKE_FD(s->fd));
 		s->over |= (size_t)n > room;
 		ssi_buf_add(&s->buf, chunk, (size_t)n > room ? room : (size_t)n);
 	}
-}
-
-/* stderr keeps its end, not its beginning: there the reason stands. */
-static void spawn_keep_tail(struct spawn_read *s)
-{
-	if (s->buf.len > s->max / 2)
-		ssi_buf_consume(&s->buf, s->buf.len - s->max / 2);
 }
 
 /* Read both until the child ends; 0, or -ETIMEDOUT with the child's group killed. */
@@ -186,7 +186,6 @@ static int spawn_watch(pid_t pid, unsigned timeout_ms, struct spawn_read *out, s
 		ended = p[0].revents;
 		spawn_read_some(out);
 		spawn_read_some(err);
-		spawn_keep_tail(err);
 	}
 	if (r < 0)
 		kill(-pid, SIGKILL);
@@ -236,7 +235,7 @@ static int spawn_pipe(int *ret_read, int *ret_write)
 int ssi_spawn_read(char *const argv[], unsigned timeout_ms, size_t max, char **ret_out, struct ssi_err *e)
 {
 	_cleanup_close_ int to_out = -1, to_err = -1;
-	struct spawn_read out = { .fd = -1, .max = max }, err = { .fd = -1, .max = SPAWN_STDERR_MAX };
+	struct spawn_read out = { .fd = -1, .max = max }, err = { .fd = -1, .max = SPAWN_STDERR_MAX, .tail = true };
 	pid_t pid;
 	int r;
 
