@@ -4,6 +4,7 @@
  * host and folders for its own hooks in it. Hard links are written as dracut has them: names that share an inode keep sharing one.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static int new_inode(struct inodes *all, uint32_t old, uint32_t nlink, uint32_t 
 static bool dropped(const char *name, const char *const *drop, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strncmp(name, drop[i], strlen(drop[i])))
+		if (fnmatch(drop[i], name, 0) == 0)
 			return true;
 	return false;
 }

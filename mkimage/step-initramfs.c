@@ -23,8 +23,11 @@
 #define DRACUT_HOME "/usr/lib/dracut"
 #define CPIO_MAX (1u << 30)
 
-/* What dracut puts in that is of no use here, or tells of this host. */
-static const char *const unwanted[] = { "usr/lib/dracut", "etc/cmdline.d", "etc/conf.d", "etc/ld.so.conf", "var/", "usr/local", "lib32", "libx32", "usr/lib32", "usr/libx32" };
+/* What dracut puts in that is of no use here (libkmod reads the .bin files; nobody cancels threads), or tells of this host. */
+static const char *const unwanted[] = {
+	"usr/lib/dracut*", "etc/cmdline.d*", "etc/conf.d*", "etc/ld.so.conf*", "var", "var/*", "usr/local*", "lib32", "libx32", "usr/lib32", "usr/libx32",
+	"*/modules.symbols*", "*/modules.order", "*/modules.builtin.modinfo", "*/modules.builtin", "*/modules.alias", "*/modules.dep", "*/libgcc_s.so*",
+};
 
 static int check_modules(struct build *b, struct ssi_err *e)
 {
@@ -74,12 +77,25 @@ static int join_words(struct ssi_buf *to, const char *name, const struct list *l
 	return to->err;
 }
 
+/* The tree's own is the smaller one: it is dynamic. */
+static int find_busybox(const struct build *b, char **ret, struct ssi_err *e)
+{
+	_cleanup_free_ char *path = build_path(b, "usr/bin/busybox");
+	struct stat st;
+
+	if (path && lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		*ret = TAKE_PTR(path);
+		return 0;
+	}
+	return inputs_busybox(ret, e);
+}
+
 static int run_dracut(struct build *b, const char *base, const char *out, struct ssi_err *e)
 {
 	_cleanup_buf_ struct ssi_buf drivers = SSI_BUF_INIT, mods = SSI_BUF_INIT, programs = SSI_BUF_INIT, home = SSI_BUF_INIT, bb = SSI_BUF_INIT;
 	_cleanup_free_ char *modules = tree_modules(b->tree, b->kernel), *firmware = ssi_path_join(b->tree, "usr/lib/firmware");
 	_cleanup_free_ char *empty = ssi_path_join(b->work.path, "empty"), *busybox = NULL;
-	int r = inputs_busybox(&busybox, e);
+	int r = find_busybox(b, &busybox, e);
 
 	if (r < 0)
 		return r;
@@ -115,7 +131,7 @@ static int normalise(struct build *b, const char *from, const char *to, struct s
 
 static int compress(struct build *b, const char *from, const char *to, struct ssi_err *e)
 {
-	char *argv[] = { (char *)"zstd", (char *)"-19", (char *)"-T1", (char *)"--quiet", (char *)"--no-progress", (char *)"-o", (char *)to, (char *)from, NULL };
+	char *argv[] = { (char *)"zstd", (char *)"--ultra", (char *)"-22", (char *)"-T1", (char *)"--quiet", (char *)"--no-progress", (char *)"-o", (char *)to, (char *)from, NULL };
 
 	return build_tool(b, argv, NULL, -1, "zstd", e);
 }

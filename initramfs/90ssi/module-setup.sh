@@ -7,7 +7,7 @@
 #   SSI_MODULES    the other kernel modules: file systems, block layers
 #   SSI_TRIM       not empty: modules without trace events, type information and signatures. They load three times as fast;
 #                  a kernel that is locked down (Secure Boot) refuses them
-#   SSI_BUSYBOX    a static busybox
+#   SSI_BUSYBOX    the busybox
 # What it does not do: firmware is taken along only as far as the tree has it and a chosen module asks for it.
 
 check() {
@@ -69,4 +69,23 @@ install() {
 	inst_binary "$SSI_BUSYBOX" /bin/busybox || return 1
 	ln -sfn busybox "$initdir/bin/sh"
 	mkdir -p "$initdir"/{dev,proc,sys,run,tmp,sysroot,etc}
+	ssi_crypto
+}
+
+# Only libkmod asks for OpenSSL, and only to name a module's signer: a small stand-in takes its place, if it satisfies every program here.
+# dracut resolves libraries after this and leaves alone what stands.
+ssi_crypto() {
+	local standin=${moddir:?}/crypto-standin.so real file try
+	real=$(ldd "$initdir"/usr/libexec/ssi/* "$initdir/init" 2>/dev/null | awk '$1 == "libcrypto.so.3" { print $3; exit }')
+	[[ $real && -e $standin ]] || return 0
+	try=$(mktemp -d "$initdir/../ssi-crypto.XXXXXX") || return 0
+	ln -s "$standin" "$try/libcrypto.so.3"
+	for file in "$initdir/init" "$initdir"/usr/libexec/ssi/* "$initdir/bin/busybox"; do
+		if LD_LIBRARY_PATH=$try ldd -r "$file" 2>&1 | grep -q -e 'undefined symbol' -e 'not found' -e 'no version information'; then
+			dwarn "90ssi: $file needs the real libcrypto"
+			standin=
+		fi
+	done
+	[[ ! $standin ]] || inst_simple "$standin" "$(readlink -f "${real%/*}")/libcrypto.so.3"
+	rm -r "$try"
 }
