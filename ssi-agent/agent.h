@@ -22,6 +22,7 @@ struct agent {
 	struct ssi_rexec_node *rexec;
 	/* session.c */
 	unsigned tries;
+	struct ssi_inventory inventory;  /* as it was told last */
 	bool leaving;
 	uint64_t complained_ms;
 	char complaint[SSI_ERR_MAX];
@@ -47,6 +48,7 @@ bool config_shutdown(const struct agent *a, char *ret_reason, size_t n);   /* is
 /* machine.c: what this machine is and how it does. */
 void machine_inventory(struct ssi_inventory *ret);
 void machine_vitals(double *ret_load, uint64_t *ret_mem_free);
+bool machine_changed(const struct ssi_inventory *known);     /* did a processor or memory come or go? */
 void machine_protect(void);                                  /* keep this process in memory and ahead of the others */
 
 /* session.c: the conversation with the master. */

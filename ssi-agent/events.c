@@ -37,8 +37,13 @@ static int events_on_line(sd_event_source *s, int fd, uint32_t revents, void *us
 {
 	struct agent *a = userdata;
 	char buf[4096 + 1], *line, *save;
-	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	ssize_t n;
 
+	if (!ssi_member_conn(a->member)) {
+		events_enable(a, false);     /* between two joins: they wait in the fifo */
+		return 0;
+	}
+	n = read(fd, buf, sizeof(buf) - 1);
 	if (n <= 0)
 		return 0;
 	buf[n] = '\0';

@@ -13,6 +13,15 @@
 #include "libssi/base/file.h"
 #include "ssi-agent/agent.h"
 
+#define MACHINE_MEMORY_STEP (16u << 20)   /* less than a memory block of any architecture; a balloon's breathing is not worth telling */
+
+static uint32_t machine_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? (uint32_t)n : 1;
+}
+
 /* A value of /proc/meminfo, in bytes; 0 if it is not there. */
 static uint64_t machine_meminfo(const char *key)
 {
@@ -69,10 +78,9 @@ void machine_inventory(struct ssi_inventory *ret)
 	_cleanup_closedir_ DIR *d = opendir("/sys/class/net");
 	struct utsname u;
 	struct dirent *entry;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	memset(ret, 0, sizeof(*ret));
-	ret->cpus = cpus > 0 ? (uint32_t)cpus : 1;
+	ret->cpus = machine_cpus();
 	ret->memory = machine_meminfo("MemTotal");
 	machine_cpu_model(ret->cpu_model, sizeof(ret->cpu_model));
 	if (uname(&u) >= 0) {
@@ -90,6 +98,14 @@ void machine_vitals(double *ret_load, uint64_t *ret_mem_free)
 
 	*ret_load = getloadavg(load, 1) == 1 ? load[0] : 0;
 	*ret_mem_free = machine_meminfo("MemAvailable");
+}
+
+bool machine_changed(const struct ssi_inventory *known)
+{
+	uint64_t memory = machine_meminfo("MemTotal");
+	uint64_t by = memory > known->memory ? memory - known->memory : known->memory - memory;
+
+	return machine_cpus() != known->cpus || by >= MACHINE_MEMORY_STEP;
 }
 
 /* A node that swaps, starves or runs out of memory is slow; one that is silent is dead. What cannot be had is done without. */

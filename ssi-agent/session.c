@@ -16,7 +16,10 @@
 
 static void session_inventory(struct ssi_inventory *ret, void *userdata)
 {
+	struct agent *a = userdata;
+
 	machine_inventory(ret);
+	a->inventory = *ret;
 }
 
 static size_t session_stages(struct ssi_boot_stage *ret, size_t max, void *userdata)
@@ -24,9 +27,12 @@ static size_t session_stages(struct ssi_boot_stage *ret, size_t max, void *userd
 	return config_stages(userdata, ret, max);
 }
 
-static void session_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
+static bool session_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
 {
+	struct agent *a = userdata;
+
 	machine_vitals(ret_load, ret_mem_free);
+	return machine_changed(&a->inventory);
 }
 
 /* The last stage of the boot is over: kept with the others, and told. */

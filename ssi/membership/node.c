@@ -158,13 +158,17 @@ static int node_send_join(struct ssi_member *s)
 	return node_send(s, SSI_MEMBER_JOIN, &m.base);
 }
 
-void ssi_member_opened(struct ssi_member *s, struct ssi_ccm_conn *c)
+static void node_join(struct ssi_member *s)
 {
-	if (c != s->conn || s->state != NODE_CONNECTING)
-		return;
 	s->state = NODE_JOINING;
 	node_arm(s, NODE_ANSWER_MS);
 	node_send_join(s);               /* a failure ends the connection, which tells us */
+}
+
+void ssi_member_opened(struct ssi_member *s, struct ssi_ccm_conn *c)
+{
+	if (c == s->conn && s->state == NODE_CONNECTING)
+		node_join(s);
 }
 
 static int node_take_view(struct ssi_member *s, const Ssi__Membership__View *v)
@@ -236,7 +240,10 @@ static void node_heartbeat(struct ssi_member *s)
 		return;
 	}
 	m.uptime_ms = ssi_clock_boot_ms();
-	s->ops->vitals(&m.load, &m.mem_free, s->userdata);
+	if (s->ops->vitals(&m.load, &m.mem_free, s->userdata)) {
+		node_join(s);                /* a sign of life as well */
+		return;
+	}
 	node_arm(s, s->heartbeat_ms);
 	node_send(s, SSI_MEMBER_HEARTBEAT, &m.base);
 }

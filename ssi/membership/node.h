@@ -18,7 +18,8 @@ enum ssi_member_order { SSI_MEMBER_REBOOT = 1, SSI_MEMBER_POWEROFF = 2 };
 struct ssi_member_ops {
 	void (*inventory)(struct ssi_inventory *ret, void *userdata);
 	size_t (*stages)(struct ssi_boot_stage *ret, size_t max, void *userdata);
-	void (*vitals)(double *ret_load, uint64_t *ret_mem_free, void *userdata);
+	/* At each heartbeat. true: what inventory() says has changed (a processor or memory came or went): it is told anew, by another JOIN. */
+	bool (*vitals)(double *ret_load, uint64_t *ret_mem_free, void *userdata);
 	void (*joined)(bool again, void *userdata);
 	/* Not joined, or not any more; another try follows by itself. Called for every try that failed. */
 	void (*lost)(const struct ssi_err *why, void *userdata);

@@ -161,10 +161,11 @@ static size_t node_stages(struct ssi_boot_stage *ret, size_t max, void *userdata
 	return 0;
 }
 
-static void node_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
+static bool node_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
 {
 	*ret_load = 0;
 	*ret_mem_free = ((struct sim_node *)userdata)->sim->memory / 2;
+	return false;
 }
 
 static int sim_on_goodbye(sd_event_source *source, uint64_t usec, void *userdata)

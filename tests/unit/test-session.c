@@ -47,6 +47,7 @@ struct fixture {
 	struct ssi_rexec_node *runner;
 	int joined, lost, over, orders, views;
 	uint64_t view_nodes, view_cpus;
+	uint32_t cpus, cpus_told;
 };
 
 /* --- the master --- */
@@ -155,7 +156,9 @@ static void ma_stop(struct fixture *x)
 
 static void no_inventory(struct ssi_inventory *ret, void *userdata)
 {
-	ret->cpus = 3;
+	struct fixture *x = userdata;
+
+	ret->cpus = x->cpus_told = x->cpus;
 	ret->memory = 4096;
 	ret->n_nics = 1;
 	strcpy(ret->nics[0].mac, MAC);
@@ -168,10 +171,14 @@ static size_t no_stages(struct ssi_boot_stage *ret, size_t max, void *userdata)
 	return 1;
 }
 
-static void no_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
+static bool no_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
 {
+	struct fixture *x = userdata;
+	bool changed = x->cpus != x->cpus_told;
+
 	*ret_load = 1.5;
 	*ret_mem_free = 77;
+	return changed;
 }
 
 static void no_joined(bool again, void *userdata)
@@ -247,6 +254,7 @@ static int setup(void **state)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	assert_non_null(x);
 	assert_int_equal(sd_event_new(&x->event), 0);
+	x->cpus = x->cpus_told = 3;
 	ma_start(x);
 	assert_int_equal(ssi_head_boot(x->head, "n01", 7), 0);
 	*state = x;
@@ -309,6 +317,21 @@ static void joins_and_beats(void **state)
 	while (n->mem_free != 77)        /* the first heartbeat */
 		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
 	assert_true(n->load > 1.4 && n->load < 1.6);
+}
+
+static void processor_appears(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_head_totals t;
+
+	fx_join(x);
+	x->cpus = 4;
+	fx_until(x, &x->joined, 2);
+	assert_int_equal(ssi_head_totals(x->head, "demo", &t), 0);
+	assert_int_equal(t.cpus, 4);
+	while (x->view_cpus != 4)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	assert_int_equal(x->lost, 0);
 }
 
 static void master_comes_back(void **state)
@@ -537,6 +560,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(joins_and_beats, setup, teardown),
+		cmocka_unit_test_setup_teardown(processor_appears, setup, teardown),
 		cmocka_unit_test_setup_teardown(master_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(detached_means_reboot, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_ordered_and_leaves, setup, teardown),
