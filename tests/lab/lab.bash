@@ -47,6 +47,12 @@ joined_after() { # NODE INCARNATION
 	ssi node list "$1" -o json | jq -e --argjson old "$2" '.[0] | .state == "joined" and .incarnation > $old' >/dev/null
 }
 
+# Whatever the test before has left: the first three machines on, their nodes joined.
+all_up() {
+	lab power on m01 m02 m03
+	await 300 in_state 'n[01-03]' joined
+}
+
 # The number of the newest event: what comes after it is this test's.
 last_event() {
 	master ssi-bootsvc events -n 1 -o json | jq -s '[.[] | if type == "array" then .[] else . end | .id] | max // 0'

@@ -3,7 +3,7 @@
 # A node dies, or seems to: the others do not notice, and it comes back as a new incarnation.
 
 load ../lab.bash
-setup() { await 300 in_state 'n[01-03]' joined; }
+setup() { all_up; }
 teardown() { show_trouble; }
 
 @test "a node whose power is cut is detached 3 s later, and the others are undisturbed" {

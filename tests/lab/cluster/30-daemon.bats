@@ -3,7 +3,7 @@
 # The daemon and the master may go at any moment.
 
 load ../lab.bash
-setup() { await 300 in_state 'n[01-03]' joined; }
+setup() { all_up; }
 teardown() { show_trouble; }
 
 boot_ids() {

@@ -5,7 +5,7 @@
 load ../lab.bash
 
 setup() {
-	await 300 in_state n03 joined
+	all_up
 	BEFORE=$(field n03 incarnation)
 	SINCE=$(last_event)
 	SIZE=$(console_size m03)
