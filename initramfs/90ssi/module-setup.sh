@@ -46,26 +46,12 @@ ssi_trim() {
 	find "${initdir:?}/lib/modules/" -name '*.ko' -type f -exec objcopy --strip-unneeded "${remove[@]}" {} \;
 }
 
-# A quarter of a small initramfs would be libcrypto, which libkmod is linked with for the text of signatures. Where nothing
-# else asks for it, a stand-in takes its place (ssi-init/nocrypto.c).
-ssi_nocrypto() {
-	local standin=$1 lib file
-	lib=$(find "$initdir" -name libcrypto.so.3)
-	[[ $lib && -e $standin ]] || return 0
-	while IFS= read -r file; do
-		[[ ${file##*/} == libkmod.so.* ]] || ! objdump -p "$file" 2>/dev/null | grep -q 'NEEDED.*libcrypto\.so' || return 0
-	done < <(find "$initdir" -type f \( -name '*.so*' -o -perm /111 \) ! -name '*.ko')
-	rm -f "$(readlink -f "$lib")" "$lib"
-	cp "$standin" "$lib"
-}
-
 install() {
 	local root=${SSI_PROGRAMS%/} helper
 	inst_binary "$root/usr/sbin/ssi-init" /init || return 1
 	for helper in "$root"/usr/libexec/ssi/init-*; do
 		[[ ! -x $helper ]] || inst_binary "$helper" "${helper#"$root"}" || return 1
 	done
-	ssi_nocrypto "$root/usr/libexec/ssi/libcrypto-none.so"
 	inst_binary "$SSI_BUSYBOX" /bin/busybox || return 1
 	ln -sfn busybox "$initdir/bin/sh"
 	mkdir -p "$initdir"/{dev,proc,sys,run,tmp,sysroot,etc}
