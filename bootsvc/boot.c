@@ -59,8 +59,9 @@ static int arm(struct daemon *d, const char *mac, struct answer *a, struct ssi_e
 		a->node = NULL;
 		return 0;
 	}
-	if (!exports_ready(d->exports, b->generation, a->node->system)) {
+	if (!exports_ready(d->exports, b->generation, a->node->system))
 		exports_reconcile(d->exports);
+	if (!exports_ready(d->exports, b->generation, a->node->system)) {
 		snprintf(a->text, sizeof(a->text), "%s cannot boot yet: its image %s is not exported yet (see 'ssi-bootsvc events' on the master)",
 			 a->node->name, a->node->image);
 		a->node = NULL;

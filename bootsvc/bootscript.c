@@ -28,14 +28,14 @@ int bootscript_boot(const struct bootscript *b, struct ssi_buf *ret)
 
 	if (r < 0)
 		return r;
-	if (strlen(args) + strlen(b->more) + sizeof("initrd=initramfs  ") > KERNEL_ARGS_MAX)
+	if (strlen(args) + strlen(b->more) + sizeof("initrd=initramfs panic=4294967295  ") > KERNEL_ARGS_MAX)
 		return -ENOSPC;
 	text_of(b->master, master);
 	ssi_buf_addf(ret, "#!ipxe\necho ssi: %s of %s, incarnation %llu, image %s %.19s\n", b->args->node, b->args->system,
 		     (unsigned long long)b->args->incarnation, b->image, b->generation);
-	/* initrd= names the file for an EFI stub; elsewhere it has no meaning. */
-	ssi_buf_addf(ret, "kernel http://%s:%u/image/%s/%s/vmlinuz initrd=initramfs %s%s%s || goto failed\n",
-		     master, b->http_port, b->image, b->generation, args, *b->more ? " " : "", b->more);
+	/* initrd= names the file for an EFI stub; panic= reboots a machine whose initramfs is damaged: nobody else could. */
+	ssi_buf_addf(ret, "kernel http://%s:%u/image/%s/%s/vmlinuz initrd=initramfs panic=%u %s%s%s || goto failed\n",
+		     master, b->http_port, b->image, b->generation, b->args->delay_s, args, *b->more ? " " : "", b->more);
 	ssi_buf_addf(ret, "initrd --name initramfs http://%s:%u/image/%s/%s/initramfs || goto failed\nboot || goto failed\n",
 		     master, b->http_port, b->image, b->generation);
 	ssi_buf_addf(ret, ":failed\necho ssi: image %s could not be loaded from the master (see 'ssi-bootsvc events' on %s), trying again in %d s\n:again\n",

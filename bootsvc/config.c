@@ -79,30 +79,31 @@ static int add_draft(struct texts *t, const char *folder, const struct config_dr
 	return text ? texts_add(t, folder, draft->name, text, strlen(text)) : -ENOMEM;
 }
 
-/* The files in order, with the draft in its place among them. */
+/* The files in order, with the drafts in their places among them. */
 static int add_all(struct texts *t, const char *dir, const char *folder, const struct config_draft *draft, struct ssi_buf *errors)
 {
 	struct dirent **names = NULL;
 	int n = scandir(dir, &names, is_drop_in, by_bytes), r = 0;
-	bool placed = !draft || !draft->text;
 
 	if (n < 0 && errno != ENOENT) {
 		ssi_buf_addf(errors, "%s: %m\n", dir);
 		return 0;
 	}
 	for (int i = 0; i < n; i++) {
-		int order = draft ? strcmp(names[i]->d_name, draft->name) : -1;
+		const char *name = names[i]->d_name;
 
-		if (r == 0 && !placed && order > 0) {
+		for (; r == 0 && draft && draft->name && strcmp(draft->name, name) < 0; draft++)
 			r = add_draft(t, folder, draft);
-			placed = true;
-		}
-		if (r == 0 && order != 0)
-			r = add_file(t, dir, folder, names[i]->d_name, errors);
+		if (r == 0 && draft && draft->name && strcmp(draft->name, name) == 0)
+			r = add_draft(t, folder, draft++);
+		else if (r == 0)
+			r = add_file(t, dir, folder, name, errors);
 		free(names[i]);
 	}
 	free(names);
-	return r == 0 && !placed ? add_draft(t, folder, draft) : r;
+	for (; r == 0 && draft && draft->name; draft++)
+		r = add_draft(t, folder, draft);
+	return r;
 }
 
 /* Messages name a file by its folder and itself: "nodes.d/10-demo.ini". */
@@ -113,11 +114,11 @@ static const char *folder_name(const char *dir)
 	return slash && slash[1] ? slash + 1 : dir;
 }
 
-int config_read(const char *dir, const struct config_draft *draft, struct ssi_registry **ret, struct ssi_buf *errors)
+int config_read(const char *dir, const struct config_draft *drafts, struct ssi_registry **ret, struct ssi_buf *errors)
 {
 	SSI_CLEANUP(texts_free) struct texts t = { 0 };
 	_cleanup_registry_ struct ssi_registry *reg = NULL;
-	int r = add_all(&t, dir, folder_name(dir), draft, errors);
+	int r = add_all(&t, dir, folder_name(dir), drafts, errors);
 
 	if (r < 0) {
 		ssi_buf_addf(errors, "%s: %s\n", dir, strerror(-r));

@@ -5,12 +5,12 @@
 #include "libssi/base/err.h"
 #include "libssi/model/registry.h"
 
-/* A file that is not there (yet): read as if DIR/name had this text. text NULL: as if it were not there. */
+/* Files that are not there yet: read as if DIR/name had this text. A list, sorted by name, ends with a NULL name. */
 struct config_draft { const char *name; const char *text; };
 
-/* Every *.ini of dir (names that begin with '.' passed over). draft may be NULL. On mistakes -EINVAL and all of them in errors, one a line;
+/* Every *.ini of dir (names that begin with '.' passed over). drafts may be NULL. On mistakes -EINVAL and all of them in errors, one a line;
  * a directory or file that cannot be read is such a line too. An empty or missing directory is an empty registry. */
-int config_read(const char *dir, const struct config_draft *draft, struct ssi_registry **ret, struct ssi_buf *errors);
+int config_read(const char *dir, const struct config_draft *drafts, struct ssi_registry **ret, struct ssi_buf *errors);
 
 /* What a new registry changes. The arrays are the caller's (config_diff_free), the nodes borrowed from the registries. */
 struct config_diff {

@@ -4,8 +4,8 @@
  * written, so a wrong value changes nothing; an empty value takes the key out of it.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "bootsvc/control.h"
 #include "bootsvc/discovery.h"
 #include "bootsvc/reload.h"
@@ -50,25 +50,19 @@ static int drop_in_text(const char *node, const char *old, const json_t *keys, s
 	return to->err ? ssi_errno(e, to->err, "%s", node) : 0;
 }
 
-/* 1: the mistakes were answered. */
-static int write_checked(struct setting *s, const char *name, const char *path, const struct ssi_buf *text, struct ssi_err *e)
-{
-	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
-	struct config_draft draft = { name, text->data };
-	int r = reload_try(s->daemon, &draft, &errors);
+/* The drop-ins of all nodes of a request: made first, checked together, then written. */
+struct drop_ins { struct config_draft *draft; size_t n; };
 
-	if (r < 0) {
-		ssi_errf(e, r, "nodes.d would have mistakes; nothing was changed");
-		ssi_control_fail(s->request, e, control_lines(errors.data), NULL);
-		return 1;
+static void drop_ins_free(struct drop_ins *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		free((char *)d->draft[i].name);
+		free((char *)d->draft[i].text);
 	}
-	r = ssi_path_mkdirs(s->daemon->opt->config, 0755);
-	if (r == 0)
-		r = ssi_file_write_atomic(path, text->data, text->len, 0644);
-	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
+	free(d->draft);
 }
 
-static int set_keys(struct setting *s, const char *node, struct ssi_err *e)
+static int make_one(struct setting *s, const char *node, struct config_draft *ret, struct ssi_err *e)
 {
 	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT, name = SSI_BUF_INIT;
 	_cleanup_free_ char *path = NULL, *old = NULL;
@@ -81,20 +75,56 @@ static int set_keys(struct setting *s, const char *node, struct ssi_err *e)
 	if (r < 0 && r != -ENOENT)
 		return ssi_errno(e, r, "%s", path);
 	r = drop_in_text(node, old ?: "", s->keys, &text, e);
-	return r < 0 ? r : write_checked(s, name.data, path, &text, e);
+	if (r < 0)
+		return r;
+	*ret = (struct config_draft) { ssi_buf_take(&name), ssi_buf_take(&text) };
+	return ret->name && ret->text ? 0 : ssi_errno(e, -ENOMEM, "%s", node);
 }
 
-static int reload_written(struct setting *s, struct ssi_err *e)
+static int by_name(const void *a, const void *b)
 {
+	return strcmp(((const struct config_draft *)a)->name, ((const struct config_draft *)b)->name);
+}
+
+static int write_one(struct setting *s, const struct config_draft *d, struct ssi_err *e)
+{
+	_cleanup_free_ char *path = ssi_path_join(s->daemon->opt->config, d->name);
+	int r = path ? ssi_file_write_atomic(path, d->text, strlen(d->text), 0644) : -ENOMEM;
+
+	return r < 0 ? ssi_errno(e, r, "%s/%s", s->daemon->opt->config, d->name) : 0;
+}
+
+/* 1: the mistakes were answered. */
+static int answer_mistakes(struct setting *s, int r, const char *what, const struct ssi_buf *errors, struct ssi_err *e)
+{
+	ssi_errf(e, r, "%s", what);
+	ssi_control_fail(s->request, e, control_lines(errors->data), NULL);
+	return 1;
+}
+
+static int set_keys(struct setting *s, const struct ssi_node **nodes, size_t n, struct ssi_err *e)
+{
+	SSI_CLEANUP(drop_ins_free) struct drop_ins all = { calloc(n + 1, sizeof(*all.draft)), 0 };
 	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
 	struct reload_stats stats;
-	int r = reload_run(s->daemon, &stats, &errors);
+	int r = all.draft ? 0 : ssi_errno(e, -ENOMEM, "nodes");
 
-	if (r == 0)
-		return 0;
-	ssi_errf(e, r, "nodes.d has mistakes");
-	ssi_control_fail(s->request, e, control_lines(errors.data), NULL);
-	return 1;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = make_one(s, nodes[i]->name, &all.draft[i], e);
+		all.n = i + 1;
+	}
+	if (r < 0)
+		return r;
+	qsort(all.draft, all.n, sizeof(*all.draft), by_name);
+	r = reload_try(s->daemon, all.draft, &errors);
+	if (r < 0)
+		return answer_mistakes(s, r, "nodes.d would have mistakes; nothing was changed", &errors, e);
+	for (size_t i = 0; r == 0 && i < all.n; i++)
+		r = write_one(s, &all.draft[i], e);
+	if (r < 0)
+		return r;
+	r = reload_run(s->daemon, &stats, &errors);
+	return r < 0 ? answer_mistakes(s, r, "nodes.d has mistakes", &errors, e) : 0;
 }
 
 /* A binding that nodes.d fixes is changed there, where the next reload would find it. */
@@ -114,15 +144,6 @@ static int set_machine(struct setting *s, const struct ssi_node *n, json_t *keys
 	return r < 0 ? r : 0;
 }
 
-static int set_all(struct setting *s, const struct ssi_node **nodes, size_t n, json_t *keys, struct ssi_err *e)
-{
-	int r = s->machine ? set_machine(s, nodes[0], keys, e) : 0;
-
-	for (size_t i = 0; r == 0 && json_object_size(keys) && i < n; i++)
-		r = set_keys(s, nodes[i]->name, e);
-	return r == 0 && json_object_size(keys) ? reload_written(s, e) : r;
-}
-
 int control_node_set(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
 {
 	struct daemon *d = userdata;
@@ -139,8 +160,10 @@ int control_node_set(struct ssi_control_request *q, const json_t *args, void *us
 	for (size_t i = 0; r == 0 && i < n; i++)
 		json_array_append_new(answer, json_pack("{s:s, s:b}", "name", nodes[i]->name, "changed", 1));
 	json_object_del(keys, "machine");
-	if (r == 0)
-		r = set_all(&s, nodes, n, keys, e);
+	if (r == 0 && s.machine)
+		r = set_machine(&s, nodes[0], keys, e);
+	if (r == 0 && json_object_size(keys))
+		r = set_keys(&s, nodes, n, e);
 	if (r == 0)
 		ssi_control_ok(q, answer);
 	else

@@ -95,13 +95,10 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c, cons
 	struct route route;
 	bool head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 
-	if (!*per_request) {             /* the headers are in: go on reading */
+	if (!*per_request) {             /* the headers are in: go on reading, or say at once that there is no use */
 		*per_request = &seen;
-		return MHD_YES;
-	}
-	if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
-		*upload_size = 0;
-		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET or HEAD\n");
+		return head || strcmp(method, MHD_HTTP_METHOD_GET) == 0 ? MHD_YES
+			: answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET or HEAD\n");
 	}
 	if (addresses(c, &local, &peer) < 0)
 		return MHD_NO;
@@ -185,7 +182,6 @@ int http_start(struct daemon *d, struct http **ret, struct ssi_err *e)
 				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SILENCE_S,
 				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)8192,
 				  MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)HTTP_CONNECTIONS,
-				  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 				  MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,
 				  MHD_OPTION_END);
 	if (!h->mhd)

@@ -4,6 +4,7 @@
  * logged and leaves the daemon on the new registry: the next reload or start mends it.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include "bootsvc/discovery.h"
 #include "bootsvc/dnsmasq.h"
@@ -110,13 +111,15 @@ int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *error
 		ssi_buf_addf(errors, "%s\n", e.text[0] ? e.text : strerror(-r));
 		return r;
 	}
+	/* The registry before may have been large: its memory goes back, so that a master idles small. */
+	malloc_trim(0);
 	ret->ms = ssi_clock_mono_ms() - began;
 	return 0;
 }
 
-int reload_try(struct daemon *d, const struct config_draft *draft, struct ssi_buf *errors)
+int reload_try(struct daemon *d, const struct config_draft *drafts, struct ssi_buf *errors)
 {
 	_cleanup_registry_ struct ssi_registry *fresh = NULL;
 
-	return config_read(d->opt->config, draft, &fresh, errors);
+	return config_read(d->opt->config, drafts, &fresh, errors);
 }

@@ -1,0 +1,355 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The bodies of bootsvc.bats: each runs in a network namespace of its own, with bootsvc.bash loaded and "set -e" on.
+
+# A machine asks; asks again before it used its token; and what it may not learn by asking.
+case_boot_script() {
+	start_daemon --no-dhcp
+	boot 52:54:00:00:00:01 >one
+	grep -q '^#!ipxe' one
+	[ "$(arg node <one)" = n01 ]
+	[ "$(arg inc <one)" = 1 ]
+	[ "$(arg ip <one)" = 10.77.0.11/24 ]
+	grep -q "^kernel $URL/image/compute/$GEN/vmlinuz .*panic=30" one
+	boot 52-54-00-00-00-01 >two
+	[ "$(arg inc <two)" = 1 ]
+	[ "$(arg token <two)" != "$(arg token <one)" ]
+	curl -fsSI "$URL/boot/52:54:00:00:00:01" | grep -q '200 OK'
+	[ "$(events arm | wc -l)" = 2 ]
+	[ "$(node n01 state)" = booting ]
+	[ "$(node n01 machine)" = 52:54:00:00:00:01 ]
+}
+
+case_http() {
+	start_daemon --no-dhcp
+	[ "$(curl -fsS "$URL/image/compute/$GEN/vmlinuz")" = vmlinuz ]
+	[ "$(curl -fsSI "$URL/image/compute/$GEN/initramfs" | tr -d '\r' | sed -n 's/^Content-Length: //p')" = 10 ]
+	local path
+	for path in /image/compute/current/vmlinuz "/image/compute/$GEN/root.erofs" /image/../../../etc/passwd "/image/nosuch/$GEN/vmlinuz" /boot/x /; do
+		case $(curl -s --path-as-is -o /dev/null -w '%{http_code}' "$URL$path") in
+		400 | 404) ;;
+		*) fail "$path was served" ;;
+		esac
+	done
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -X POST -d x "$URL/boot/52:54:00:00:00:01")" = 405 ]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:7780/boot/52:54:00:00:00:01)" = 403 ]
+}
+
+# Thirty-two machines, each asking until it is answered, all at once.
+ask_all() {
+	local i mac
+	for i in $(seq 32); do
+		mac=$(printf '52:54:00:00:01:%02x' "$i")
+		(
+			for _ in $(seq 200); do
+				if boot "$mac" >"answer-$i" 2>/dev/null && grep -q '^kernel' "answer-$i"; then exit 0; fi
+				sleep 0.05
+			done
+			exit 1
+		) &
+		OTHERS+=($!)
+	done
+}
+
+answers_differ() {
+	local i
+	for i in $(seq 32); do arg node <"answer-$i"; done | sort -u | wc -l
+}
+
+case_discover_32() {
+	local pid
+	start_daemon --no-dhcp
+	ask_all
+	for pid in "${OTHERS[@]}"; do wait "$pid"; done
+	[ "$(answers_differ)" = 32 ]
+	[ "$(ssi node list -o json | jq -r '[.[] | select(.machine != "") | .name] | join(",")')" = "$(printf 'n%02d,' $(seq 32) | sed 's/,$//')" ]
+}
+
+case_discover_32_killed() {
+	local pid i
+	start_daemon --no-dhcp
+	ask_all
+	for i in 1 2 3 4 5 6 7 8; do
+		sleep "0.0$i"
+		kill_daemon
+		start_daemon --no-dhcp
+	done
+	for pid in "${OTHERS[@]}"; do wait "$pid"; done
+	[ "$(answers_differ)" = 32 ]
+	[ "$(ssi node list -o json | jq '[.[] | select(.machine != "") | .machine] | unique | length')" = 32 ]
+	# What a machine was told is what is stored.
+	for i in $(seq 32); do
+		[ "$(node "$(arg node <"answer-$i")" machine)" = "$(printf '52:54:00:00:01:%02x' "$i")" ]
+	done
+}
+
+case_restart() {
+	start_daemon --no-dhcp
+	boot 52:54:00:00:00:01 >one
+	boot 52:54:00:00:00:02 >two
+	ssi node list -o json | jq 'map(del(.uptime_ms))' >before
+	kill_daemon
+	start_daemon --no-dhcp
+	ssi node list -o json | jq 'map(del(.uptime_ms))' >after
+	diff before after
+	[ "$(events start | wc -l)" = 2 ]
+	boot 52:54:00:00:00:02 >again
+	[ "$(arg node <again)" = n02 ]
+	[ "$(arg inc <again)" = 1 ]
+	bootsvc stop
+	wait "$DAEMON"
+	DAEMON=''
+	[ "$(sqlite3 state/bootsvc.db "select kind from event order by id desc limit 1")" = stop ]
+	[ "$(stat -c %a state/bootsvc.db)" = 600 ]
+}
+
+case_reload_errors() {
+	start_daemon --no-dhcp
+	boot 52:54:00:00:00:01 >/dev/null
+	printf '[node n01]\nimgae = x\n[node n02]\naddress = 192.168.1.1\n[nonsense]\n' >nodes.d/20-wrong.ini
+	ssi node list -o json >before
+	if bootsvc reload 2>errors; then fail "reload took mistakes"; fi
+	grep -q 'nodes.d/20-wrong.ini:2:.*imgae' errors
+	grep -q 'nodes.d/20-wrong.ini:4:' errors
+	grep -q 'nodes.d/20-wrong.ini:5:' errors
+	ssi node list -o json >after
+	diff <(jq 'map(del(.uptime_ms))' before) <(jq 'map(del(.uptime_ms))' after)
+	rm nodes.d/20-wrong.ini
+	bootsvc reload
+}
+
+case_reload_difference() {
+	start_daemon --no-dhcp
+	local i
+	for i in 1 2 3; do boot 52:54:00:00:00:0$i >/dev/null; done
+	printf '[node n02]\nargs = quiet\n[node x1]\naddress = 10.77.0.100\nimage = compute\n' >nodes.d/20-more.ini
+	[ "$(bootsvc reload -o json | jq -c '[.added,.removed,.changed]')" = '[1,0,1]' ]
+	boot 52:54:00:00:00:02 | grep -q '^kernel .* quiet'
+	[ "$(bootsvc reload -o json | jq -c '[.added,.removed,.changed]')" = '[0,0,0]' ]
+	# A node that is gone frees its machine, which gets another.
+	sed -i 's/n\[01-40\]/n[02-40]/; s/10.77.0.11/10.77.0.12/' nodes.d/10-demo.ini
+	[ "$(bootsvc reload -o json | jq -c '[.added,.removed,.changed]')" = '[0,1,0]' ]
+	[ "$(boot 52:54:00:00:00:01 | arg node)" = n04 ]
+	[ "$(boot 52:54:00:00:00:03 | arg node)" = n03 ]
+}
+
+# A machine as seen from its end of a cable.
+plug_in() { # NAME
+	ip link add "$1" type veth peer name "$1-lan"
+	ip link set "$1-lan" master lan0 up
+	ip link set "$1" up
+}
+
+lease() { # NAME MAC
+	ip link set "$1" down
+	ip link set "$1" address "$2" up
+	busybox udhcpc -i "$1" -n -q -t 10 -T 1 -s /bin/true 2>&1 | tee -a udhcpc.log | sed -n 's/.*lease of \([0-9.]*\) obtained.*/\1/p'
+}
+
+dnsmasq_pid() {
+	pgrep -P "$DAEMON" -x dnsmasq
+}
+
+case_dnsmasq() {
+	plug_in m1
+	start_daemon
+	await 5 dnsmasq_pid
+	local pid address
+	pid=$(dnsmasq_pid)
+	address=$(lease m1 52:54:00:00:00:01)
+	[[ "$address" == 10.77.0.2?? ]] || fail "a stranger's address is of the pool, not '$address'"
+	boot 52:54:00:00:00:01 >/dev/null
+	[ "$(cat run/dnsmasq.hosts/52:54:00:00:00:01)" = 52:54:00:00:00:01,10.77.0.11,n01,2m ]
+	await 5 test "$(lease m1 52:54:00:00:00:01)" = 10.77.0.11
+	# A node is a file and a signal.
+	printf '[node n01]\naddress = 10.77.0.99\n' >nodes.d/20-more.ini
+	bootsvc reload
+	[ "$(dnsmasq_pid)" = "$pid" ]
+	grep -q ,10.77.0.99,n01, run/dnsmasq.hosts/52:54:00:00:00:01
+	got_99() { [ "$(lease m1 52:54:00:00:00:01)" = 10.77.0.99 ]; }
+	await 5 got_99
+	# A system is another configuration.
+	sed -i 's/^pool.*/pool = 10.77.0.210-10.77.0.220/' nodes.d/10-demo.ini
+	bootsvc reload
+	another() { [ -n "$(dnsmasq_pid)" ] && [ "$(dnsmasq_pid)" != "$pid" ]; }
+	await 5 another
+	[[ "$(lease m1 52:54:00:00:00:77)" == 10.77.0.2[12]? ]]
+}
+
+case_dnsmasq_dies() {
+	start_daemon
+	await 5 dnsmasq_pid
+	local pid
+	pid=$(dnsmasq_pid)
+	kill -9 "$pid"
+	another() { [ -n "$(dnsmasq_pid)" ] && [ "$(dnsmasq_pid)" != "$pid" ]; }
+	await 5 another
+	events dhcp | grep -q 'ended with signal 9'
+	pid=$(dnsmasq_pid)
+	kill_daemon
+	gone() { [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"; }
+	await 5 gone
+	start_daemon
+	await 5 dnsmasq_pid
+}
+
+case_waiting() {
+	sed -i 's/^discovery.*/discovery = ask/' nodes.d/10-demo.ini
+	start_daemon --no-dhcp
+	boot 52:54:00:00:00:01 >one
+	grep -q "echo ssi: machine 52:54:00:00:00:01 is not bound to a node" one
+	grep -q '^chain' one
+	if grep -q '^kernel' one; then fail "it was told to boot"; fi
+	[ "$(ssi machine list -o json | jq -r '.[0].state')" = waiting ]
+	ssi node set n05 machine=52:54:00:00:00:01
+	[ "$(boot 52:54:00:00:00:01 | arg node)" = n05 ]
+	# Its card was swapped: the node keeps its name and its numbers, the old card nothing.
+	ssi node set n05 machine=52:54:00:00:00:02
+	boot 52:54:00:00:00:02 >two
+	[ "$(arg node <two)" = n05 ]
+	[ "$(arg inc <two)" = 2 ]
+	boot 52:54:00:00:00:01 | grep -q 'is not bound'
+	ssi machine rm 52:54:00:00:00:01
+	if ssi machine rm 52:54:00:00:00:02 2>errors; then fail "a bound machine was forgotten"; fi
+	ssi node set n05 machine=
+	[ "$(node n05 machine)" = '' ]
+	sed -i 's/^discovery.*/discovery = spare/' nodes.d/10-demo.ini
+	bootsvc reload
+	boot 52:54:00:00:00:03 | grep -q 'kept as a spare'
+	[ "$(ssi machine list -o json | jq -r '.[] | select(.mac == "52:54:00:00:00:03") | .state')" = spare ]
+}
+
+case_set() {
+	start_daemon --no-dhcp
+	ssi node set n[02-03] args="console=ttyS0 quiet"
+	grep -q '^args = console=ttyS0 quiet$' nodes.d/90-set-n02.ini
+	ssi node show n02 -o json | jq -e '.[0].values[] | select(.key == "args") | .file == "nodes.d/90-set-n02.ini" and .line == 3'
+	ssi node set n02 role=leader
+	grep -q '^args' nodes.d/90-set-n02.ini
+	cp nodes.d/90-set-n02.ini before
+	if ssi node set n02 address=192.168.1.1 2>errors; then fail "a wrong address was taken"; fi
+	diff before nodes.d/90-set-n02.ini
+	if ssi node set n[02-03] address=10.77.0.90 2>errors; then fail "one address for two"; fi
+	if grep -q address nodes.d/90-set-n02.ini; then fail "half of it was written"; fi
+	ssi node set n02 args=
+	if grep -q '^args' nodes.d/90-set-n02.ini; then fail "args is still there"; fi
+	# A machine that nodes.d fixes is changed there.
+	printf '[node n07]\nmachine = 52:54:00:00:00:07\n' >nodes.d/20-fixed.ini
+	bootsvc reload
+	[ "$(boot 52:54:00:00:00:07 | arg node)" = n07 ]
+	ssi node set n07 machine=52:54:00:00:00:08
+	[ "$(boot 52:54:00:00:00:08 | arg node)" = n07 ]
+	bootsvc reload
+	[ "$(node n07 machine)" = 52:54:00:00:00:08 ]
+}
+
+case_image() {
+	start_daemon --no-dhcp
+	boot 52:54:00:00:00:01 >/dev/null
+	mv "store/compute/$GEN" "store/compute/.away"
+	said() { events image-missing | grep -q compute; }
+	await 5 said
+	boot 52:54:00:00:00:01 >one
+	grep -q 'echo ssi: n01 cannot boot: image compute' one
+	mv store/compute/.away "store/compute/$GEN"
+	back() { events image-back | grep -q compute; }
+	await 5 back
+	boot 52:54:00:00:00:01 | grep -q ^kernel
+	# Another generation is what the next boot gets; the old one is kept for those that run it.
+	local other
+	other=sha256-$(printf 'b%.0s' {1..64})
+	cp -r "store/compute/$GEN" "store/compute/$other"
+	ln -sfn "$other" store/compute/current
+	boot 52:54:00:00:00:01 | grep -q "/$other/vmlinuz"
+}
+
+case_second_daemon() {
+	start_daemon --no-dhcp
+	if ssi-bootsvc start --foreground "${HERE[@]}" --exports none --no-dhcp 2>errors; then fail "two daemons on one state"; fi
+	grep -q 'another ssi-bootsvc runs' errors
+	mkdir other
+	if ssi-bootsvc start --foreground --config nodes.d --state other/state --run other/run --store store --exports none --no-dhcp 2>errors; then
+		fail "two daemons on one port"
+	fi
+	grep -q 'port 7780.*ss -ltnp' errors
+}
+
+case_background() {
+	if ssi-bootsvc start "${HERE[@]}" --exports nonsense 2>errors; then fail "a backend that is none"; else [ $? -eq 2 ]; fi
+	ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp
+	bootsvc status >/dev/null
+	if ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp 2>errors; then fail "two"; else [ $? -eq 1 ]; fi
+	bootsvc stop
+	printf '[node\n' >nodes.d/20-wrong.ini
+	if ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp 2>errors; then fail "mistakes"; else [ $? -eq 1 ]; fi
+	grep -q 'nodes.d/20-wrong.ini:1' run/bootsvc.log
+}
+
+case_two_systems() {
+	ip link add lan1 type bridge
+	ip link set lan1 up
+	ip addr add 10.78.0.1/24 dev lan1
+	cat >nodes.d/20-other.ini <<-END
+	[system other]
+	interface = lan1
+	network = 10.78.0.0/24
+	discovery = bind
+	[node o[1-2]]
+	system = other
+	address = 10.78.0.11
+	image = compute
+	END
+	sed -i '/^\[node/a system = demo' nodes.d/10-demo.ini
+	start_daemon --no-dhcp
+	[ "$(boot 52:54:00:00:00:01 | arg node)" = n01 ]
+	[ "$(curl -fsS http://10.78.0.1:7780/boot/52:54:00:00:00:02 | arg node)" = o1 ]
+	[ "$(curl -fsS http://10.78.0.1:7780/boot/52:54:00:00:00:02 | arg master)" = 10.78.0.1:7701 ]
+	curl -fsS http://10.78.0.1:7780/boot/52:54:00:00:00:01 | grep -q 'asks in the network of system other'
+	curl -fsS http://10.78.0.1:7780/boot/52:54:00:00:00:03 >/dev/null
+	curl -fsS http://10.78.0.1:7780/boot/52:54:00:00:00:04 | grep -q 'no free node'
+}
+
+# The sizes and times that a master must keep to.
+case_large() {
+	cat >nodes.d/10-demo.ini <<-END
+	[system demo]
+	interface = lan0
+	network = 10.64.0.0/12
+	master = 10.77.0.1
+	[node n[0001-5000]]
+	address = 10.65.0.1
+	image = compute
+	END
+	local i ms
+	for i in $(seq 5000); do printf '[node n%04d]\nmachine = 52:54:00:00:%02x:%02x\n' "$i" $((i / 256)) $((i % 256)); done >nodes.d/20-machines.ini
+	start_daemon
+	[ "$(find run/dnsmasq.hosts -type f | wc -l)" = 5000 ]
+	sed -i 's/^image.*/&\nargs = quiet/' nodes.d/10-demo.ini
+	ms=$(bootsvc reload -o json | jq 'if .changed == 5000 then .ms else 99999 end')
+	[ "$ms" -lt 1000 ] || fail "a reload of 5,000 nodes took $ms ms"
+	printf '[node n0007]\nargs = debug\n' >nodes.d/30-one.ini
+	ms=$(bootsvc reload -o json | jq 'if .changed == 1 then .ms else 99999 end')
+	echo "one of 5,000: $ms ms"
+	[ "$ms" -lt "${SSI_ONE_NODE_MS:-50}" ] || fail "a reload of one changed node took $ms ms"
+	bootsvc status; grep -E 'Rss' /proc/$DAEMON/status
+}
+
+case_idle() {
+	start_daemon
+	await 5 dnsmasq_pid
+	switches() { sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "/proc/$DAEMON/status"; }
+	quiet() { local a; a=$(switches); sleep 3; [ "$(switches)" = "$a" ]; }
+	quiet || quiet
+	[ "$(bootsvc status -o json | jq '.daemon.rss < 20971520')" = true ]
+}
+
+case_follow() {
+	start_daemon --no-dhcp
+	bootsvc events --follow -n 10 -o json >followed &
+	OTHERS+=($!)
+	boot 52:54:00:00:00:01 >/dev/null
+	heard() { jq -e 'select(.kind == "arm" and .node == "n01")' followed | grep -q .; }
+	await 5 heard
+	[ "$(jq -r .kind followed | paste -sd' ')" = "start discover bind arm" ]
+	bootsvc events --node n01 -o json | jq -r .kind | paste -sd' ' | grep -qx 'bind arm'
+}

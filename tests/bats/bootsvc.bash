@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A real ssi-bootsvc in a network of its own, for the tests of its verbs. Needs root, or a user who may make namespaces.
+#
+# Each test runs its body in a fresh network namespace (in_net FUNCTION). There, start_daemon serves a system "demo" on the interface
+# lan0 (a bridge, 10.77.0.1/24), with 40 nodes and an image "compute" that holds four small files.
+
+GEN=sha256-$(printf 'a%.0s' {1..64})
+URL=http://10.77.0.1:7780
+
+# Run a function of this file or its test inside new network and mount namespaces, bounded. What it prints, and its status, are the test's.
+in_net() { # FUNCTION [ARG...]
+	# Processes too, so that nothing outlives its test.
+	local how=(unshare --net --mount --pid --fork --kill-child --mount-proc)
+	[ "$(id -u)" -eq 0 ] || how+=(--user --map-root-user)
+	export GEN URL
+	# shellcheck disable=SC2016
+	timeout -k 5 "${NET_SECONDS:-60}" "${how[@]}" bash -c 'set -euo pipefail; ${SSI_TRACE:+set -x}; . "$0"; . "$1"; shift; net_up; trap net_down EXIT; "$@"' \
+		"${BASH_SOURCE[0]}" "$BATS_TEST_DIRNAME/bootsvc-cases.bash" "$@" </dev/null 3>&-
+}
+
+net_up() {
+	# Not below bats' own directory: the user dnsmasq may not enter that one.
+	WORK=$(mktemp -d /tmp/ssi-bats-XXXXXX)
+	chmod 755 "$WORK"
+	cd "$WORK"
+	PATH=$PATH:/usr/sbin:/sbin
+	ip link set lo up
+	ip link add lan0 type bridge
+	ip link set lan0 up
+	ip addr add 10.77.0.1/24 dev lan0
+	mkdir -p nodes.d "store/compute/$GEN"
+	local f
+	for f in manifest.json vmlinuz initramfs root.erofs; do echo "$f" >"store/compute/$GEN/$f"; done
+	ln -s "$GEN" store/compute/current
+	cat >nodes.d/10-demo.ini <<-END
+	[system demo]
+	interface = lan0
+	network = 10.77.0.0/24
+	pool = 10.77.0.200-10.77.0.250
+	discovery = bind
+	[node n[01-40]]
+	address = 10.77.0.11
+	image = compute
+	END
+	HERE=(--config "$PWD/nodes.d" --state "$PWD/state" --run "$PWD/run" --store "$PWD/store")
+	export SSI_SOCKET=$PWD/run/bootsvc.sock
+	DAEMON='' OTHERS=()
+}
+
+net_down() {
+	local pid
+	[ -z "$DAEMON" ] || kill -9 "$DAEMON" 2>/dev/null || :
+	for pid in ${OTHERS[@]+"${OTHERS[@]}"}; do kill "$pid" 2>/dev/null || :; done
+	rm -rf "$WORK"
+}
+
+# A command that must come true, for so many seconds.
+await() { # SECONDS COMMAND...
+	local tries=$(($1 * 20)) seconds=$1
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ $((tries -= 1)) -le 0 ]; then
+			echo "within $seconds s never: $*"
+			tail -n 30 log
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+bootsvc() { # VERB ARG...
+	ssi-bootsvc "$1" "${HERE[@]}" "${@:2}"
+}
+
+start_daemon() { # [OPTION...]
+	ssi-bootsvc start --foreground "${HERE[@]}" --exports none "$@" >>log 2>&1 </dev/null &
+	DAEMON=$!
+	await 10 ssi-bootsvc status "${HERE[@]}"
+}
+
+kill_daemon() {
+	kill -9 "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || :
+	DAEMON=''
+}
+
+boot() { # MAC
+	curl -fsS --max-time 10 "$URL/boot/$1"
+}
+
+# The value of a kernel argument in a boot script on standard input.
+arg() { # NAME
+	sed -n "s/^kernel .* ssi\.$1=\([^ ]*\).*/\1/p"
+}
+
+node() { # NODE FIELD
+	ssi node list "$1" -o json | jq -r ".[0].$2"
+}
+
+events() { # KIND...
+	local kind
+	for kind; do bootsvc events -n 100000 -o json | jq -r --arg k "$kind" 'select(.kind == $k) | .text'; done
+}
+
+fail() {
+	echo "$*"
+	return 1
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The real daemon, on a network of its own. What each test does stands in bootsvc-cases.bash.
+bats_require_minimum_version 1.5.0
+
+load bootsvc.bash
+
+@test "a machine asks: its node, its incarnation, a new token each time; HEAD arms nothing" { in_net case_boot_script; }
+@test "HTTP serves kernels and initramfs, and nothing else to nobody else" { in_net case_http; }
+@test "32 unknown machines at once get 32 different nodes" { in_net case_discover_32; }
+@test "32 unknown machines at once, the daemon killed in the middle, again and again" { NET_SECONDS=120 in_net case_discover_32_killed; }
+@test "kill -9 and started again: everything is known" { in_net case_restart; }
+@test "reload with mistakes: all of them with file and line, nothing changed" { in_net case_reload_errors; }
+@test "reload applies the difference and nothing else" { in_net case_reload_difference; }
+@test "dnsmasq: strangers from the pool, nodes their address, a node is never a restart" { in_net case_dnsmasq; }
+@test "dnsmasq comes back when it dies, and dies with the daemon" { in_net case_dnsmasq_dies; }
+@test "discovery = ask, spare; binding, a swapped card, unbinding, forgetting" { in_net case_waiting; }
+@test "node set: into a drop-in, checked with all the rest first" { in_net case_set; }
+@test "an image that goes and comes back; a new generation" { in_net case_image; }
+@test "a second daemon says what is in its way" { in_net case_second_daemon; }
+@test "start in the background: status 0 once it serves, 1 when it does not" { in_net case_background; }
+@test "two systems on two interfaces do not see each other" { in_net case_two_systems; }
+@test "5,000 nodes: reload under a second, one changed under 50 ms" { NET_SECONDS=120 in_net case_large; }
+@test "idle: no wake-ups, under 20 MB" { in_net case_idle; }
+@test "events, followed and by node" { in_net case_follow; }
