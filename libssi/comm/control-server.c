@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 
 #define READ_STEP 65536
 #define BACKLOG 16
+#define TRIM_BYTES (1u << 20)
 
 struct verb {
 	ssi_control_handler run;
@@ -261,6 +263,8 @@ static int client_write(struct client *c)
 	if (client_queued(c))
 		return 0;
 	ssi_buf_free(&c->out);           /* an idle client holds no memory */
+	if (c->sent >= TRIM_BYTES)       /* nor does what a long answer was made of stay with an idle daemon */
+		malloc_trim(0);
 	c->sent = 0;
 	if (q->open && q->paused) {
 		q->paused = false;
