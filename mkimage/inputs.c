@@ -123,12 +123,14 @@ static int add_program(struct ssi_hash *h, const char *program, struct ssi_err *
 
 static int add_helpers(struct ssi_hash *h, const char *root, struct ssi_err *e)
 {
-	_cleanup_free_ char *pattern = ssi_path_join(root, PROGRAMS_INIT_HELPERS);
+	_cleanup_free_ char *pattern = ssi_path_join(root, PROGRAMS_INIT_HELPERS), *standin = ssi_path_join(root, PROGRAMS_STANDIN);
 	glob_t g = { 0 };
 	int r = 0;
 
-	if (!pattern)
+	if (!pattern || !standin)
 		return no_memory(e);
+	if (access(standin, R_OK) == 0)
+		r = treehash_add_file(h, standin, e);
 	if (glob(pattern, 0, NULL, &g) == 0)
 		for (size_t i = 0; i < g.gl_pathc && r == 0; i++)
 			r = add_program(h, g.gl_pathv[i], e);

@@ -55,13 +55,14 @@ install() {
 	inst_binary "$SSI_BUSYBOX" /bin/busybox || return 1
 	ln -sfn busybox "$initdir/bin/sh"
 	mkdir -p "$initdir"/{dev,proc,sys,run,tmp,sysroot,etc}
-	ssi_crypto
+	ssi_crypto "$root/usr/libexec/ssi/libcrypto-none.so"
 }
 
-# Only libkmod asks for OpenSSL, and only to name a module's signer: a small stand-in takes its place, if it satisfies every program here.
+# Only libkmod asks for OpenSSL, a quarter of a small initramfs, and only to name a module's signer: a stand-in (ssi-init/nocrypto.c) takes
+# its place where it satisfies the dynamic linker for every program here.
 # dracut resolves libraries after this and leaves alone what stands.
 ssi_crypto() {
-	local standin=${moddir:?}/crypto-standin.so real file try
+	local standin=$1 real file try
 	real=$(ldd "$initdir"/usr/libexec/ssi/* "$initdir/init" 2>/dev/null | awk '$1 == "libcrypto.so.3" { print $3; exit }')
 	[[ $real && -e $standin ]] || return 0
 	try=$(mktemp -d "$initdir/../ssi-crypto.XXXXXX") || return 0
