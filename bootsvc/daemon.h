@@ -28,6 +28,7 @@ struct daemon {
 	struct dnsmasq *dnsmasq;                 /* NULL with --no-dhcp */
 	struct ra *ra;                           /* NULL with --no-dhcp */
 	struct discovery *discovery;
+	struct patience *patience;
 	struct http *http;
 	struct ssi_ccm *ccm;
 	struct ssi_boot_master boot;

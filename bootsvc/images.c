@@ -11,12 +11,13 @@
 #include "bootsvc/events.h"
 #include "bootsvc/exports.h"
 #include "bootsvc/images.h"
+#include "bootsvc/verify.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/log.h"
 #include "libssi/base/path.h"
 
 #define LOOK_DELAY_US (100 * 1000)       /* a publication is several renames */
-#define WATCH_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+#define WATCH_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_CLOSE_WRITE | IN_ONLYDIR)
 
 /* generation "": the image's current one. */
 struct watched {
@@ -26,13 +27,12 @@ struct watched {
 
 struct images {
 	struct daemon *daemon;
+	struct verify *verify;
 	int inotify;
 	sd_event_source *io, *timer;
 	struct watched *watched;
 	size_t n;
 };
-
-static const char *const files_of_generation[] = { "manifest.json", "vmlinuz", "initramfs", "root.erofs" };
 
 int images_open_file(struct images *im, const char *image, const char *generation, const char *file)
 {
@@ -47,18 +47,7 @@ int images_open_file(struct images *im, const char *image, const char *generatio
 
 int images_check(struct images *im, const char *image, const char *generation, struct ssi_err *e)
 {
-	_cleanup_free_ char *folder = ssi_path_join3(im->daemon->opt->store, image, generation);
-
-	if (!folder)
-		return ssi_errno(e, -ENOMEM, "image %s", image);
-	for (size_t i = 0; i < sizeof(files_of_generation) / sizeof(*files_of_generation); i++) {
-		_cleanup_free_ char *path = ssi_path_join(folder, files_of_generation[i]);
-
-		if (!path || access(path, R_OK) < 0)
-			return ssi_errf(e, -ENOENT, "image %s: %s/%s: %s (build it again with ssi-mkimage)", image, generation, files_of_generation[i],
-					path ? strerror(errno) : "out of memory");
-	}
-	return 0;
+	return verify_generation(im->verify, im->daemon->opt->store, image, generation, e);
 }
 
 int images_current(struct images *im, const char *image, char ret[IMAGES_GENERATION], struct ssi_err *e)
@@ -228,6 +217,9 @@ int images_new(struct daemon *d, struct images **ret, struct ssi_err *e)
 	if (!im)
 		return ssi_errno(e, -ENOMEM, "images");
 	im->daemon = d;
+	r = verify_new(&im->verify);
+	if (r < 0)
+		return ssi_errno(e, r, "images");
 	im->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (im->inotify < 0)
 		return ssi_errno(e, -errno, "inotify");
@@ -250,6 +242,7 @@ void images_free(struct images *im)
 	sd_event_source_disable_unref(im->timer);
 	if (im->inotify >= 0)
 		close(im->inotify);
+	verify_free(im->verify);
 	free(im->watched);
 	free(im);
 }

@@ -19,7 +19,7 @@ void images_look_soon(struct images *im);             /* the same, once for many
 int images_current(struct images *im, const char *image, char ret[IMAGES_GENERATION], struct ssi_err *e);
 /* An open descriptor of a file of a generation, or -errno. The names are already checked (route.h). */
 int images_open_file(struct images *im, const char *image, const char *generation, const char *file);
-/* Is the generation whole? 0, or -ENOENT with what is missing. */
+/* Is the generation whole, by its manifest? 0, -ENOENT, -EBADMSG; e says which file and why (verify.h). */
 int images_check(struct images *im, const char *image, const char *generation, struct ssi_err *e);
 
 /* What is to be exported: the current generation of each system's images, and what nodes that are not off run. */

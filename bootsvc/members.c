@@ -11,6 +11,7 @@
 #include "bootsvc/images.h"
 #include "bootsvc/inventory.h"
 #include "bootsvc/members.h"
+#include "bootsvc/patience.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/hash.h"
@@ -120,8 +121,10 @@ void members_armed(struct daemon *d, const char *node, uint64_t incarnation)
 {
 	const struct ssi_head_node *n = ssi_head_node(d->head, node);
 
-	if (n && n->state != SSI_NODE_JOINED && n->state != SSI_NODE_SUSPECT)
-		boot_counts(d, node, incarnation);
+	if (!n || n->state == SSI_NODE_JOINED || n->state == SSI_NODE_SUSPECT)
+		return;
+	boot_counts(d, node, incarnation);
+	patience_begin(d->patience, node, incarnation);
 }
 
 static int use_token(struct daemon *d, const struct state_boot *b, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e)
@@ -154,6 +157,7 @@ static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnatio
 	if (r < 0)
 		return r;
 	boot_counts(d, b.node, incarnation);
+	patience_begin(d->patience, b.node, incarnation);
 	events_add(d->events, "boot", b.node, mac, incarnation, "its machine has come up and has its key");
 	images_look_soon(d->images);
 	return 0;
@@ -185,6 +189,7 @@ static void on_stage(struct ssi_ccm_conn *c, const struct ssi_boot_stage *s, voi
 
 	if (boot_of(d, c, &b) < 0)
 		return;
+	patience_begin(d->patience, b.node, b.incarnation);
 	zero = clock_start(&b, s->end_ms ?: s->start_ms);
 	stage_put(d, &b, s->name, zero + s->start_ms, s->end_ms ? zero + s->end_ms : 0, s->tries);
 	if (s->end_ms >= s->start_ms)
@@ -272,6 +277,8 @@ static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before,
 	if (state_node_put(d->state, n->name, ssi_nodestate_name(n->state), n->incarnation, n->since_ms, n->reason, &e) < 0)
 		log_error("state of %s: %s", n->name, e.text);
 	keep_view(d, n->system);
+	if (n->state != SSI_NODE_BOOTING)
+		patience_end(d->patience, n->name);
 	switch (ev) {
 	case SSI_EVENT_JOIN:
 		node_joined(d, n, before, join);
@@ -309,9 +316,11 @@ static const struct ssi_head_ops head_ops = { .changed = on_changed, .refused = 
 
 int members_start(struct daemon *d, struct ssi_err *e)
 {
-	int r = ssi_ccm_new(d->event, &ccm_ops, d, &d->ccm);
+	int r = patience_new(d, &d->patience);
 
 	d->boot = (struct ssi_boot_master) { &boot_ops, d };
+	if (r >= 0)
+		r = ssi_ccm_new(d->event, &ccm_ops, d, &d->ccm);
 	if (r >= 0)
 		r = ssi_head_new(d->event, d->ccm, &head_ops, d, &d->head);
 	if (r >= 0)
@@ -331,6 +340,7 @@ void members_stop(struct daemon *d)
 	ssi_rexec_free(d->rexec);
 	ssi_head_free(d->head);
 	ssi_ccm_free(d->ccm);
+	patience_free(d->patience);
 	d->rexec = NULL;
 	d->head = NULL;
 	d->ccm = NULL;
@@ -366,6 +376,8 @@ static void restore_one(const struct state_node *n, void *userdata)
 		return;                  /* not in the registry, or the engine knows more, or it never booted */
 	inventory_parse(n->inventory, &inventory);
 	ssi_head_restore(d->head, n->name, state < 0 ? SSI_NODE_OFF : (enum ssi_nodestate)state, n->incarnation, n->since, n->reason, &inventory);
+	if (state == SSI_NODE_BOOTING)
+		patience_begin(d->patience, n->name, n->incarnation);
 }
 
 void members_restore(struct daemon *d)

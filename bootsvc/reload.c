@@ -16,6 +16,8 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 
+#define TRIM_PAST 64             /* changed nodes */
+
 static void fix_binding(struct daemon *d, const struct ssi_node *n)
 {
 	struct ssi_err e;
@@ -112,7 +114,8 @@ int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *error
 		return r;
 	}
 	/* The registry before may have been large: its memory goes back, so that a master idles small. */
-	malloc_trim(0);
+	if (ret->added + ret->removed + ret->changed > TRIM_PAST)
+		malloc_trim(0);
 	ret->ms = ssi_clock_mono_ms() - began;
 	return 0;
 }

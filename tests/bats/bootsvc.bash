@@ -31,7 +31,10 @@ net_up() {
 	ip addr add 10.77.0.1/24 dev lan0
 	mkdir -p nodes.d "store/compute/$GEN"
 	local f
-	for f in manifest.json vmlinuz initramfs root.erofs; do echo "$f" >"store/compute/$GEN/$f"; done
+	for f in vmlinuz initramfs root.erofs; do
+		echo "$f" >"store/compute/$GEN/$f"
+		printf '"%s":{"size":%d,"sha256":"%s"}\n' "$f" $((${#f} + 1)) "$(sha256sum "store/compute/$GEN/$f" | cut -d' ' -f1)"
+	done | paste -sd, | sed 's/.*/{"format":1,"name":"compute","files":{&}}/' >"store/compute/$GEN/manifest.json"
 	ln -s "$GEN" store/compute/current
 	cat >nodes.d/10-demo.ini <<-END
 	[system demo]

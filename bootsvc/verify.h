@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * Is a generation what its manifest says? vmlinuz and initramfs by size and SHA-256, root.erofs by size (its blocks are verified where they are read).
+ * A file is hashed again only when it has changed (inode, size, times), so that asking at every boot is cheap.
+ */
+#include "libssi/base/err.h"
+
+struct verify;
+int verify_new(struct verify **ret);                  /* 0 or -ENOMEM */
+void verify_free(struct verify *v);                   /* NULL is fine */
+/* 0; -ENOENT: a file is missing; -EBADMSG: damaged. e names the file, and what to do. */
+int verify_generation(struct verify *v, const char *store, const char *image, const char *generation, struct ssi_err *e);
