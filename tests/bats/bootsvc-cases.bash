@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2317 # what await calls is reached
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The bodies of bootsvc.bats: each runs in a network namespace of its own, with bootsvc.bash loaded and "set -e" on.
 
@@ -221,7 +221,7 @@ case_waiting() {
 
 case_set() {
 	start_daemon --no-dhcp
-	ssi node set n[02-03] args="console=ttyS0 quiet"
+	ssi node set "n[02-03]" args="console=ttyS0 quiet"
 	grep -q '^args = console=ttyS0 quiet$' nodes.d/90-set-n02.ini
 	ssi node show n02 -o json | jq -e '.[0].values[] | select(.key == "args") | .file == "nodes.d/90-set-n02.ini" and .line == 3'
 	ssi node set n02 role=leader
@@ -229,7 +229,7 @@ case_set() {
 	cp nodes.d/90-set-n02.ini before
 	if ssi node set n02 address=192.168.1.1 2>errors; then fail "a wrong address was taken"; fi
 	diff before nodes.d/90-set-n02.ini
-	if ssi node set n[02-03] address=10.77.0.90 2>errors; then fail "one address for two"; fi
+	if ssi node set "n[02-03]" address=10.77.0.90 2>errors; then fail "one address for two"; fi
 	if grep -q address nodes.d/90-set-n02.ini; then fail "half of it was written"; fi
 	ssi node set n02 args=
 	if grep -q '^args' nodes.d/90-set-n02.ini; then fail "args is still there"; fi

@@ -23,7 +23,7 @@ net_up() {
 	# Not below bats' own directory: the user dnsmasq may not enter that one.
 	WORK=$(mktemp -d /tmp/ssi-bats-XXXXXX)
 	chmod 755 "$WORK"
-	cd "$WORK"
+	cd "$WORK" || exit
 	PATH=$PATH:/usr/sbin:/sbin
 	ip link set lo up
 	ip link add lan0 type bridge
