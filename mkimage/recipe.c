@@ -65,6 +65,7 @@ struct reading {
 	struct recipe *recipe;
 	unsigned section[SECTIONS];     /* where each begins */
 	unsigned key[KEYS];             /* where each stands first, 0 = nowhere */
+	bool no_source;                 /* it was refused: what depends on it cannot be judged */
 	int err;
 };
 
@@ -134,6 +135,17 @@ static void on_entry(struct ssi_conf *c, const struct ssi_conf_section *s, const
 		rd->err = r;
 }
 
+/* A value that was refused is there all the same: its absence is not a second mistake. */
+static void on_refused(struct ssi_conf *c, const struct ssi_conf_section *s, const struct ssi_conf_key *k, void *userdata)
+{
+	struct reading *rd = userdata;
+
+	if (!rd->key[k->id])
+		rd->key[k->id] = ssi_conf_line(c);
+	if (k->id == K_SOURCE)
+		rd->no_source = true;
+}
+
 /* What keys mean together. */
 static void check_whole(const struct reading *rd, struct ssi_conf_errors *errors)
 {
@@ -153,6 +165,8 @@ static void check_whole(const struct reading *rd, struct ssi_conf_errors *errors
 		ssi_conf_error(errors, r->file, rd->section[S_IMAGE], "[image] has no 'source' (debian or directory)");
 		return;
 	}
+	if (rd->no_source)
+		return;
 	for (size_t i = 0; i < sizeof(only) / sizeof(*only); i++)
 		if (rd->key[only[i].key] && r->source != only[i].source)
 			ssi_conf_error(errors, r->file, rd->key[only[i].key], "'%s' has no meaning with source = %s", only[i].name,
@@ -196,7 +210,7 @@ static int recipe_finish(struct recipe *r)
 
 int recipe_parse(const char *file, const char *text, size_t len, struct recipe **ret, struct ssi_buf *errors)
 {
-	static const struct ssi_conf_ops ops = { .section = on_section, .entry = on_entry };
+	static const struct ssi_conf_ops ops = { .section = on_section, .entry = on_entry, .refused = on_refused };
 	_cleanup_recipe_ struct recipe *r = calloc(1, sizeof(*r));
 	struct ssi_conf_errors found = { errors, 0 };
 	struct reading rd = { .recipe = r };
@@ -208,6 +222,7 @@ int recipe_parse(const char *file, const char *text, size_t len, struct recipe *
 	err = ssi_conf_parse(file, text, len, sections, &ops, &rd, &found);
 	if (err < 0 || rd.err < 0)
 		return err < 0 ? err : rd.err;
+	r->path_line = rd.key[K_PATH];
 	check_whole(&rd, &found);
 	check_units(r, &found);
 	err = ssi_conf_errors_end(&found);
@@ -244,7 +259,7 @@ int recipe_load(const char *file, struct recipe **ret, struct ssi_buf *errors)
 	if (err < 0)
 		return err;
 	if (r->path)
-		check_folder(r, r->path, 0, &found);
+		check_folder(r, r->path, r->path_line, &found);
 	for (size_t i = 0; i < r->overlays.n; i++)
 		check_folder(r, r->overlays.words[i].text, r->overlays.words[i].line, &found);
 	err = ssi_conf_errors_end(&found);

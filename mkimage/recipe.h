@@ -18,6 +18,7 @@ struct recipe {
 	enum recipe_source source;
 	char *suite, *mirror;           /* debian; mirror NULL = the host's own apt sources */
 	char *path;                     /* directory, absolute or below dir */
+	unsigned path_line;
 	char *kernel;                   /* debian: a package */
 	char *programs;                 /* "node", "master" or "none" */
 	char *init;                     /* "ssi" or "systemd" */

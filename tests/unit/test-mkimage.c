@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of mkimage that need no tools: plans compared, apt sources filtered, archives made reproducible, trees digested and cut. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+#include "libssi/base/file.h"
+#include "libssi/base/path.h"
+#include "mkimage/aptsources.h"
+#include "mkimage/copy.h"
+#include "mkimage/cpio.h"
+#include "mkimage/plan.h"
+#include "mkimage/result.h"
+#include "mkimage/store.h"
+#include "mkimage/tree.h"
+#include "mkimage/treehash.h"
+
+static char scratch[64];
+
+static int make_scratch(void **state)
+{
+	snprintf(scratch, sizeof(scratch), "/tmp/test-mkimage-XXXXXX");
+	return mkdtemp(scratch) ? 0 : -1;
+}
+
+static int remove_scratch(void **state)
+{
+	return ssi_path_rmtree(scratch);
+}
+
+static char *in_scratch(const char *rel)
+{
+	char *path = ssi_path_join(scratch, rel), *slash;
+	_cleanup_free_ char *dir = strdup(path);
+
+	slash = strrchr(dir, '/');
+	*slash = '\0';
+	assert_int_equal(ssi_path_mkdirs(dir, 0755), 0);
+	return path;
+}
+
+static void put(const char *rel, const char *text)
+{
+	_cleanup_free_ char *path = in_scratch(rel);
+
+	assert_int_equal(ssi_file_write_atomic(path, text, strlen(text), 0644), 0);
+}
+
+static bool there(const char *rel)
+{
+	_cleanup_free_ char *path = ssi_path_join(scratch, rel);
+
+	return access(path, F_OK) == 0;
+}
+
+/* Plans */
+
+static struct recipe *a_recipe(const char *more)
+{
+	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT, errors = SSI_BUF_INIT;
+	struct recipe *r = NULL;
+
+	ssi_buf_addf(&text, "[image]\nname = x\nsource = debian\nsuite = bookworm\nprograms = node\n%s", more);
+	assert_int_equal(recipe_parse("x.ini", text.data, text.len, &r, &errors), 0);
+	return r;
+}
+
+/* The results that are there: their keys. */
+struct results {
+	const struct plan *of;
+	bool bootstrap, initramfs, root;
+};
+
+static bool has(const char *kind, const char *key, void *userdata)
+{
+	const struct results *r = userdata;
+
+	return (r->bootstrap && !strcmp(kind, RESULT_BOOTSTRAP) && !strcmp(key, r->of->bootstrap)) ||
+	       (r->initramfs && !strcmp(kind, RESULT_INITRAMFS) && !strcmp(key, r->of->initramfs)) ||
+	       (r->root && !strcmp(kind, RESULT_ROOT) && !strcmp(key, r->of->root));
+}
+
+/* "bootstrap= unpack initramfs= ...": '=' where the result is there already. */
+static void check_plan(const char *more, const struct inputs *in, const struct results *results, const char *expected)
+{
+	_cleanup_recipe_ struct recipe *r = a_recipe(more);
+	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
+	struct plan p;
+
+	assert_int_equal(plan_make(r, in, has, (void *)results, &p), 0);
+	for (size_t i = 0; i < p.n; i++)
+		ssi_buf_addf(&b, "%s%s%s", i ? " " : "", op_name(p.ops[i].type), p.ops[i].cached ? "=" : "");
+	assert_string_equal(b.data, expected);
+}
+
+#define ALL "[overlay]\ncopy = o\n[services]\nmask = a.timer\n[modules]\ndrop = sound\n"
+
+static void test_plans(void **state)
+{
+	const struct inputs in = { .source = "s", .programs = "p", .overlay = "o", .init = "i", .root_tool = "1", .init_tool = "2" };
+	_cleanup_recipe_ struct recipe *r = a_recipe(ALL);
+	struct results none = { 0 }, all;
+	struct inputs other = in;
+	struct plan p;
+
+	assert_int_equal(plan_make(r, &in, has, &(struct results){ 0 }, &p), 0);
+	all = (struct results){ &p, true, true, true };
+	none.of = &p;
+	check_plan("", &in, &none, "bootstrap unpack initramfs programs clean root verity publish");
+	check_plan(ALL, &in, &none, "bootstrap unpack initramfs programs overlay services modules clean root verity publish");
+	check_plan(ALL, &in, &all, "bootstrap= initramfs= root= publish");
+	/* A changed file of the overlay: no bootstrap, no initramfs. */
+	strcpy(other.overlay, "another");
+	check_plan(ALL, &other, &all, "bootstrap= unpack initramfs= programs overlay services modules clean root verity publish");
+	/* Another ssi-init: only the initramfs. */
+	other = in;
+	strcpy(other.init, "another");
+	check_plan(ALL, &other, &all, "bootstrap= unpack initramfs root= publish");
+	/* Other programs: only the root. */
+	other = in;
+	strcpy(other.programs, "another");
+	check_plan(ALL, &other, &all, "bootstrap= unpack initramfs= programs overlay services modules clean root verity publish");
+	/* Another source: everything. */
+	other = in;
+	strcpy(other.source, "another");
+	check_plan(ALL, &other, &all, "bootstrap unpack initramfs programs overlay services modules clean root verity publish");
+	/* A bootstrap that was pruned is not missed where nothing is to be done with it. */
+	all.bootstrap = false;
+	check_plan(ALL, &in, &all, "bootstrap= initramfs= root= publish");
+	/* Words must not run together: "a b" and "ab" are different recipes. */
+	all.bootstrap = true;
+	check_plan(ALL "drop = so und\n", &in, &all, "bootstrap= unpack initramfs= programs overlay services modules clean root verity publish");
+}
+
+/* Apt sources */
+
+static void test_aptsources(void **state)
+{
+	static const char list[] =
+		"deb http://m/debian bookworm main # comment\ndeb-src http://m/debian bookworm main\n# deb http://n/ bookworm main\n"
+		"deb [signed-by=/k.gpg arch=amd64] http://m/debian bookworm-updates main\ndeb http://m/ bookworm-backports main\ndeb http://m/ trixie main\n"
+		"debian bookworm\n";
+	static const char deb822[] =
+		"# The archive\nTypes: deb deb-src\nURIs: http://m/debian\n# inside\nSuites: bookworm bookworm-updates trixie bookworm-backports\nComponents: main\n"
+		"Signed-By: /k.gpg\n \nTypes: deb\nURIs: http://o\nSuites: nodistro\nComponents: main\n\n"
+		"Types: deb-src\nURIs: http://p\nSuites: bookworm\n\nEnabled: no\nTypes: deb\nURIs: http://q\nSuites: bookworm\n\n"
+		"types: deb\nURIs: http://r\nsuites: bookworm-security\n";
+	_cleanup_aptsources_ struct aptsources a = APTSOURCES_INIT;
+
+	aptsources_add_list(&a, list, "bookworm");
+	assert_string_equal(a.list.data, "deb http://m/debian bookworm main \ndeb [signed-by=/k.gpg arch=amd64] http://m/debian bookworm-updates main\n");
+	aptsources_add_deb822(&a, deb822, "bookworm");
+	assert_string_equal(a.deb822.data,
+		"Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n\n"
+		"Types: deb\nURIs: http://r\nSuites: bookworm-security\n\n");
+}
+
+/* cpio */
+
+static void cpio_entry(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned mtime, const char *data)
+{
+	ssi_buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino, mode, 1000, 1000, 1, mtime, strlen(data), 8, 1, 0, 0,
+		     strlen(name) + 1, 0);
+	ssi_buf_add(b, name, strlen(name) + 1);
+	while (b->len % 4)
+		ssi_buf_add(b, "", 1);
+	ssi_buf_adds(b, data);
+	while (b->len % 4)
+		ssi_buf_add(b, "", 1);
+}
+
+static int normalised(const struct ssi_buf *in, char **ret, size_t *ret_len, struct ssi_err *e)
+{
+	static const char *const drop[] = { "var", "var/*" };
+	FILE *f = open_memstream(ret, ret_len);
+	int r = cpio_normalise(in->data, in->len, 77, drop, 2, f, e);
+
+	fclose(f);
+	return r;
+}
+
+static void test_cpio(void **state)
+{
+	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT, b = SSI_BUF_INIT;
+	_cleanup_free_ char *x = NULL, *y = NULL;
+	size_t x_len, y_len;
+
+	cpio_entry(&a, "init", 0100755, 12, 1000, "hello");
+	cpio_entry(&a, "var", 040755, 13, 1000, "");
+	cpio_entry(&a, "var/log", 0100644, 14, 1000, "now");
+	cpio_entry(&a, "z", 0100644, 15, 1000, "z");
+	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
+	cpio_entry(&b, "init", 0100755, 912, 2000, "hello");
+	cpio_entry(&b, "z", 0100644, 5, 3000, "z");
+	cpio_entry(&b, "TRAILER!!!", 0, 0, 0, "");
+	assert_int_equal(normalised(&a, &x, &x_len, NULL), 0);
+	assert_int_equal(normalised(&b, &y, &y_len, NULL), 0);
+	assert_int_equal(x_len, y_len);
+	assert_memory_equal(x, y, x_len);
+	assert_null(memmem(x, x_len, "var", 3));
+}
+
+static void test_cpio_malformed(void **state)
+{
+	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT;
+	struct ssi_err e;
+
+	cpio_entry(&a, "init", 0100755, 12, 1000, "hello");
+	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
+	/* Cut anywhere, it is refused and not read past its end. */
+	for (size_t n = 0; n + 4 < a.len; n++) {
+		_cleanup_free_ char *cut = malloc(n + 1), *out = NULL;
+		struct ssi_buf part = { .data = cut, .len = n };
+		size_t len;
+
+		memcpy(cut, a.data, n);
+		assert_int_equal(normalised(&part, &out, &len, &e), -EBADMSG);
+	}
+	memcpy(a.data + 6 + 8 * 6, "ffffffff", 8);      /* a file of 4 GiB */
+	{
+		_cleanup_free_ char *out = NULL;
+		size_t len;
+
+		assert_int_equal(normalised(&a, &out, &len, &e), -EBADMSG);
+	}
+}
+
+/* Trees */
+
+static void tree_digest(const char *rel, char ret[SSI_HASH_HEX])
+{
+	_cleanup_free_ char *path = ssi_path_join(scratch, rel);
+	struct ssi_hash *h = ssi_hash_new();
+
+	assert_int_equal(treehash_add(h, path, 0, NULL), 0);
+	ssi_hash_end(h, ret);
+}
+
+static void test_treehash(void **state)
+{
+	_cleanup_free_ char *link = NULL, *file = NULL;
+	char a[SSI_HASH_HEX], b[SSI_HASH_HEX];
+
+	put("a/x", "1");
+	put("a/d/y", "2");
+	put("b/d/y", "2");
+	put("b/x", "1");
+	tree_digest("a", a);
+	tree_digest("b", b);
+	assert_string_equal(a, b);
+	file = in_scratch("b/x");
+	chmod(file, 0755);
+	tree_digest("b", b);
+	assert_string_not_equal(a, b);
+	chmod(file, 0644);
+	link = in_scratch("b/l");
+	assert_int_equal(symlink("x", link), 0);
+	tree_digest("b", b);
+	assert_string_not_equal(a, b);
+}
+
+static void test_remove(void **state)
+{
+	_cleanup_free_ char *tree = in_scratch("tree"), *link = NULL, *outside = in_scratch("outside");
+
+	put("tree/usr/share/doc/a/b", "");
+	put("tree/usr/share/man/c", "");
+	put("tree/var/log/d", "");
+	put("outside/keep", "");
+	link = in_scratch("tree/var/run");
+	assert_int_equal(symlink(outside, link), 0);
+	assert_int_equal(tree_remove(tree, "usr/share/doc", NULL), 1);
+	assert_false(there("tree/usr/share/doc"));
+	assert_int_equal(tree_remove(tree, "usr/*/m*", NULL), 1);
+	assert_false(there("tree/usr/share/man"));
+	/* A link on the way leads nowhere; the link itself may go. */
+	assert_int_equal(tree_remove(tree, "var/run/*", NULL), 0);
+	assert_true(there("outside/keep"));
+	assert_int_equal(tree_remove(tree, "var/run", NULL), 1);
+	assert_true(there("outside/keep"));
+	assert_int_equal(tree_remove(tree, "no/such", NULL), 0);
+}
+
+static void test_copy_stays_inside(void **state)
+{
+	_cleanup_free_ char *tree = in_scratch("tree2"), *link = NULL, *from = NULL;
+	_cleanup_close_ int at = -1;
+
+	put("tree2/real/old", "");
+	put("overlay/lib/new", "n");
+	link = in_scratch("tree2/lib");
+	assert_int_equal(symlink("/real", link), 0);     /* absolute: in the tree it is tree2/real */
+	from = ssi_path_join(scratch, "overlay");
+	at = open(tree, O_PATH | O_DIRECTORY);
+	assert_int_equal(copy_into(at, "", from, NULL), 0);
+	assert_true(there("tree2/real/new"));
+	assert_true(there("tree2/real/old"));
+}
+
+static void test_modules(void **state)
+{
+	_cleanup_free_ char *dir = in_scratch("m");
+	_cleanup_list_ struct list names = { 0 };
+	const struct list_word *missing;
+
+	put("m/modules.dep", "kernel/net/virtio_net.ko: kernel/x.ko\nkernel/drivers/8139cp.ko.xz:\nkernel/crc-itu-t.ko:\n");
+	put("m/modules.builtin", "kernel/fs/erofs/erofs.ko\n");
+	list_add_words(&names, "virtio-net 8139cp crc_itu_t erofs =ethernet", 1);
+	assert_int_equal(tree_missing_module(dir, &names, &missing, NULL), 0);
+	assert_null(missing);
+	list_add_words(&names, "virtio_ne", 7);
+	assert_int_equal(tree_missing_module(dir, &names, &missing, NULL), 0);
+	assert_non_null(missing);
+	assert_int_equal(missing->line, 7);
+}
+
+static void test_sweep(void **state)
+{
+	_cleanup_tmpdir_ struct tmpdir held = TMPDIR_INIT;
+
+	assert_int_equal(tmpdir_new(scratch, &held, NULL), 0);
+	put(".tmp-stale/deep/file", "");
+	assert_int_equal(tmpdir_sweep(scratch), 1);
+	assert_false(there(".tmp-stale"));
+	assert_int_equal(access(held.path, F_OK), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
+		cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove), cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules),
+		cmocka_unit_test(test_sweep),
+	};
+
+	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+}
