@@ -40,10 +40,11 @@ installkernel() {
 ssi_trim() {
 	local section
 	local -a remove=()
+	[[ -d ${initdir:?}/lib/modules ]] || return 0
 	for section in _ftrace_events _ftrace_eval_map .BTF; do
 		remove+=(--remove-section="$section" --remove-section=".rela$section")
 	done
-	find "${initdir:?}/lib/modules/" -name '*.ko' -type f -exec objcopy --strip-unneeded "${remove[@]}" {} \;
+	find "$initdir/lib/modules/" -name '*.ko' -type f -exec objcopy --strip-unneeded "${remove[@]}" {} \;
 }
 
 install() {
