@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
@@ -92,6 +93,8 @@ static int main_drivers(void *ctx, struct ssi_err *e)
 
 static int main_modules(void *ctx, struct ssi_err *e)
 {
+	/* On one processor the network goes first: while it waits for the master, there is time for this. */
+	(void)setpriority(PRIO_PROCESS, 0, 10);
 	return boot_exec_helper("init-drivers", (char *[]){ "init-drivers", "modules", NULL }, e);
 }
 
