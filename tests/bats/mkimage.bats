@@ -28,7 +28,7 @@ make_tree() { # DIR: what a build needs of a tree, and traces that it must remov
 	echo text >"$1/usr/share/doc/x/copyright"
 	echo program >"$1/usr/program"
 	[ "$(id -u)" -ne 0 ] || chown 33:42 "$1/usr/program"
-	chmod 4755 "$1/usr/program"
+	chmod 750 "$1/usr/program"
 	find "$1" -exec touch -h -d '2020-02-02 UTC' {} +
 }
 
@@ -109,7 +109,7 @@ listing() {
 	[ ! -e out/lib/modules/1.0-test/kernel/sound ]
 	[ ! -s out/etc/machine-id ]
 	[ "$(cut -d: -f3 out/etc/shadow)" = $((1580601600 / 86400)) ]
-	[ "$(stat -c %a out/usr/program)" = 4755 ]
+	[ "$(stat -c %a out/usr/program)" = 750 ]
 	[ "$(find out -newermt '2020-02-03')" = "" ]
 	if [ "$(id -u)" = 0 ]; then
 		[ "$(stat -c %u:%g out/usr/program)" = 33:42 ]
