@@ -26,7 +26,7 @@
 /* What dracut puts in that is of no use here (libkmod reads the .bin files; nobody cancels threads), or tells of this host. */
 static const char *const unwanted[] = {
 	"usr/lib/dracut*", "etc/cmdline.d*", "etc/conf.d*", "etc/ld.so.conf*", "var", "var/*", "usr/local*", "lib32", "libx32", "usr/lib32", "usr/libx32",
-	"*/modules.symbols*", "*/modules.order", "*/modules.builtin.modinfo", "*/modules.builtin", "*/modules.alias", "*/modules.dep", "*/libgcc_s.so*",
+	"*/modules.symbols", "*/modules.order", "*/modules.builtin.modinfo", "*/modules.builtin", "*/modules.alias", "*/modules.dep", "*/libgcc_s.so*",
 };
 
 static int check_modules(struct build *b, struct ssi_err *e)
