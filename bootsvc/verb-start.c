@@ -15,6 +15,8 @@
 #include "libssi/base/path.h"
 #include "libssi/model/wire.h"
 
+#define WORDS_MAX 65536      /* of a daemon that did not start, shown to who started it */
+
 const struct ssi_opt verb_start_opts[] = {
 	{ "foreground", 'f', NULL, "stay in the foreground (what a service manager wants)", NULL },
 	{ "debug", 'd', NULL, "say more", NULL },
@@ -54,32 +56,57 @@ static int options_read(const struct ssi_cmd_args *a, struct bootsvc_options *o)
 	return port_option(a, "ccm-port", SSI_WIRE_PORT, &o->ccm_port);
 }
 
-/* The caller waits at the other end of a pipe: a byte when the daemon serves, its end when it does not. */
-static int background(const char *run, int *ret_ready)
+/* What the daemon wrote since the log was so long. */
+static void print_words(int log, off_t from)
 {
-	_cleanup_free_ char *log = ssi_path_join(run, "bootsvc.log");
-	_cleanup_close_ int to = -1, null = -1;
-	int p[2];
-	pid_t pid;
+	char words[WORDS_MAX];
+	ssize_t n = pread(log, words, sizeof(words), from);
+
+	for (ssize_t done = 0, w; n > 0 && done < n; done += w) {
+		w = write(STDERR_FILENO, words + done, (size_t)(n - done));
+		if (w <= 0)
+			break;
+	}
+}
+
+/* In the process that a person started, at the other end of a pipe: a byte when the daemon serves, its end when it does not. */
+static void wait_ready(int ready, int log, off_t from) __attribute__((noreturn));
+static void wait_ready(int ready, int log, off_t from)
+{
 	char c;
 
-	if (!log || ssi_path_mkdirs(run, 0755) < 0 || pipe2(p, O_CLOEXEC) < 0)
+	if (read(ready, &c, 1) == 1)
+		_exit(0);
+	print_words(log, from);
+	log_error("did not start");
+	_exit(1);
+}
+
+static int background(const char *run, int *ret_ready)
+{
+	_cleanup_free_ char *path = ssi_path_join(run, "bootsvc.log");
+	_cleanup_close_ int log = -1, null = -1;
+	int p[2];
+	off_t from;
+	pid_t pid;
+
+	if (!path || ssi_path_mkdirs(run, 0755) < 0)
 		return -errno;
+	log = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (log < 0 || null < 0 || pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	from = lseek(log, 0, SEEK_END);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid > 0) {
 		close(p[1]);
-		if (read(p[0], &c, 1) == 1)
-			_exit(0);
-		log_error("did not start; its words are in %s", log);
-		_exit(1);
+		wait_ready(p[0], log, from);
 	}
 	close(p[0]);
 	setsid();
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	to = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (null < 0 || to < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(to, 2) < 0)
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0)
 		_exit(1);
 	*ret_ready = p[1];
 	return 0;
