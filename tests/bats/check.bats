@@ -24,10 +24,10 @@ nodes_d() { # server | proxy
 
 # Run a script in new namespaces, where eth1 leads to the namespace of process $peer, in which it is called eth0.
 inside() {
-	local user=--map-root-user
-	[ "$(id -u)" -ne 0 ] || user=--mount
+	local -a user=(--map-root-user)
+	[ "$(id -u)" -ne 0 ] || user=()
 	CHECK="ssi-bootsvc check --config $BATS_TEST_TMPDIR/nodes.d --run $BATS_TEST_TMPDIR/run --store $BATS_TEST_TMPDIR/store" TMP=$BATS_TEST_TMPDIR \
-		run --separate-stderr timeout 60 unshare "$user" --net bash -euc "$SETUP"$'\n'"$1"
+		run --separate-stderr timeout 60 unshare "${user[@]}" --net bash -euc "$SETUP"$'\n'"$1"
 }
 
 SETUP='

@@ -51,12 +51,14 @@ make_image() {
 	ln -s "$generation" "$dir/store/compute/current"
 }
 
-# A network of our own, as any user.
+# A network of our own, as any user. (Root needs no user namespace, and in a chroot cannot have one.)
 make_network() {
-	unshare -rn sh -c "ip link set lo up && ip addr add $MASTER/24 dev lo && echo >$dir/network && exec sleep 600" 3>&- &
+	local -a how=(-r -n) in=(-U -n --preserve-credentials)
+	[ "$(id -u)" -ne 0 ] || how=(-n) in=(-n)
+	unshare "${how[@]}" sh -c "ip link set lo up && ip addr add $MASTER/24 dev lo && echo >$dir/network && exec sleep 600" 3>&- &
 	pids+=($!)
 	until_true test -e "$dir/network"
-	ns=(nsenter -t $! -U -n --preserve-credentials --)
+	ns=(nsenter -t $! "${in[@]}" --)
 }
 
 start_daemon() {
