@@ -366,3 +366,94 @@ case_follow() {
 	[ "$(jq -r .kind followed | paste -sd' ')" = "start discover bind arm" ]
 	bootsvc events --node n01 -o json | jq -r .kind | paste -sd' ' | grep -qx 'bind arm'
 }
+
+# A node without a machine: the real init-line and ssi-agent in a mount namespace of their own, where /proc/cmdline and /run are the node's.
+export HELPERS
+HELPERS=$(dirname "$(command -v ssi-bootsvc)")/../libexec/ssi
+
+node_shell() { # SCRIPT MAC, as a child of its own mount namespace
+	exec unshare --mount bash -euc '
+		mount -t tmpfs none /run
+		mkdir /run/ssi
+		mount --bind "cmdline-$1" /proc/cmdline
+		grep -o "ssi\.[^ ]*" "cmdline-$1" | grep -v "^ssi.token=" >/run/ssi/bootargs
+		eval "$0"' "$@"
+}
+
+cmdline_of() { # MAC
+	boot "$1" | sed -n 's/^kernel [^ ]* \(.*\) || goto failed/\1/p' >"cmdline-$1"
+}
+
+# Boots MAC as far as a node gets; its agent's pid is in agent-MAC, the pid it takes for init's in init-MAC.
+node_up() { # MAC
+	cmdline_of "$1"
+	sleep 1000 &
+	echo $! >"init-$1"
+	(INIT=$!; export INIT; node_shell '"$HELPERS/init-line" token && exec "$(dirname "$HELPERS")/../sbin/ssi-agent" --init="$INIT"' "$1") >>"agent-log-$1" 2>&1 &
+	echo $! >"agent-$1"
+}
+
+states() { ssi node list -o json | jq -r '[.[] | select(.state != "off") | .name + "=" + .state + "/" + (.incarnation | tostring)] | join(" ")'; }
+are() { [ "$(states)" = "$1" ]; }
+
+case_join() {
+	start_daemon --no-dhcp
+	local i
+	for i in 1 2 3; do node_up 52:54:00:00:00:0$i; done
+	await 10 are 'n01=joined/1 n02=joined/1 n03=joined/1'
+	[ "$(ssi status -o json | jq '[.systems[0] | .joined, .cpus] == [3, 3 * '"$(nproc)"']')" = true ]
+	events boot | grep -q 'has its key'
+	[ "$(ssi exec n02 -- echo hello | grep -c hello)" = 1 ]
+	# The daemon dies: nothing is forgotten and nobody boots again.
+	kill_daemon
+	start_daemon --no-dhcp
+	await 10 are 'n01=joined/1 n02=joined/1 n03=joined/1'
+	back() { [ "$(events rejoin | wc -l)" -ge 3 ]; }
+	await 10 back
+	# Silence is noticed, others are undisturbed, and who wakes up finds the door closed.
+	kill -STOP "$(cat agent-52:54:00:00:00:02)"
+	await 5 are 'n01=joined/1 n02=detached/1 n03=joined/1'
+	kill -CONT "$(cat agent-52:54:00:00:00:02)"
+	told() { ! kill -0 "$(cat init-52:54:00:00:00:02)"; }
+	await 10 told
+	kill "$(cat agent-52:54:00:00:00:02)" || :
+	node_up 52:54:00:00:00:02
+	await 10 are 'n01=joined/1 n02=joined/2 n03=joined/1'
+}
+
+# Anyone may ask in a node's name; that alone ends nothing. A token that comes twice ends its boot.
+case_intrusion() {
+	start_daemon --no-dhcp
+	node_up 52:54:00:00:00:01
+	await 10 are 'n01=joined/1'
+	cp cmdline-52:54:00:00:00:01 used
+	boot 52:54:00:00:00:01 | grep -q 'ssi.inc=2 '
+	are 'n01=joined/1'
+	cp used cmdline-thief
+	if (node_shell '"$HELPERS/init-line" token' thief) >thief.log 2>&1; then fail "a used token gave a key"; fi
+	events intrusion | grep -q 'its token was used again'
+	await 5 are ''
+	events leave | grep -q 'its token was used twice'
+	# Not by restarting either.
+	kill_daemon
+	start_daemon --no-dhcp
+	sleep 1
+	are ''
+	kill "$(cat agent-52:54:00:00:00:01)" || :
+	node_up 52:54:00:00:00:01
+	await 10 are 'n01=joined/2'
+	# A guess is no token.
+	sed 's/ssi.token=.*ssi.root/ssi.token=0000000000000000000000000000000000000000000000000000000000000000 ssi.root/' cmdline-52:54:00:00:00:01 >cmdline-thief
+	if (node_shell '"$HELPERS/init-line" token' thief) >thief.log 2>&1; then fail "a guessed token gave a key"; fi
+	[ "$(events intrusion | wc -l)" = 1 ]
+	are 'n01=joined/2'
+}
+
+case_boot_failed() {
+	start_daemon --no-dhcp
+	cmdline_of 52:54:00:00:00:01
+	(node_shell '"$HELPERS/init-line" token && "$HELPERS/init-line" failed root "mount 10.77.0.1: Connection timed out" "Rebooting"' 52:54:00:00:00:01)
+	events boot-failed | grep -q 'at root: mount 10.77.0.1: Connection timed out'
+	[ "$(node n01 state)" = failed ]
+	node n01 reason | grep -q 'Connection timed out'
+}

@@ -23,3 +23,6 @@ load bootsvc.bash
 @test "5,000 nodes: reload under a second, one changed under 50 ms" { NET_SECONDS=120 in_net case_large; }
 @test "idle: no wake-ups, under 20 MB" { in_net case_idle; }
 @test "events, followed and by node" { in_net case_follow; }
+@test "nodes join, outlive the daemon, are missed after 3 s, and come back with a new incarnation" { NET_SECONDS=90 in_net case_join; }
+@test "asking ends nothing; a token used twice ends its boot; a guess opens nothing" { in_net case_intrusion; }
+@test "a boot that fails says where and why" { in_net case_boot_failed; }
