@@ -66,6 +66,7 @@ static int host_write(struct dnsmasq *q, const char *mac, const struct ssi_node 
 	if (fd < 0)
 		return -errno;
 	r = ssi_fd_write_all(fd, text.data, text.len);
+	close(TAKE_FD(fd));              /* before it has its name: dnsmasq reads a file for each of the two events */
 	if (r == 0 && rename(tmp.data, path) < 0)
 		r = -errno;
 	return r < 0 ? r : 1;

@@ -183,6 +183,7 @@ int http_start(struct daemon *d, struct http **ret, struct ssi_err *e)
 				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)8192,
 				  MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)HTTP_CONNECTIONS,
 				  MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,
+				  MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,    /* else it does not use sendfile: daemon.c ignores the signal */
 				  MHD_OPTION_END);
 	if (!h->mhd)
 		return ssi_errno(e, errno ? -errno : -EIO, "cannot serve HTTP on port %u ('ss -ltnp' shows who has it)", d->opt->http_port);

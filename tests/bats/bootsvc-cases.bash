@@ -387,7 +387,7 @@ cmdline_of() { # MAC
 # Boots MAC as far as a node gets; its agent's pid is in agent-MAC, the pid it takes for init's in init-MAC.
 node_up() { # MAC
 	cmdline_of "$1"
-	sleep 1000 &
+	env --default-signal=INT sleep 1000 &
 	echo $! >"init-$1"
 	(INIT=$!; export INIT; node_shell '"$HELPERS/init-line" token && exec "$(dirname "$HELPERS")/../sbin/ssi-agent" --init="$INIT"' "$1") >>"agent-log-$1" 2>&1 &
 	echo $! >"agent-$1"
