@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2317 # what await calls is reached
+# shellcheck shell=bash disable=SC2317,SC2016 # what await calls is reached; node_shell is given scripts
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The bodies of bootsvc.bats: each runs in a network namespace of its own, with bootsvc.bash loaded and "set -e" on.
 
