@@ -141,3 +141,12 @@ int boot_answer(struct daemon *d, const struct ssi_system *system, const char *m
 	explicit_bzero(&a.boot, sizeof(a.boot));
 	return r;
 }
+
+void boot_fetches(struct daemon *d, struct in_addr peer, const char *file)
+{
+	struct state_machine m;
+	struct state_boot b;
+
+	if (state_machine_at(d->state, peer, &m, NULL) == 0 && state_boot_newest(d->state, m.node, &b, NULL) == 0 && !b.used)
+		events_add(d->events, "stage", m.node, m.mac, b.incarnation, "fetches %s", file);
+}

@@ -113,7 +113,11 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c, cons
 	default:
 		return answer_text(c, MHD_HTTP_NOT_FOUND, "no such path\n");
 	}
-	return route.kind == ROUTE_BOOT ? answer_boot(h, c, &route, system, peer, head) : answer_file(h, c, &route);
+	if (route.kind == ROUTE_BOOT)
+		return answer_boot(h, c, &route, system, peer, head);
+	if (!head)
+		boot_fetches(h->daemon, peer, route.file);
+	return answer_file(h, c, &route);
 }
 
 /* route.c undoes percent-encoding itself, where it can refuse. */

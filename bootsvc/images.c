@@ -217,6 +217,9 @@ int images_new(struct daemon *d, struct images **ret, struct ssi_err *e)
 	if (!im)
 		return ssi_errno(e, -ENOMEM, "images");
 	im->daemon = d;
+	r = ssi_path_mkdirs(d->opt->store, 0755);        /* so that it can be watched before the first image is built */
+	if (r < 0)
+		return ssi_errno(e, r, "%s", d->opt->store);
 	r = verify_new(&im->verify);
 	if (r < 0)
 		return ssi_errno(e, r, "images");

@@ -12,6 +12,7 @@
 #include "bootsvc/inventory.h"
 #include "bootsvc/members.h"
 #include "bootsvc/patience.h"
+#include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/hash.h"
@@ -222,9 +223,11 @@ static void on_node_event(struct ssi_ccm_conn *c, const char *kind, const char *
 /* Membership. */
 
 /* The whole timeline on one clock, with what was before the node's own first instruction. */
-static void joined_stages(struct daemon *d, const struct state_boot *b, const struct ssi_head_node *n, const struct ssi_head_join *join)
+static void joined_stages(struct daemon *d, const struct state_boot *b, const struct ssi_head_node *n, const struct ssi_head_join *join,
+			  struct ssi_buf *ret_text)
 {
 	uint64_t zero = clock_start(b, n->uptime_ms), first = UINT64_MAX;
+	char took[24];
 
 	for (size_t i = 0; i < join->n_stages; i++) {
 		const struct ssi_boot_stage *s = &join->stages[i];
@@ -236,11 +239,18 @@ static void joined_stages(struct daemon *d, const struct state_boot *b, const st
 		return;
 	stage_put(d, b, "load", 0, zero, 1);
 	stage_put(d, b, "kernel", zero, zero + first, 1);
+	ssi_buf_addf(ret_text, ": load %s", ssi_num_format_ms(took, sizeof(took), zero));
+	ssi_buf_addf(ret_text, ", kernel %s", ssi_num_format_ms(took, sizeof(took), first));
+	for (size_t i = 0; i < join->n_stages; i++)
+		if (join->stages[i].end_ms > join->stages[i].start_ms)
+			ssi_buf_addf(ret_text, ", %s %s", join->stages[i].name,
+				     ssi_num_format_ms(took, sizeof(took), join->stages[i].end_ms - join->stages[i].start_ms));
 }
 
 static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ssi_nodestate before, const struct ssi_head_join *join)
 {
 	_cleanup_free_ char *inventory = inventory_format(&n->inventory);
+	_cleanup_buf_ struct ssi_buf stages = SSI_BUF_INIT;
 	struct state_boot b = { 0 };
 	char memory[16], took[24];
 	struct ssi_err e;
@@ -252,10 +262,10 @@ static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ss
 		return;
 	}
 	if (state_boot_get(d->state, n->name, n->incarnation, &b, &e) == 0)
-		joined_stages(d, &b, n, join);
-	events_add(d->events, "join", n->name, b.mac, n->incarnation, "%u processors, %s; %s after its boot script", n->inventory.cpus,
+		joined_stages(d, &b, n, join, &stages);
+	events_add(d->events, "join", n->name, b.mac, n->incarnation, "%u processors, %s; %s after its boot script%s", n->inventory.cpus,
 		   ssi_num_format_size(memory, sizeof(memory), n->inventory.memory),
-		   ssi_num_format_ms(took, sizeof(took), b.armed ? ssi_clock_wall_ms() - b.armed : 0));
+		   ssi_num_format_ms(took, sizeof(took), b.armed ? ssi_clock_wall_ms() - b.armed : 0), stages.data ?: "");
 	images_look_soon(d->images);
 }
 

@@ -10,6 +10,7 @@ const char *const state_machine_sql[Q_COUNT] = {
 	[Q_MACHINE_SEEN] = "UPDATE machine SET system = ?2, last_seen = ?3, address = ?4 WHERE mac = ?1",
 	[Q_MACHINE_ENTER] = "INSERT OR IGNORE INTO machine(mac, system, first_seen, last_seen) VALUES(?1, '', ?2, 0)",
 	[Q_MACHINE_GET] = "SELECT " MACHINE_COLUMNS " WHERE m.mac = ?1",
+	[Q_MACHINE_AT] = "SELECT " MACHINE_COLUMNS " WHERE m.address = ?1 AND b.node IS NOT NULL ORDER BY m.last_seen DESC LIMIT 1",
 	[Q_MACHINE_SPARE] = "UPDATE machine SET spare = ?2 WHERE mac = ?1",
 	[Q_MACHINE_EACH] = "SELECT " MACHINE_COLUMNS " ORDER BY m.mac",
 	[Q_MACHINE_COUNT] = "SELECT (SELECT count(*) FROM machine), (SELECT count(*) FROM binding)",
@@ -49,6 +50,18 @@ int state_machine_get(struct state *s, const char *mac, struct state_machine *re
 
 	if (r == 0)
 		return ssi_errf(e, -ENOENT, "no machine %s: 'ssi machine list' shows those that are known", mac);
+	if (r > 0)
+		machine_row(q, ret);
+	return r < 0 ? r : 0;
+}
+
+int state_machine_at(struct state *s, struct in_addr address, struct state_machine *ret, struct ssi_err *e)
+{
+	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_MACHINE_AT, "i", (uint64_t)ntohl(address.s_addr));
+	int r = state_step(s, q, e);
+
+	if (r == 0)
+		return ssi_errf(e, -ENOENT, "no machine there");
 	if (r > 0)
 		machine_row(q, ret);
 	return r < 0 ? r : 0;

@@ -37,6 +37,7 @@ struct state_machine {
 typedef void (*state_machine_fn)(const struct state_machine *m, void *userdata);
 int state_machine_seen(struct state *s, const char *mac, const char *system, struct in_addr address, uint64_t now, struct ssi_err *e);   /* 1 = a new one */
 int state_machine_get(struct state *s, const char *mac, struct state_machine *ret, struct ssi_err *e);
+int state_machine_at(struct state *s, struct in_addr address, struct state_machine *ret, struct ssi_err *e);   /* the bound one that asked from there last */
 int state_machine_set_spare(struct state *s, const char *mac, bool spare, struct ssi_err *e);
 int state_machine_each(struct state *s, state_machine_fn fn, void *userdata, struct ssi_err *e);   /* by MAC */
 int state_machine_count(struct state *s, unsigned *ret_all, unsigned *ret_unbound, struct ssi_err *e);
