@@ -10,7 +10,7 @@
 #include "mkimage/plan.h"
 
 #define STEP_BOOTSTRAP "bootstrap 1"
-#define STEP_INITRAMFS "initramfs 2"
+#define STEP_INITRAMFS "initramfs 3"
 #define STEP_ROOT "root 1"
 
 static const char *const names[OPS] = {
