@@ -226,16 +226,24 @@ void ssi_rexec_cancel(struct ssi_rexec_call *call)
 	rexec_forget(call);
 }
 
+/* Any call on c in a bucket. */
+static struct ssi_rexec_call *rexec_any(struct ssi_rexec *r, size_t bucket, const struct ssi_ccm_conn *c)
+{
+	struct ssi_rexec_call *call;
+
+	LIST_FOREACH(call, &r->buckets[bucket], link)
+		if (call->conn == c)
+			return call;
+	return NULL;
+}
+
 void ssi_rexec_closed(struct ssi_rexec *r, struct ssi_ccm_conn *c, const struct ssi_err *why)
 {
 	struct ssi_rexec_exit x = { .status = 255 };
-	struct ssi_rexec_call *call, *next;
+	struct ssi_rexec_call *call;
 
 	ssi_text_copy(x.error, sizeof(x.error), why->text);
 	for (size_t i = 0; i < REXEC_BUCKETS; i++)
-		for (call = LIST_FIRST(&r->buckets[i]); call; call = next) {
-			next = LIST_NEXT(call, link);
-			if (call->conn == c)
-				rexec_end(call, &x);
-		}
+		while ((call = rexec_any(r, i, c)))     /* exited() may have cancelled others: look anew */
+			rexec_end(call, &x);
 }
