@@ -74,6 +74,8 @@ static int on_terminate(sd_event_source *s, const struct signalfd_siginfo *si, v
 
 	if (config_shutdown(a, reason, sizeof(reason)))
 		session_leave(a, reason);
+	else if (a->ordered)
+		session_leave(a, a->ordered == SSI_MEMBER_POWEROFF ? "poweroff" : "reboot");
 	else
 		sd_event_exit(a->event, 0);
 	return 0;
