@@ -12,6 +12,7 @@
 #include "libssi/base/num.h"
 #include "ssi-init/console.h"
 #include "ssi-init/failure.h"
+#include "ssi-init/keep.h"
 #include "ssi-init/reap.h"
 
 #define REPORT_MS 10000
@@ -40,17 +41,22 @@ void failure_format(const struct boot *b, const struct stage_run *failed, char *
 static void failure_report(const struct boot *b, const char *stage, char *what, char *next)
 {
 	char name[32];
-	char *argv[] = { "init-line", "failed", name, what, next, NULL };
+	char *argv[KEEP_WORDS + 6] = { 0 }, **words = argv + KEEP_WORDS;
 	struct ssi_err e = { 0 };
 	pid_t pid;
 
 	if (!b->args_known || !boot_is_nfs(b))
 		return;
 	snprintf(name, sizeof(name), "%s", stage);
+	memcpy(words, (char *[]){ (char *)"init-line", (char *)"failed", name, what, next }, 5 * sizeof(*words));
 	pid = fork();
 	if (pid == 0) {
 		reap_child_signals();
-		boot_exec_helper("init-line", argv, &e);
+		/* After the switch: the initramfs's own, if it stayed. Its last word is the program, in the place of words[0]. */
+		if (keep_command(SSI_LIBEXECDIR "/init-line", argv + 1))
+			execv(argv[1], argv + 1);
+		words[0] = (char *)"init-line";
+		boot_exec_helper("init-line", words, &e);
 		log_warning("the master could not be told: %s", e.text);
 		_exit(127);
 	}

@@ -32,6 +32,7 @@
 #define BACKOFF_MS 200
 #define BACKOFF_MAX_MS 10000
 #define STEADY_MS 10000            /* ran this long: the backoff begins anew */
+#define AGENT_BACKOFF_MAX_MS 2000  /* without it the node is not there */
 #define AGENT_TRIES 8              /* ends in a row, none steady: the boot has failed */
 #define BACKGROUND_MS 3000         /* until the rest of the hardware is looked at: joining goes first */
 #define EXEC_FAILED 127
@@ -48,7 +49,7 @@ struct task {
 	bool background;                           /* nobody waits for it: it gets what processor time is left */
 	bool kept;                                 /* run it with the libraries that stayed of the initramfs */
 	pid_t pid;
-	uint64_t at_ms, started_ms;
+	uint64_t at_ms, started_ms, failing_ms;    /* when it is due, when it was started, since when it keeps ending */
 	unsigned failures;                         /* ends in a row */
 };
 
@@ -134,21 +135,22 @@ static void agent_gave_up(const struct task *t, const struct boot *b, int status
 	static const struct stage stage = { .name = "agent", .next = "the image's ssi-agent does not run. Look at 'ssi-mkimage show' on @" };
 	struct stage_run failed = { .stage = &stage, .tries = t->failures, .end_ms = ssi_clock_boot_ms() };
 
-	failed.start_ms = failed.end_ms - (ssi_clock_mono_ms() - t->started_ms);
+	failed.start_ms = failed.end_ms - (ssi_clock_mono_ms() - t->failing_ms);
 	ssi_errf(&failed.err, -EIO, "%s ended %u times, last with status %d", t->command, t->failures, status);
 	failure_end(b, &failed);
 }
 
 static void task_ended(struct task *t, const struct boot *b, int status)
 {
-	uint64_t now = ssi_clock_mono_ms(), rest = BACKOFF_MS;
+	uint64_t now = ssi_clock_mono_ms(), rest = BACKOFF_MS, most = t->agent ? AGENT_BACKOFF_MAX_MS : BACKOFF_MAX_MS;
 
 	t->pid = 0;
 	if (t->loader && status == 0)
 		tasks_adopt();
 	if (now - t->started_ms >= STEADY_MS)
 		t->failures = 0;
-	t->failures++;
+	if (t->failures++ == 0)
+		t->failing_ms = t->started_ms;
 	if (t->restart == SERVICE_NO || (t->restart == SERVICE_ON_FAILURE && status == 0)) {
 		if (status)
 			log_warning("%s ended with status %d", t->name, status);
@@ -156,14 +158,14 @@ static void task_ended(struct task *t, const struct boot *b, int status)
 	}
 	if (t->agent && t->failures >= AGENT_TRIES)
 		agent_gave_up(t, b, status);
-	for (unsigned i = 1; i < t->failures && rest < BACKOFF_MAX_MS; i++)
+	for (unsigned i = 1; i < t->failures && rest < most; i++)
 		rest *= 2;
-	t->at_ms = now + (rest < BACKOFF_MAX_MS ? rest : BACKOFF_MAX_MS);
+	t->at_ms = now + (rest < most ? rest : most);
 	t->due = true;
 	if (t->failures == 1)
 		log_warning("%s ended with status %d; it is started again", t->name, status);
 	if (t->failures == 3) {
-		log_error("%s keeps ending (status %d); it is started again at most every %d s", t->name, status, BACKOFF_MAX_MS / 1000);
+		log_error("%s keeps ending (status %d); it is started again at most every %u s", t->name, status, (unsigned)most / 1000);
 		event_send("service-failed", "%s keeps ending, status %d", t->name, status);
 	}
 }
