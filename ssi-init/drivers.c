@@ -213,6 +213,9 @@ int main(int argc, char **argv)
 		if (r == 0)
 			r = jobs[i].run(&d, &e);
 		drivers_trace("done:", argv[1]);
+		/* "rest" runs without a stage that would say it. */
+		if (r < 0 && jobs[i].run == drivers_rest)
+			log_warning("the rest of the hardware: %s", e.text);
 		outcome_put(&e);
 		kmod_unref(d.kmod);
 		return r < 0;
