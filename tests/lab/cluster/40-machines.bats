@@ -46,11 +46,19 @@ bound() { [ -n "$(node_of "$1")" ]; }
 }
 
 @test "a node runs systemd where its init says so" {
-	local before
+	local before since
 	before=$(field n01 incarnation)
 	ssi node set n01 init=systemd
 	ssi node reboot n01
 	await 300 joined_after n01 "$before"
 	[ "$(node_sh n01 'cat /proc/1/comm')" = systemd ]
+	before=$(field n01 incarnation)
+	since=$(last_event)
 	ssi node set n01 init=ssi
+	ssi node reboot n01
+	await 60 has_event "$since" leave n01
+	run has_event "$since" detach n01
+	[ "$status" -ne 0 ]
+	await 300 joined_after n01 "$before"
+	[ "$(node_sh n01 'cat /proc/1/comm')" = ssi-init ]
 }

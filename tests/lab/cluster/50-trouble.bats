@@ -16,7 +16,8 @@ setup() {
 teardown() {
 	show_trouble
 	master rpc.nfsd 8
-	master sh -c "rm -f '$STORE/$GENERATION/initramfs.damaged'; [ ! -e '$STORE/gone' ] || mv '$STORE/gone' '$STORE/$GENERATION'" || true
+	master sh -c "umount /usr/sbin/exportfs 2>/dev/null && ssi-bootsvc reload" || true
+	master sh -c "cd '$STORE/$GENERATION' && [ ! -e initramfs.whole ] || mv initramfs.whole initramfs; [ ! -e '$STORE/gone' ] || mv '$STORE/gone' '$STORE/$GENERATION'" || true
 }
 
 again() {
@@ -34,12 +35,15 @@ again() {
 	await 300 joined_after n03 "$BEFORE"
 }
 
-@test "a root that is not exported: said with its path; the boot works after a reload" {
-	master exportfs -u "10.77.0.0/24:/run/ssi/export/$GENERATION"
-	again
-	await 150 has_event "$SINCE" boot-failed n03 root
-	console_says m03 "$SIZE" "ssi-init: FAILED at root.*$GENERATION"
-	master ssi-bootsvc reload
+# The daemon puts back what somebody takes away by hand, so the cause has to last: exportfs itself does not work for a while.
+@test "a root that cannot be exported: said on the console and in the events; the boot goes on once it can" {
+	lab power cut m03
+	await 15 in_state n03 detached
+	master sh -c "cp /usr/sbin/exportfs /run/exportfs && mount --bind /bin/false /usr/sbin/exportfs && /run/exportfs -u 10.77.0.0/24:/run/ssi/export/$GENERATION"
+	await 30 has_event_text "$SINCE" 'failed: exportfs'
+	lab power on m03
+	await 90 console_says m03 "$SIZE" 'ssi: n03 cannot boot yet: its image compute is not exported yet'
+	master umount /usr/sbin/exportfs
 	await 300 joined_after n03 "$BEFORE"
 }
 
