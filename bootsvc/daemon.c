@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
@@ -50,6 +51,17 @@ static void raise_limits(void)
 	}
 }
 
+/* As the verb reload, for those who are used to it; mistakes are in the log. */
+static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
+	struct reload_stats stats;
+
+	if (reload_run(userdata, &stats, &errors) < 0)
+		log_error("nodes.d has mistakes; nothing was changed:\n%s", errors.data ?: "");
+	return 0;
+}
+
 static int start_loop(struct daemon *d, struct ssi_err *e)
 {
 	static const int ends[] = { SIGTERM, SIGINT };
@@ -60,11 +72,14 @@ static int start_loop(struct daemon *d, struct ssi_err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	r = sd_event_default(&d->event);
 	for (size_t i = 0; r >= 0 && i < sizeof(ends) / sizeof(*ends); i++)
 		r = sd_event_add_signal(d->event, NULL, ends[i], NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
 	return r < 0 ? ssi_errno(e, r, "the event loop") : 0;
 }
 

@@ -117,16 +117,21 @@ static int compare(struct exports *x, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "exports") : 0;
 }
 
+/* What is exported is what is wanted. */
+static void settled(struct exports *x)
+{
+	x->retry_us = 0;
+	x->failure[0] = '\0';
+}
+
 static void finish(struct exports *x, bool ok)
 {
 	struct ssi_err e;
 
 	export_plan_free(&x->plan);
 	x->next = 0;
-	if (ok && compare(x, &e) == 0 && x->plan.n == 0) {
-		x->retry_us = 0;
-		x->failure[0] = '\0';
-	}
+	if (ok && compare(x, &e) == 0 && x->plan.n == 0)
+		settled(x);
 	export_plan_free(&x->plan);
 	if (x->again) {
 		x->again = false;
@@ -228,6 +233,8 @@ void exports_reconcile(struct exports *x)
 		failed(x, e.text);
 	else if (x->plan.n)
 		run_next(x);
+	else
+		settled(x);
 }
 
 bool exports_ready(const struct exports *x, const char *generation, const struct ssi_system *system)
