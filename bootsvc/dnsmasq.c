@@ -168,8 +168,9 @@ static int spawn(struct dnsmasq *q, struct ssi_err *e)
 	argv[n++] = (char *)"--keep-in-foreground";
 	argv[n++] = (char *)"--log-facility=-";
 	argv[n++] = (char *)"--pid-file=";
+	/* An empty group is left alone: changing it would take away the parent-death signal, where it is allowed at all. */
 	if (geteuid() == 0 && !gid.data)
-		for (const char *const *w = (const char *const[]) { "--user=root", "--group=root", NULL }; *w; w++)
+		for (const char *const *w = (const char *const[]) { "--user=root", "--group=", NULL }; *w; w++)
 			argv[n++] = (char *)*w;
 	argv[n++] = conf.data;
 	argv[n] = NULL;
