@@ -30,7 +30,7 @@ master_state() { # DIRECTORY
 	printf '[127.0.0.1]:%s %s\n' "$MASTER_SSH_PORT" "$(<"$upper/etc/ssh/ssh_host_ed25519_key.pub")" >"$LAB/known_hosts"
 	write_file "$upper/etc/hostname" master
 	master_network "$upper"
-	master_nodes >"$upper/etc/ssi/nodes.d/lab.ini"
+	master_nodes >"$upper/etc/ssi/nodes.d/10-lab.ini"
 	write_file "$upper/etc/ssi/bmc.password" "$BMC_PASSWORD"
 	chmod 600 "$upper/etc/ssi/bmc.password"
 	[ -z "$LAB_FOREIGN" ] || master_foreign "$upper"
@@ -80,7 +80,7 @@ WantedBy=multi-user.target"
 	ln -s ../lab-foreign-dhcp.service "$wants/lab-foreign-dhcp.service"
 }
 
-# nodes.d/lab.ini as a person would write it. The first LAB_KNOWN machines are bound to the nodes of their number; later ones are unknown.
+# nodes.d/10-lab.ini as a person would write it. The first LAB_KNOWN machines are bound to the nodes of their number; later ones are unknown.
 master_nodes() {
 	local i machine
 	printf '[system lab]\ninterface = eth1\nnetwork   = 10.77.0.0/24\nmaster    = 10.77.0.1\ndhcp      = %s\n' "$LAB_DHCP"

@@ -64,7 +64,7 @@ teardown() { show_trouble; }
 @test "node show says where a value comes from and where a boot's seconds went" {
 	local node
 	node=$(ssi node show n02 -o json)
-	jq -e '.[0].values | any(.key == "machine" and (.file | test("lab.ini")) and .line > 0)' <<<"$node"
+	jq -e '.[0].values | any(.key == "machine" and (.file | test("10-lab.ini")) and .line > 0)' <<<"$node"
 	jq -e '.[0].boot | map(.stage) | index("root") and index("joined")' <<<"$node"
 }
 
