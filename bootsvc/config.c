@@ -133,6 +133,14 @@ int config_read(const char *dir, const struct config_draft *drafts, struct ssi_r
 	return 0;
 }
 
+const struct ssi_origin *config_origin(const struct ssi_node *n, const char *key)
+{
+	for (size_t i = 0; i < n->n_values; i++)
+		if (strcmp(n->values[i].key, key) == 0)
+			return &n->values[i].from;
+	return &n->from;
+}
+
 int config_compare(const struct ssi_registry *old, const struct ssi_registry *new_registry, struct config_diff *ret)
 {
 	SSI_CLEANUP(config_diff_free) struct config_diff d = { 0 };

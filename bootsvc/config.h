@@ -12,6 +12,9 @@ struct config_draft { const char *name; const char *text; };
  * a directory or file that cannot be read is such a line too. An empty or missing directory is an empty registry. */
 int config_read(const char *dir, const struct config_draft *drafts, struct ssi_registry **ret, struct ssi_buf *errors);
 
+/* Where a key of a node was set; the node's own section when it is not among its values. Borrowed. */
+const struct ssi_origin *config_origin(const struct ssi_node *n, const char *key);
+
 /* What a new registry changes. The arrays are the caller's (config_diff_free), the nodes borrowed from the registries. */
 struct config_diff {
 	const struct ssi_node **added, **removed, **changed;   /* removed: of the old one; else of the new one */

@@ -136,8 +136,8 @@ static int set_machine(struct setting *s, const struct ssi_node *n, json_t *keys
 	if (*s->machine && ssi_mac_parse(s->machine, mac) < 0)
 		return ssi_errf(e, -EINVAL, "machine=%s: no Ethernet address", s->machine);
 	if (n->machine[0] && !*s->machine)
-		return ssi_errf(e, -EINVAL, "%s:%u fixes the machine of %s: take 'machine' out there, then 'ssi-bootsvc reload'", n->from.file,
-				n->from.line, n->name);
+		return ssi_errf(e, -EINVAL, "%s:%u fixes the machine of %s: take 'machine' out there, then 'ssi-bootsvc reload'",
+				config_origin(n, "machine")->file, config_origin(n, "machine")->line, n->name);
 	if (n->machine[0])
 		return json_object_set_new(keys, "machine", json_string(mac)) < 0 ? ssi_errno(e, -ENOMEM, "%s", n->name) : 0;
 	r = discovery_bind(s->daemon, n->name, *s->machine ? mac : NULL, "asked for by ssi node set", e);

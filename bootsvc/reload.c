@@ -20,12 +20,13 @@
 
 static void fix_binding(struct daemon *d, const struct ssi_node *n)
 {
+	const struct ssi_origin *from = config_origin(n, "machine");
 	struct ssi_err e;
-	char was[64] = "";
+	char was[96];
 
 	if (!n->machine[0])
 		return;
-	snprintf(was, sizeof(was), "fixed in %.40s:%u", n->from.file, n->from.line);
+	snprintf(was, sizeof(was), "fixed in %.72s:%u", from->file, from->line);
 	if (discovery_bind(d, n->name, n->machine, was, &e) < 0)
 		log_error("binding of %s to %s: %s", n->name, n->machine, e.text);
 }

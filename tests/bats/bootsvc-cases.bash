@@ -171,7 +171,7 @@ case_dnsmasq() {
 	# A system is another configuration.
 	sed -i 's/^pool.*/pool = 10.77.0.210-10.77.0.220/' nodes.d/10-demo.ini
 	bootsvc reload
-	another() { [ -n "$(dnsmasq_pid)" ] && [ "$(dnsmasq_pid)" != "$pid" ]; }
+	another() { local now; now=$(dnsmasq_pid) && [ "$now" != "$pid" ]; }
 	await 5 another
 	[[ "$(lease m1 52:54:00:00:00:77)" == 10.77.0.2[12]? ]]
 }
@@ -182,7 +182,7 @@ case_dnsmasq_dies() {
 	local pid
 	pid=$(dnsmasq_pid)
 	kill -9 "$pid"
-	another() { [ -n "$(dnsmasq_pid)" ] && [ "$(dnsmasq_pid)" != "$pid" ]; }
+	another() { local now; now=$(dnsmasq_pid) && [ "$now" != "$pid" ]; }
 	await 5 another
 	events dhcp | grep -q 'ended with signal 9'
 	pid=$(dnsmasq_pid)
