@@ -157,8 +157,6 @@ int config_compare(const struct ssi_registry *old, const struct ssi_registry *ne
 			d.added[d.n_added++] = n;
 		else if (!ssi_node_equal(was, n))
 			d.changed[d.n_changed++] = n;
-		else if (was->number != n->number)
-			d.renumbered = true;
 	}
 	for (size_t i = 0; old && i < old->n_nodes; i++)
 		if (!ssi_registry_node(new_registry, old->nodes[i]->name))

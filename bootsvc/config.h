@@ -19,7 +19,6 @@ const struct ssi_origin *config_origin(const struct ssi_node *n, const char *key
 struct config_diff {
 	const struct ssi_node **added, **removed, **changed;   /* removed: of the old one; else of the new one */
 	size_t n_added, n_removed, n_changed;
-	bool renumbered;                                       /* a node that is otherwise the same has another number */
 };
 /* old may be NULL (everything is added). 0 or -ENOMEM. */
 int config_compare(const struct ssi_registry *old, const struct ssi_registry *new_registry, struct config_diff *ret);

@@ -102,9 +102,30 @@ static int answer_mistakes(struct setting *s, int r, const char *what, const str
 	return 1;
 }
 
+/* What was asked for must be what counts: another file may stand later. */
+static int check_effect(struct setting *s, const struct ssi_registry *reg, const struct ssi_node **nodes, size_t n, struct ssi_err *e)
+{
+	const char *key;
+	json_t *v;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ssi_node *would = ssi_registry_node(reg, nodes[i]->name);
+
+		json_object_foreach((json_t *)s->keys, key, v) {
+			const struct ssi_origin *from = config_origin(would, key);
+
+			if (*json_string_value(v) && !strstr(from->file, "/90-set-"))
+				return ssi_errf(e, -EEXIST, "%s:%u stands later and sets %s of %s: change it there; nothing was changed", from->file,
+						from->line, key, would->name);
+		}
+	}
+	return 0;
+}
+
 static int set_keys(struct setting *s, const struct ssi_node **nodes, size_t n, struct ssi_err *e)
 {
 	SSI_CLEANUP(drop_ins_free) struct drop_ins all = { calloc(n + 1, sizeof(*all.draft)), 0 };
+	_cleanup_registry_ struct ssi_registry *would = NULL;
 	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
 	struct reload_stats stats;
 	int r = all.draft ? 0 : ssi_errno(e, -ENOMEM, "nodes");
@@ -116,9 +137,10 @@ static int set_keys(struct setting *s, const struct ssi_node **nodes, size_t n, 
 	if (r < 0)
 		return r;
 	qsort(all.draft, all.n, sizeof(*all.draft), by_name);
-	r = reload_try(s->daemon, all.draft, &errors);
+	r = reload_try(s->daemon, all.draft, &would, &errors);
 	if (r < 0)
 		return answer_mistakes(s, r, "nodes.d would have mistakes; nothing was changed", &errors, e);
+	r = check_effect(s, would, nodes, n, e);
 	for (size_t i = 0; r == 0 && i < all.n; i++)
 		r = write_one(s, &all.draft[i], e);
 	if (r < 0)

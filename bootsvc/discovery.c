@@ -12,7 +12,7 @@
 #include "libssi/base/clock.h"
 
 struct discovery {
-	bool *taken;             /* by number - 1; NULL: to be looked up */
+	bool *taken;             /* by the node's number; NULL: to be looked up */
 	const struct ssi_registry *of;
 };
 
@@ -41,23 +41,26 @@ static void note_taken(const struct state_machine *m, void *userdata)
 	const struct ssi_node *n = m->node[0] ? ssi_registry_node(v->of, m->node) : NULL;
 
 	if (n)
-		v->taken[n->number - 1] = true;
+		v->taken[n->number] = true;
 }
 
 static int look(struct daemon *d, struct ssi_err *e)
 {
 	struct discovery *v = d->discovery;
+	uint32_t highest = 0;
 	int r;
 
 	if (v->taken && v->of == d->registry)
 		return 0;
 	discovery_forget(v);
 	v->of = d->registry;
-	v->taken = calloc(v->of->n_nodes + 1, sizeof(*v->taken));
+	for (size_t i = 0; i < v->of->n_nodes; i++)
+		highest = v->of->nodes[i]->number > highest ? v->of->nodes[i]->number : highest;
+	v->taken = calloc((size_t)highest + 1, sizeof(*v->taken));
 	if (!v->taken)
 		return ssi_errno(e, -ENOMEM, "free nodes");
 	for (size_t i = 0; i < v->of->n_nodes; i++)
-		v->taken[i] = v->of->nodes[i]->machine[0] != '\0';
+		v->taken[v->of->nodes[i]->number] = v->of->nodes[i]->machine[0] != '\0';
 	r = state_machine_each(d->state, note_taken, v, e);
 	if (r < 0)
 		discovery_forget(v);
@@ -67,7 +70,7 @@ static int look(struct daemon *d, struct ssi_err *e)
 static const struct ssi_node *first_free(const struct discovery *v, const struct ssi_system *system)
 {
 	for (size_t i = 0; i < v->of->n_nodes; i++)
-		if (!v->taken[i] && v->of->nodes[i]->system == system)
+		if (!v->taken[v->of->nodes[i]->number] && v->of->nodes[i]->system == system)
 			return v->of->nodes[i];
 	return NULL;
 }
@@ -87,7 +90,7 @@ static int bind_free(struct daemon *d, const struct ssi_system *system, const ch
 	r = state_bind(d->state, n->name, mac, ssi_clock_wall_ms(), e);
 	if (r < 0)
 		return r;
-	d->discovery->taken[n->number - 1] = true;
+	d->discovery->taken[n->number] = true;
 	events_add(d->events, "bind", n->name, mac, 0, "an unknown machine, bound to the first free node of %s", system->name);
 	dnsmasq_machine_changed(d->dnsmasq, mac);
 	strcpy(ret_node, n->name);

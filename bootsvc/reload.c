@@ -59,8 +59,6 @@ static void apply_nodes(struct daemon *d, const struct config_diff *diff)
 		members_set_node(d, diff->added[i]);
 	for (size_t i = 0; i < diff->n_changed; i++)
 		members_set_node(d, diff->changed[i]);
-	for (size_t i = 0; diff->renumbered && i < d->registry->n_nodes; i++)
-		members_set_node(d, d->registry->nodes[i]);
 	if (diff->n_added)
 		members_restore(d);
 	/* A new node may fix a machine that another played until now. */
@@ -72,6 +70,35 @@ static void apply_nodes(struct daemon *d, const struct config_diff *diff)
 	}
 }
 
+struct numbering { struct ssi_registry *reg; uint32_t highest; };
+
+static void number_known(const char *node, uint32_t number, void *userdata)
+{
+	struct numbering *g = userdata;
+	struct ssi_node *n = (struct ssi_node *)ssi_registry_node(g->reg, node);   /* ours until it is applied */
+
+	if (n)
+		n->number = number;
+	g->highest = number > g->highest ? number : g->highest;
+}
+
+/* A node's number goes with its name, for good: a file that is read earlier, or a node added before others, must not move those that run. */
+static int number_nodes(struct daemon *d, struct ssi_registry *fresh, struct ssi_err *e)
+{
+	struct numbering g = { fresh, 0 };
+	int r;
+
+	for (size_t i = 0; i < fresh->n_nodes; i++)
+		fresh->nodes[i]->number = 0;
+	r = state_number_each(d->state, number_known, &g, e);
+	for (size_t i = 0; r == 0 && i < fresh->n_nodes; i++)
+		if (!fresh->nodes[i]->number) {
+			fresh->nodes[i]->number = ++g.highest;
+			r = state_number_put(d->state, fresh->nodes[i]->name, g.highest, e);
+		}
+	return r;
+}
+
 /* Takes over fresh. */
 static int apply(struct daemon *d, struct ssi_registry *fresh, struct reload_stats *ret, struct ssi_err *e)
 {
@@ -81,7 +108,10 @@ static int apply(struct daemon *d, struct ssi_registry *fresh, struct reload_sta
 
 	if (r == 0)
 		r = state_begin(d->state, true, e);
+	if (r == 0)
+		r = number_nodes(d, fresh, e);
 	if (r < 0) {
+		state_rollback(d->state);
 		ssi_registry_free(fresh);
 		return r;
 	}
@@ -121,9 +151,7 @@ int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *error
 	return 0;
 }
 
-int reload_try(struct daemon *d, const struct config_draft *drafts, struct ssi_buf *errors)
+int reload_try(struct daemon *d, const struct config_draft *drafts, struct ssi_registry **ret, struct ssi_buf *errors)
 {
-	_cleanup_registry_ struct ssi_registry *fresh = NULL;
-
-	return config_read(d->opt->config, drafts, &fresh, errors);
+	return config_read(d->opt->config, drafts, ret, errors);
 }

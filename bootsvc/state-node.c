@@ -18,6 +18,8 @@ const char *const state_node_sql[Q_COUNT] = {
 	[Q_NODE_INVENTORY] = "UPDATE node SET inventory = ?2 WHERE name = ?1",
 	[Q_NODE_LAST] = "SELECT last FROM node WHERE name = ?1",
 	[Q_NODE_NEXT] = "INSERT INTO node(name, last) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET last = ?2",
+	[Q_NUMBER_EACH] = "SELECT node, number FROM number",
+	[Q_NUMBER_PUT] = "INSERT INTO number(node, number) VALUES(?1, ?2)",
 	[Q_BOOT_PUT] = "INSERT OR REPLACE INTO boot(node, mac, incarnation, armed, image, generation, token) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[Q_BOOT_GET] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 AND incarnation = ?2",
 	[Q_BOOT_NEWEST] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 ORDER BY incarnation DESC LIMIT 1",
@@ -68,6 +70,23 @@ int state_node_put(struct state *s, const char *name, const char *state, uint64_
 int state_node_inventory(struct state *s, const char *name, const char *json, struct ssi_err *e)
 {
 	int r = state_run(s, e, Q_NODE_INVENTORY, "tt", name, json);
+
+	return r < 0 ? r : 0;
+}
+
+int state_number_each(struct state *s, void (*fn)(const char *node, uint32_t number, void *userdata), void *userdata, struct ssi_err *e)
+{
+	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_NUMBER_EACH, "");
+	int r;
+
+	while ((r = state_step(s, q, e)) > 0)
+		fn((const char *)sqlite3_column_text(q, 0), (uint32_t)sqlite3_column_int64(q, 1), userdata);
+	return r;
+}
+
+int state_number_put(struct state *s, const char *node, uint32_t number, struct ssi_err *e)
+{
+	int r = state_run(s, e, Q_NUMBER_PUT, "ti", node, (uint64_t)number);
 
 	return r < 0 ? r : 0;
 }

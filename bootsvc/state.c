@@ -26,6 +26,7 @@ static const char *const schema[] = {
 	"CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL, node TEXT NOT NULL,"
 	"  machine TEXT NOT NULL, incarnation INTEGER NOT NULL, text TEXT NOT NULL);"
 	"CREATE TABLE value(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
+	"CREATE TABLE number(node TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 

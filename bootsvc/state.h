@@ -61,6 +61,10 @@ int state_node_each(struct state *s, state_node_fn fn, void *userdata, struct ss
 int state_node_put(struct state *s, const char *name, const char *state, uint64_t incarnation, uint64_t since, const char *reason, struct ssi_err *e);
 int state_node_inventory(struct state *s, const char *name, const char *json, struct ssi_err *e);
 
+/* Node numbers, given once and never again to another. */
+int state_number_each(struct state *s, void (*fn)(const char *node, uint32_t number, void *userdata), void *userdata, struct ssi_err *e);
+int state_number_put(struct state *s, const char *node, uint32_t number, struct ssi_err *e);
+
 struct state_boot {
 	char node[64], mac[SSI_MAC_LEN];
 	uint64_t incarnation, armed;                  /* armed: when */

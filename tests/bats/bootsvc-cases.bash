@@ -233,6 +233,20 @@ case_set() {
 	if grep -q address nodes.d/90-set-n02.ini; then fail "half of it was written"; fi
 	ssi node set n02 args=
 	if grep -q '^args' nodes.d/90-set-n02.ini; then fail "args is still there"; fi
+	# What another file would override is not written.
+	printf '[node n04]\nrole = leader\n' >nodes.d/95-later.ini
+	bootsvc reload
+	if ssi node set n04 role=compute 2>errors; then fail "overridden, and not said"; fi
+	grep -q 'nodes.d/95-later.ini:2 stands later' errors
+	[ ! -e nodes.d/90-set-n04.ini ]
+	# Numbers stay with their names, whatever is read first.
+	printf '[node n09]\nargs = x\n' >nodes.d/05-early.ini
+	ssi node list -o json | jq '[.[] | [.name, .number]] | sort' >before
+	bootsvc reload
+	kill_daemon
+	start_daemon --no-dhcp
+	ssi node list -o json | jq '[.[] | [.name, .number]] | sort' >after
+	diff before after
 	# A machine that nodes.d fixes is changed there.
 	printf '[node n07]\nmachine = 52:54:00:00:00:07\n' >nodes.d/20-fixed.ini
 	bootsvc reload
