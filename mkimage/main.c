@@ -42,13 +42,24 @@ static const char *of_user(const char *variable, const char *below_home, const c
 	return made ? ssi_path_join(made, rest) : NULL;
 }
 
+/* Tools run elsewhere than here: what they are given must not depend on it. */
+static const char *absolute(const char *path)
+{
+	_cleanup_free_ char *here = NULL;
+
+	if (*path == '/')
+		return path;
+	here = getcwd(NULL, 0);
+	return here ? ssi_path_join(here, path) : NULL;
+}
+
 static const char *place(const struct ssi_cmd_args *a, const char *name, const char *of_root, const char *variable, const char *below_home, const char *rest)
 {
 	static const char *known[2];
 	const char **k = &known[*name == 's'], *given = ssi_cmd_opt(a, name);
 
 	if (!*k)
-		*k = given ? given : geteuid() == 0 ? of_root : of_user(variable, below_home, rest);
+		*k = given ? absolute(given) : geteuid() == 0 ? of_root : of_user(variable, below_home, rest);
 	return *k;
 }
 

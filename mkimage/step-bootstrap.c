@@ -2,19 +2,28 @@
 /*
  * The first step: a Debian suite's packages into a tarball, by mmdebstrap. As an ordinary user mmdebstrap makes its own user namespace, so
  * this step runs outside of ours. What every image does without (documentation, translations, the distribution's own initramfs) is not
- * even unpacked. The tarball carries the true owners whoever runs this.
+ * even unpacked. The tarball carries the true owners whoever runs this. What it does not do well: when an ordinary user's build is killed
+ * with SIGKILL, mmdebstrap runs on for its minute and then tidies up; root's ends at once.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include "libssi/base/file.h"
 #include "libssi/base/path.h"
+#include "libssi/base/spawn.h"
 #include "mkimage/build.h"
 #include "mkimage/result.h"
 
 #define TARBALL "tree.tar.zst"
+
+/*
+ * As root: in a process and a mount namespace that end with us, killed or not, and with them every child of mmdebstrap's and every mount in its
+ * tree. SIGTERM, which the kernel sends our children, would be kept waiting by unshare(1).
+ */
+#define JAIL "setpriv\n--pdeathsig\nKILL\nunshare\n--pid\n--fork\n--kill-child=KILL\n--mount-proc\n"
 
 static const char *const excluded[] = {
 	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/bug/*",
@@ -22,15 +31,22 @@ static const char *const excluded[] = {
 };
 #define N_EXCLUDED (sizeof(excluded) / sizeof(*excluded))
 
+/* In a chroot that is no mount point the kernel gives no private mount namespace: then mmdebstrap's own cleaning up has to do. */
+static bool can_jail(void)
+{
+	return ssi_spawn_run((char *[]){ (char *)"unshare", (char *)"--pid", (char *)"--fork", (char *)"--mount-proc", (char *)"true", NULL }, 10000, NULL) == 0;
+}
+
 /* The words of mmdebstrap's command line; each is allocated. */
 static int arguments(const struct build *b, const char *dir, struct list *a)
 {
 	const struct recipe *r = b->recipe;
 	_cleanup_buf_ struct ssi_buf t = SSI_BUF_INIT;
+	bool root = geteuid() == 0;
 	int err = 0;
 
-	ssi_buf_addf(&t, "mmdebstrap\n--variant=minbase\n--mode=%s\n--aptopt=APT::Install-Recommends \"false\"\n--include=%s",
-		     geteuid() == 0 ? "root" : "unshare", r->kernel);
+	ssi_buf_addf(&t, "%smmdebstrap\n--variant=minbase\n--mode=%s\n--aptopt=APT::Install-Recommends \"false\"\n--include=%s",
+		     root && can_jail() ? JAIL : "", root ? "root" : "unshare", r->kernel);
 	for (size_t i = 0; i < r->packages.n; i++)
 		ssi_buf_addf(&t, ",%s", r->packages.words[i].text);
 	for (size_t i = 0; i < N_EXCLUDED; i++)
@@ -57,19 +73,21 @@ static int write_sources(const char *dir, const char *name, const struct ssi_buf
 
 static int run_mmdebstrap(struct build *b, const char *dir, struct ssi_err *e)
 {
-	static char *const env[] = { (char *)"LC_ALL=C.UTF-8", (char *)"DEBIAN_FRONTEND=noninteractive", NULL };
+	_cleanup_buf_ struct ssi_buf tmp = SSI_BUF_INIT;
 	_cleanup_list_ struct list words = { 0 };
 	_cleanup_free_ char **argv = NULL, *log = ssi_path_join(dir, "bootstrap.log"), *tar = ssi_path_join(dir, TARBALL);
 	int r = arguments(b, dir, &words);
 
+	/* Its tree lies where the next build sweeps; an ordinary user's must be where other ids may look, which a home folder may not be. */
+	ssi_buf_addf(&tmp, "TMPDIR=%s", geteuid() == 0 ? dir : "/tmp");
 	argv = reallocarray(NULL, words.n + 1, sizeof(*argv));
-	if (r < 0 || !argv || !log || !tar)
+	if (r < 0 || !argv || !log || !tar || tmp.err)
 		return ssi_errno(e, -ENOMEM, "mmdebstrap");
 	for (size_t i = 0; i < words.n; i++)
 		argv[i] = words.words[i].text;
 	argv[words.n] = NULL;
 	b->progress.watch = tar;
-	r = build_tool_log(b, argv, env, -1, log, e);
+	r = build_tool_log(b, argv, (char *[]){ tmp.data, (char *)"LC_ALL=C.UTF-8", (char *)"DEBIAN_FRONTEND=noninteractive", NULL }, -1, log, e);
 	b->progress.watch = NULL;
 	return r;
 }
@@ -86,6 +104,8 @@ int step_bootstrap(struct build *b, uint64_t *ret_size, struct ssi_err *e)
 
 	if (r < 0)
 		return r;
+	if (chmod(t.path, 0755) < 0)     /* apt fetches as a user of its own */
+		return ssi_errno(e, -errno, "%s", t.path);
 	tar = ssi_path_join(t.path, TARBALL);
 	r = tar ? write_sources(t.path, "host.list", &b->sources->list, e) : ssi_errno(e, -ENOMEM, "%s", b->cache);
 	if (r == 0)
