@@ -61,7 +61,7 @@ again() {
 	await 30 has_event "$SINCE" image-missing ''
 	node_sh n03 'ls / >/dev/null'
 	again
-	await 90 console_says m03 "$SIZE" "image.*missing|missing.*image|$GENERATION"
+	await 90 console_says m03 "$SIZE" 'ssi: n03 cannot boot: image compute'
 	master mv "$STORE/gone" "$STORE/$GENERATION"
 	await 30 has_event "$SINCE" image-back ''
 	await 300 joined_after n03 "$BEFORE"
