@@ -19,9 +19,9 @@
 #define LOOK_DELAY_US (100 * 1000)       /* a publication is several renames */
 #define WATCH_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_CLOSE_WRITE | IN_ONLYDIR)
 
-/* generation "": the image's current one. */
+/* generation "": the image's current one, which was last when it was looked at. */
 struct watched {
-	char image[65], generation[IMAGES_GENERATION];
+	char image[65], generation[IMAGES_GENERATION], last[IMAGES_GENERATION];
 	bool seen, missing;
 };
 
@@ -149,10 +149,18 @@ static void watched_list(struct images *im)
 	im->n = kept;
 }
 
+/* A generation that nodes run is often the current one as well: one cause, one event. */
+static bool told_as_current(const struct images *im, const struct watched *w)
+{
+	for (size_t i = 0; w->generation[0] && i < im->n; i++)
+		if (!im->watched[i].generation[0] && strcmp(im->watched[i].image, w->image) == 0 && strcmp(im->watched[i].last, w->generation) == 0)
+			return true;
+	return false;
+}
+
 static void watched_check(struct images *im, struct watched *w)
 {
 	_cleanup_free_ char *folder = ssi_path_join(im->daemon->opt->store, w->image), *inner = NULL;
-	char generation[IMAGES_GENERATION];
 	struct ssi_err e;
 	int r;
 
@@ -161,10 +169,10 @@ static void watched_check(struct images *im, struct watched *w)
 		inner = folder ? ssi_path_join(folder, w->generation) : NULL;
 		watch(im, inner);
 	}
-	r = w->generation[0] ? images_check(im, w->image, w->generation, &e) : images_current(im, w->image, generation, &e);
-	if (r < 0 && !w->missing)
+	r = w->generation[0] ? images_check(im, w->image, w->generation, &e) : images_current(im, w->image, w->last, &e);
+	if (r < 0 && !w->missing && !told_as_current(im, w))
 		events_add(im->daemon->events, "image-missing", "", "", 0, "%s", e.text);
-	else if (r == 0 && w->missing)
+	else if (r == 0 && w->missing && !told_as_current(im, w))
 		events_add(im->daemon->events, "image-back", "", "", 0, "image %s is whole again", w->image);
 	w->missing = r < 0;
 }

@@ -42,15 +42,15 @@ void verify_free(struct verify *v)
 	free(v);
 }
 
-static int file_id(const char *folder, const char *name, struct file_id *ret)
+static int file_id(const char *folder, const char *name, struct file_id *ret, struct ssi_err *e)
 {
 	_cleanup_free_ char *path = ssi_path_join(folder, name);
 	struct stat st;
 
 	if (!path)
-		return -ENOMEM;
+		return ssi_errno(e, -ENOMEM, "%s", name);
 	if (stat(path, &st) < 0)
-		return -errno;
+		return errno == ENOENT ? ssi_errf(e, -ENOENT, "%s is missing", name) : ssi_errno(e, -errno, "%s", name);
 	memset(ret, 0, sizeof(*ret));            /* compared as bytes */
 	ret->dev = st.st_dev;
 	ret->ino = st.st_ino;
@@ -103,10 +103,10 @@ static int part_check(struct entry *en, size_t i, struct ssi_err *e)
 	struct part *p = &en->parts[i];
 	char digest[SSI_HASH_HEX];
 	struct file_id now;
-	int r = file_id(en->folder, parts[i].name, &now);
+	int r = path ? file_id(en->folder, parts[i].name, &now, e) : ssi_errno(e, -ENOMEM, "%s", parts[i].name);
 
-	if (r < 0 || !path)
-		return ssi_errno(e, r < 0 ? r : -ENOMEM, "%s", parts[i].name);
+	if (r < 0)
+		return r;
 	if (memcmp(&now, &p->seen, sizeof(now)) != 0) {
 		p->good = (uint64_t)now.size == p->size;
 		if (p->good && parts[i].hashed) {
@@ -124,10 +124,10 @@ static int folder_check(struct verify *v, const char *folder, struct ssi_err *e)
 {
 	struct entry *en = entry_of(v, folder);
 	struct file_id now;
-	int r = en ? file_id(folder, "manifest.json", &now) : -ENOMEM;
+	int r = en ? file_id(folder, "manifest.json", &now, e) : ssi_errno(e, -ENOMEM, "manifest.json");
 
 	if (r < 0)
-		return ssi_errno(e, r, "manifest.json");
+		return r;
 	if (memcmp(&now, &en->manifest, sizeof(now)) != 0) {
 		r = manifest_read(en, e);
 		if (r < 0)

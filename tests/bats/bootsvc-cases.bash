@@ -268,6 +268,8 @@ case_image() {
 	mv store/compute/.away "store/compute/$GEN"
 	back() { events image-back | grep -q compute; }
 	await 5 back
+	[ "$(events image-missing)" = "image compute, ${GEN:0:19}: manifest.json is missing (see 'ssi-mkimage verify', build it again)" ]
+	[ "$(events image-back)" = 'image compute is whole again' ]
 	boot 52:54:00:00:00:01 | grep -q ^kernel
 	# Damaged without a change of size, and mended.
 	cp "store/compute/$GEN/initramfs" whole
