@@ -14,6 +14,7 @@ struct build {
 	const struct aptsources *sources;
 	const char *store, *cache;      /* folders */
 	const char *programs;           /* where this project is installed */
+	bool refresh;                   /* new results take the place of those that are there */
 	struct progress progress;
 
 	struct tmpdir work;             /* holds tree/ and logs */

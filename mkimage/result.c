@@ -65,7 +65,8 @@ static int add_files(const char *dir, const char *const *files, json_t *o, struc
 	return 0;
 }
 
-int result_commit(const char *cache, const char *kind, const char *key, struct tmpdir *t, json_t *o, const char *const *files, struct ssi_err *e)
+int result_commit(const char *cache, const char *kind, const char *key, bool replace, struct tmpdir *t, json_t *o, const char *const *files,
+		  struct ssi_err *e)
 {
 	_cleanup_free_ char *path = result_path(cache, kind, key);
 	_cleanup_free_ char *file = ssi_path_join(t->path, RESULT_JSON);
@@ -81,6 +82,8 @@ int result_commit(const char *cache, const char *kind, const char *key, struct t
 	r = text ? ssi_file_write_atomic(file, text, strlen(text), 0644) : -ENOMEM;
 	if (r < 0)
 		return ssi_errno(e, r, "%s", file);
+	if (replace && access(path, F_OK) == 0)
+		tmpdir_discard(cache, path);
 	r = tmpdir_commit(t, path, e);
 	return r == -EEXIST || r == -ENOTEMPTY ? 0 : r;
 }

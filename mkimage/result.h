@@ -15,8 +15,9 @@
 bool result_has(const char *cache, const char *kind, const char *key);
 char *result_path(const char *cache, const char *kind, const char *key);
 /* Add sizes and digests of the named files (NULL at the end) in t to o as "files", write it as result.json, and rename t into place.
- * When someone else was faster, theirs stays. */
-int result_commit(const char *cache, const char *kind, const char *key, struct tmpdir *t, json_t *o, const char *const *files, struct ssi_err *e);
+ * When one is there already (someone else was faster) it stays, unless replace is set. */
+int result_commit(const char *cache, const char *kind, const char *key, bool replace, struct tmpdir *t, json_t *o, const char *const *files,
+		  struct ssi_err *e);
 /* Read a result.json; a new reference in *ret. */
 int result_load(const char *cache, const char *kind, const char *key, json_t **ret, struct ssi_err *e);
 /* Note that a result was used now, so that it is kept. */

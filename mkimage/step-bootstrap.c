@@ -118,7 +118,7 @@ int step_bootstrap(struct build *b, uint64_t *ret_size, struct ssi_err *e)
 		*ret_size = (uint64_t)st.st_size;
 	/* What is newer than this was made by the installation, not brought by a package. */
 	result = json_pack("{s:I}", "began", (json_int_t)began);
-	r = result ? result_commit(b->cache, RESULT_BOOTSTRAP, b->plan->bootstrap, &t, result, files, e) : ssi_errno(e, -ENOMEM, "bootstrap");
+	r = result ? result_commit(b->cache, RESULT_BOOTSTRAP, b->plan->bootstrap, b->refresh, &t, result, files, e) : ssi_errno(e, -ENOMEM, "bootstrap");
 	json_decref(result);
 	return r;
 }

@@ -180,7 +180,7 @@ int step_initramfs(struct build *b, uint64_t *ret_size, struct ssi_err *e)
 	if (initramfs && chmod(initramfs, 0444) == 0 && stat(initramfs, &st) == 0)
 		*ret_size = (uint64_t)st.st_size;
 	result = json_pack("{s:s}", "kernel", b->kernel);
-	r = result ? result_commit(b->cache, RESULT_INITRAMFS, b->plan->initramfs, &t, result, files, e) : ssi_errno(e, -ENOMEM, "initramfs");
+	r = result ? result_commit(b->cache, RESULT_INITRAMFS, b->plan->initramfs, b->refresh, &t, result, files, e) : ssi_errno(e, -ENOMEM, "initramfs");
 	json_decref(result);
 	return r;
 }

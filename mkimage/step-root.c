@@ -106,7 +106,7 @@ int step_verity(struct build *b, uint64_t *ret_size, struct ssi_err *e)
 	*ret_size = (uint64_t)st.st_size;
 	result = json_pack("{s:s, s:o, s:{s:s, s:s}}", "kernel", b->kernel, "packages", json_packages(&packages),
 			   "verity", "root_hash", hash, "salt", b->plan->root);
-	r = result ? result_commit(b->cache, RESULT_ROOT, b->plan->root, &b->result, result, files, e) : ssi_errno(e, -ENOMEM, "verity");
+	r = result ? result_commit(b->cache, RESULT_ROOT, b->plan->root, b->refresh, &b->result, result, files, e) : ssi_errno(e, -ENOMEM, "verity");
 	json_decref(result);
 	return r;
 }

@@ -20,7 +20,7 @@ const struct ssi_opt verb_build_opts[] = {
 	{ 0 },
 };
 
-/* A dry run of --refresh must not touch the cache: its plan asks here. */
+/* With --refresh the plan takes nothing from the cache; what is there stays until its successor is whole. */
 struct asked {
 	const char *cache;
 	bool refresh;
@@ -62,31 +62,13 @@ static void print_result(const struct ssi_cmd_args *a, const struct build *b, ui
 	printf("%s/%s %s in %s\n", b->recipe->name, b->generation, b->is_new ? "built" : "is as it was,", ssi_num_format_ms(time, sizeof(time), ms));
 }
 
-/* Old results of what is refreshed go: the keys are the same. */
-static int forget(const char *cache, const struct plan *p, struct ssi_err *e)
-{
-	const char *const kinds[] = { RESULT_BOOTSTRAP, RESULT_INITRAMFS, RESULT_ROOT }, *const keys[] = { p->bootstrap, p->initramfs, p->root };
-
-	for (size_t i = 0; i < 3; i++) {
-		_cleanup_free_ char *path = result_path(cache, kinds[i], keys[i]);
-		int r = !path ? -ENOMEM : access(path, F_OK) == 0 ? tmpdir_discard(cache, path) : 0;
-
-		if (r < 0)
-			return ssi_errno(e, r, "%s", path ? path : cache);
-	}
-	return 0;
-}
-
 static int build(struct ssi_cmd_args *a, struct build *b, struct ssi_err *e)
 {
 	uint64_t start = ssi_clock_mono_ms();
-	int r = 0;
+	int r;
 
 	progress_init(&b->progress, stderr);
-	if (ssi_cmd_opt(a, "refresh"))
-		r = forget(b->cache, b->plan, e);
-	if (r == 0)
-		r = build_run(b, e);
+	r = build_run(b, e);
 	if (r == 0)
 		print_result(a, b, ssi_clock_mono_ms() - start);
 	build_free(b);
@@ -117,7 +99,8 @@ static int plan_and_build(struct ssi_cmd_args *a, const struct recipe *recipe)
 		return print_plan(a, &plan);
 	if (r == 0) {
 		struct build b = { .recipe = recipe, .inputs = &inputs, .plan = &plan, .sources = &sources, .store = verb_store(a),
-				   .cache = asked.cache, .programs = programs, .work = TMPDIR_INIT, .result = TMPDIR_INIT };
+				   .cache = asked.cache, .programs = programs, .refresh = asked.refresh,
+				   .work = TMPDIR_INIT, .result = TMPDIR_INIT };
 
 		r = build(a, &b, &e);
 	}

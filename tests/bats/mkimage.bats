@@ -193,6 +193,22 @@ listing() {
 	[ "$(jq -r '[.plan[] | select(.cached) | .step] | join(" ")' <<<"$output")" = "initramfs root" ]
 }
 
+@test "--refresh does everything again, and loses nothing when it fails" {
+	local first
+	built
+	first=$GENERATION
+	stall mkfs.erofs
+	printf '#!/bin/sh\nexit 1\n' >tools/mkfs.erofs
+	build --refresh
+	[ "$status" -eq 1 ]
+	unstall
+	build
+	[ "$status" -eq 0 ] && [[ "$stderr" == *root*"as before"* ]]
+	build --refresh
+	[ "$status" -eq 0 ] && [[ "$stderr" != *"as before"* ]]
+	[ "$(readlink store/small/current)" = "$first" ]
+}
+
 @test "build -o json says what was built" {
 	build -o json
 	[ "$status" -eq 0 ]
