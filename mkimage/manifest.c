@@ -87,12 +87,16 @@ static int verify_verity(const char *dir, json_t *m, struct ssi_buf *faults)
 	_cleanup_free_ char *image = ssi_path_join(dir, "root.erofs"), *tree = ssi_path_join(dir, "root.verity");
 	const char *hash = json_string_value(json_object_get(json_object_get(m, "verity"), "root_hash"));
 	struct ssi_err why;
+	int r;
 
 	if (!hash || strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64)
 		return ssi_buf_addf(faults, "%s: has no verity root hash\n", MANIFEST_NAME), 1;
-	if (image && tree && ssi_spawn_run((char *[]){ (char *)"veritysetup", (char *)"verify", image, tree, (char *)hash, NULL }, 0, &why) == 0)
-		return 0;
-	return ssi_buf_addf(faults, "root.verity: does not fit root.erofs: %s\n", image && tree ? why.text : strerror(ENOMEM)), 1;
+	if (!image || !tree)
+		return ssi_buf_addf(faults, "root.verity: %s\n", strerror(ENOMEM)), 1;
+	r = ssi_spawn_run((char *[]){ (char *)"veritysetup", (char *)"verify", image, tree, (char *)hash, NULL }, 0, &why);
+	if (r == -ENOENT)
+		return ssi_buf_adds(faults, "root.verity: cannot be checked: veritysetup is not installed (package cryptsetup-bin)\n"), 1;
+	return r < 0 ? ssi_buf_addf(faults, "root.verity: does not fit root.erofs: %s\n", why.text), 1 : 0;
 }
 
 int manifest_verify(const char *dir, const char *id, struct ssi_buf *faults, struct ssi_err *e)
