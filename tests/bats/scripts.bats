@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The scripts' own manners: help on standard output, mistakes on standard error with status 2, and nothing started by either.
+bats_require_minimum_version 1.5.0
+# shellcheck disable=SC2154 # run sets stderr
+
+setup() {
+	SCRIPTS=$BATS_TEST_DIRNAME/../../scripts
+	export SSI_LAB=scripts-bats XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+}
+
+refused() { # COMMAND...
+	run --separate-stderr "$@"
+	[ "$status" -eq 2 ] && [ -z "$output" ] && [ -n "$stderr" ]
+}
+
+@test "--help of every script: standard output, status 0" {
+	local script
+	for script in ssi-lab demo check deps build images; do
+		run --separate-stderr "$SCRIPTS/$script" --help
+		[ "$status" -eq 0 ]
+		[[ $output == usage:* ]]
+		[ -z "$stderr" ]
+	done
+}
+
+@test "a wrong option of every script: standard error, status 2" {
+	local script
+	for script in ssi-lab demo check deps build images; do
+		refused "$SCRIPTS/$script" --wrong
+	done
+}
+
+@test "--help of every verb of ssi-lab" {
+	local verb
+	for verb in up down status power link nic console log exec ssh list; do
+		run --separate-stderr "$SCRIPTS/ssi-lab" "$verb" --help
+		[ "$status" -eq 0 ]
+		[[ $output == usage:* ]]
+	done
+}
+
+@test "ssi-lab refuses what it does not understand, and starts nothing" {
+	refused "$SCRIPTS/ssi-lab"
+	refused "$SCRIPTS/ssi-lab" bogus
+	refused "$SCRIPTS/ssi-lab" up -n many
+	refused "$SCRIPTS/ssi-lab" up -n 65
+	refused "$SCRIPTS/ssi-lab" up --firmware openboot
+	refused "$SCRIPTS/ssi-lab" up --nic e1000e,ne2000
+	refused "$SCRIPTS/ssi-lab" up --known 4 -n 3
+	refused "$SCRIPTS/ssi-lab" up --store /nowhere
+	refused "$SCRIPTS/ssi-lab" up --memory much
+	refused "$SCRIPTS/ssi-lab" power sideways m01
+	refused "$SCRIPTS/ssi-lab" power on
+	refused "$SCRIPTS/ssi-lab" --name '../x' status
+	[ ! -e "$BATS_TEST_TMPDIR/ssi-lab-$(id -u)" ]
+}
+
+@test "ssi-lab without a lab: says so, status 1" {
+	local verb
+	for verb in down status "power on m01" "log m01" "console m01" "exec master true" "link down master"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr "$SCRIPTS/ssi-lab" $verb
+		[ "$status" -eq 1 ]
+		[[ $stderr == *"there is no lab scripts-bats"* ]]
+	done
+}
+
+@test "ssi-lab up without images says how to make them, and leaves nothing" {
+	mkdir "$BATS_TEST_TMPDIR/empty"
+	run --separate-stderr "$SCRIPTS/ssi-lab" up --store "$BATS_TEST_TMPDIR/empty"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"scripts/images builds it"* ]]
+	[ ! -e "$BATS_TEST_TMPDIR/ssi-lab-$(id -u)" ]
+}
