@@ -35,8 +35,12 @@ space_supervise() {
 	done
 }
 
+# After a host's crash the number may be another process's: only this lab's supervisor is called so.
 space_alive() {
-	[ -s "$LAB/pid" ] && kill -0 "$(<"$LAB/pid")" 2>/dev/null
+	local -a words=()
+	[ -s "$LAB/pid" ] || return 1
+	mapfile -d '' -t words 2>/dev/null <"/proc/$(<"$LAB/pid")/cmdline" || return 1
+	[[ "${words[*]}" == *" --name $LAB_NAME supervise" ]]
 }
 
 # Run a command inside. What already runs inside just runs it.
