@@ -42,6 +42,11 @@ in_state() { # RANGE STATE
 	ssi node list "$1" -o json | jq -e --arg state "$2" 'length > 0 and all(.state == $state)' >/dev/null
 }
 
+# They are joined now, not only by what a daemon that has just started remembers: each runs a command.
+answer() { # RANGE
+	ssi exec "$1" -- true >/dev/null 2>&1
+}
+
 # A new incarnation of a node has joined.
 joined_after() { # NODE INCARNATION
 	ssi node list "$1" -o json | jq -e --argjson old "$2" '.[0] | .state == "joined" and .incarnation > $old' >/dev/null
@@ -51,6 +56,7 @@ joined_after() { # NODE INCARNATION
 all_up() {
 	lab power on m01 m02 m03
 	await 300 in_state 'n[01-03]' joined
+	await 60 answer 'n[01-03]'
 }
 
 # The number of the newest event: what comes after it is this test's.

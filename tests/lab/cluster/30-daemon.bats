@@ -18,7 +18,7 @@ boot_ids() {
 	daemon_kill
 	killed=$SECONDS
 	await 10 daemon_answers
-	await 10 in_state 'n[01-03]' joined
+	await 10 answer 'n[01-03]'
 	echo "all joined after $((SECONDS - killed)) s"
 	[ $((SECONDS - killed)) -le 10 ]
 	[ "$(boot_ids)" = "$ids" ]
@@ -40,7 +40,7 @@ boot_ids() {
 	daemon_kill
 	await 15 daemon_answers
 	await 300 joined_after n03 "$before"
-	await 10 in_state 'n[01-02]' joined
+	await 10 answer 'n[01-02]'
 	[ "$(boot_id n01) $(boot_id n02)" = "$ids" ]
 }
 
@@ -50,7 +50,7 @@ boot_ids() {
 	lab power cut master
 	lab power on master
 	await 120 daemon_answers
-	await 60 in_state 'n[01-03]' joined
+	await 60 answer 'n[01-03]'
 	[ "$(boot_ids)" = "$ids" ]
 	node_sh n01 'echo 3 >/proc/sys/vm/drop_caches; find /usr/bin -type f -exec cat {} + | wc -c'
 }
