@@ -111,7 +111,7 @@ static void start_one(struct exec *x, struct exec_node *o, char *const argv[])
 
 	o->exec = x;
 	if (!c)
-		add_result(x, o->name, 255, "it is not joined");
+		add_result(x, o->name, 255, "it is not joined, or has not come back since the daemon started");
 	else if (ssi_rexec_start(x->daemon->rexec, c, argv, NULL, NULL, &ops, o, &o->call, &e) < 0)
 		add_result(x, o->name, 255, e.text);
 }

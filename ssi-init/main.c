@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -72,6 +73,8 @@ static int main_init(void *ctx, struct ssi_err *e)
 
 	if (r < 0)
 		return r;
+	/* The kernel started it as /init; people look for this name in ps. */
+	(void)prctl(PR_SET_NAME, "ssi-init");
 	/* Should PID 1 die all the same: the kernel starts the machine again rather than stand still. */
 	(void)ssi_file_poke("/proc/sys/kernel/panic", "30");
 	r = boot_read_args(b, e);
