@@ -60,5 +60,5 @@ bound() { [ -n "$(node_of "$1")" ]; }
 	run has_event "$since" detach n01
 	[ "$status" -ne 0 ]
 	await 300 joined_after n01 "$before"
-	[[ $(node_sh n01 'readlink /proc/1/exe') != */systemd ]]
+	[ "$(node_sh n01 'cat /proc/1/comm')" = ssi-init ]
 }
