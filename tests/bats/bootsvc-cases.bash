@@ -428,7 +428,7 @@ case_join() {
 	await 10 back
 	# Silence is noticed, others are undisturbed, and who wakes up finds the door closed.
 	kill -STOP "$(cat agent-52:54:00:00:00:02)"
-	await 5 are 'n01=joined/1 n02=detached/1 n03=joined/1'
+	await 20 are 'n01=joined/1 n02=detached/1 n03=joined/1'
 	kill -CONT "$(cat agent-52:54:00:00:00:02)"
 	told() { ! kill -0 "$(cat init-52:54:00:00:00:02)"; }
 	await 10 told
