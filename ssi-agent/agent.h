@@ -11,7 +11,7 @@
 #include "ssi/rexec/node.h"
 
 struct agent {
-	const char *run_dir;             /* /run/ssi */
+	const char *run_dir;             /* /run/ssi, and where we work: see machine_open */
 	pid_t init;                      /* who reboots this machine: 1 */
 	struct ssi_bootargs bootargs;
 	uint8_t key[SSI_CCM_KEY];
@@ -41,11 +41,12 @@ struct agent {
 int config_load(struct agent *a, struct ssi_err *e);
 bool config_was_joined(const struct agent *a);               /* this incarnation, by an agent before us */
 void config_set_joined(const struct agent *a);
-size_t config_stages(const struct agent *a, struct ssi_boot_stage *ret, size_t max);
-void config_add_stage(const struct agent *a, const struct ssi_boot_stage *s);
-bool config_shutdown(const struct agent *a, char *ret_reason, size_t n);   /* is the machine going down? */
+size_t config_stages(struct ssi_boot_stage *ret, size_t max);
+void config_add_stage(const struct ssi_boot_stage *s);
+bool config_shutdown(char *ret_reason, size_t n);   /* is the machine going down? */
 
 /* machine.c: what this machine is and how it does. */
+int machine_open(const struct agent *a, struct ssi_err *e);  /* before all else: from then on no path begins at / */
 void machine_inventory(struct ssi_inventory *ret);
 void machine_vitals(double *ret_load, uint64_t *ret_mem_free);
 bool machine_changed(const struct ssi_inventory *known);     /* did a processor or memory come or go? */

@@ -54,15 +54,13 @@ static int events_on_line(sd_event_source *s, int fd, uint32_t revents, void *us
 
 int events_open(struct agent *a, struct ssi_err *e)
 {
-	char path[256];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/events", a->run_dir);
-	if (mkfifo(path, 0600) < 0 && errno != EEXIST)
-		return ssi_errno(e, -errno, "%s", path);
-	a->events_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (mkfifo("events", 0600) < 0 && errno != EEXIST)
+		return ssi_errno(e, -errno, "%s/events", a->run_dir);
+	a->events_fd = open("events", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (a->events_fd < 0)
-		return ssi_errno(e, -errno, "%s", path);
+		return ssi_errno(e, -errno, "%s/events", a->run_dir);
 	r = sd_event_add_io(a->event, &a->events_io, a->events_fd, EPOLLIN, events_on_line, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->events_io, SD_EVENT_OFF);

@@ -1,25 +1,56 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns what is read of this machine from /proc and /sys. Called at each JOIN and each heartbeat; nothing is kept between. */
+/*
+ * Owns what is read of this machine from /proc and /sys. Called at each JOIN and each heartbeat. Both folders are held open: a path from / asks
+ * the root file system, whose server may be away, and a heartbeat waits for nobody.
+ */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/fd.h"
 #include "libssi/base/file.h"
 #include "ssi-agent/agent.h"
 
 #define MACHINE_MEMORY_STEP (16u << 20)   /* less than a memory block of any architecture; a balloon's breathing is not worth telling */
 
+static int machine_proc = -1, machine_sys = -1;
+
+int machine_open(const struct agent *a, struct ssi_err *e)
+{
+	if (chdir(a->run_dir) < 0)
+		return ssi_errno(e, -errno, "%s", a->run_dir);
+	machine_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (machine_proc < 0)
+		return ssi_errno(e, -errno, "/proc");
+	machine_sys = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return machine_sys < 0 ? ssi_errno(e, -errno, "/sys") : 0;
+}
+
+/* How many the kernel's list of processors names, as in "0-3,6". */
 static uint32_t machine_cpus(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	char list[4096], *at = list;
+	uint32_t n = 0;
 
-	return n > 0 ? (uint32_t)n : 1;
+	if (ssi_file_read_line_at(machine_sys, "devices/system/cpu/online", list, sizeof(list)) < 0)
+		return 1;
+	while (*at) {
+		unsigned long first = strtoul(at, &at, 10), last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
+
+		n += (uint32_t)(last - first + 1);
+		if (*at++ != ',')
+			break;
+	}
+	return n;
 }
 
 /* A value of /proc/meminfo, in bytes; 0 if it is not there. */
@@ -29,7 +60,7 @@ static uint64_t machine_meminfo(const char *key)
 	const char *at;
 	uint64_t kib;
 
-	if (ssi_file_read("/proc/meminfo", 65536, &text, NULL) < 0)
+	if (ssi_file_read_at(machine_proc, "meminfo", 65536, &text, NULL) < 0)
 		return 0;
 	at = strstr(text, key);
 	if (!at || sscanf(at + strlen(key), ": %" SCNu64 " kB", &kib) != 1)
@@ -37,18 +68,20 @@ static uint64_t machine_meminfo(const char *key)
 	return kib * 1024;
 }
 
+/* Of the first processor; what all of them say is long. */
 static void machine_cpu_model(char *ret, size_t n)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[256], *colon;
+	_cleanup_close_ int fd = openat(machine_proc, "cpuinfo", O_RDONLY | O_CLOEXEC);
+	char text[4096], *at;
+	ssize_t got = fd < 0 ? -1 : ssi_fd_read_full(fd, text, sizeof(text) - 1);
 
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "model name", 10) || !(colon = strchr(line, ':')))
-			continue;
-		colon[1 + strcspn(colon + 1, "\n")] = '\0';
-		snprintf(ret, n, "%s", colon + 1 + strspn(colon + 1, " "));
+	text[got < 0 ? 0 : got] = '\0';
+	at = strstr(text, "model name");
+	at = at ? strchr(at, ':') : NULL;
+	if (!at)
 		return;
-	}
+	at += 1 + strspn(at + 1, " ");
+	snprintf(ret, n, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
 /* An interface that hardware stands behind: it has a driver. */
@@ -59,23 +92,33 @@ static void machine_nic(struct ssi_inventory *inv, const char *name)
 	const char *driver;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/sys/class/net/%s/device/driver", name);
-	n = readlink(path, link, sizeof(link) - 1);
+	snprintf(path, sizeof(path), "class/net/%s/device/driver", name);
+	n = readlinkat(machine_sys, path, link, sizeof(link) - 1);
 	if (n <= 0 || strlen(name) >= sizeof(nic->name))
 		return;
 	link[n] = '\0';
 	driver = strrchr(link, '/');
-	snprintf(path, sizeof(path), "/sys/class/net/%s/address", name);
-	if (ssi_file_read_line(path, mac, sizeof(mac)) < 0 || ssi_mac_parse(mac, nic->mac) < 0)
+	snprintf(path, sizeof(path), "class/net/%s/address", name);
+	if (ssi_file_read_line_at(machine_sys, path, mac, sizeof(mac)) < 0 || ssi_mac_parse(mac, nic->mac) < 0)
 		return;
 	snprintf(nic->name, sizeof(nic->name), "%.15s", name);
 	snprintf(nic->driver, sizeof(nic->driver), "%.31s", driver ? driver + 1 : link);
 	inv->n_nics++;
 }
 
+static DIR *machine_folder(const char *path)
+{
+	int fd = openat(machine_sys, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
 void machine_inventory(struct ssi_inventory *ret)
 {
-	_cleanup_closedir_ DIR *d = opendir("/sys/class/net");
+	_cleanup_closedir_ DIR *d = machine_folder("class/net");
 	struct utsname u;
 	struct dirent *entry;
 
@@ -94,9 +137,10 @@ void machine_inventory(struct ssi_inventory *ret)
 
 void machine_vitals(double *ret_load, uint64_t *ret_mem_free)
 {
-	double load[1];
+	char line[128];
 
-	*ret_load = getloadavg(load, 1) == 1 ? load[0] : 0;
+	if (ssi_file_read_line_at(machine_proc, "loadavg", line, sizeof(line)) < 0 || sscanf(line, "%lf", ret_load) != 1)
+		*ret_load = 0;
 	*ret_mem_free = machine_meminfo("MemAvailable");
 }
 

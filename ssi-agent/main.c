@@ -72,7 +72,7 @@ static int on_terminate(sd_event_source *s, const struct signalfd_siginfo *si, v
 	struct agent *a = userdata;
 	char reason[64];
 
-	if (config_shutdown(a, reason, sizeof(reason)))
+	if (config_shutdown(reason, sizeof(reason)))
 		session_leave(a, reason);
 	else if (a->ordered)
 		session_leave(a, a->ordered == SSI_MEMBER_POWEROFF ? "poweroff" : "reboot");
@@ -124,7 +124,9 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0 ? 2 : 0;
 	ssi_log_open("ssi-agent", level);
-	r = config_load(&a, &e);
+	r = machine_open(&a, &e);
+	if (r >= 0)
+		r = config_load(&a, &e);
 	if (r >= 0)
 		r = open_loop(&a, &e);
 	if (r >= 0)

@@ -24,7 +24,7 @@ static void session_inventory(struct ssi_inventory *ret, void *userdata)
 
 static size_t session_stages(struct ssi_boot_stage *ret, size_t max, void *userdata)
 {
-	return config_stages(userdata, ret, max);
+	return config_stages(ret, max);
 }
 
 static bool session_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
@@ -43,7 +43,7 @@ static void session_first_join(struct agent *a)
 	uint8_t buf[128];
 
 	config_set_joined(a);
-	config_add_stage(a, &s);
+	config_add_stage(&s);
 	m.name = s.name;
 	m.start_ms = s.start_ms;
 	m.end_ms = s.end_ms;

@@ -9,11 +9,9 @@
 static void view_write(struct agent *a)
 {
 	_cleanup_buf_ struct ssi_buf text = SSI_BUF_INIT;
-	char path[256];
 
-	snprintf(path, sizeof(path), "%s/view", a->run_dir);
 	if (ssi_view_format(a->view, &text) >= 0)
-		ssi_file_write_atomic(path, text.data, text.len, 0644);
+		ssi_file_write_atomic("view", text.data, text.len, 0644);
 	a->view = NULL;
 }
 

@@ -16,9 +16,9 @@
 #define FILE_CHUNK 4096
 
 /* st_size says nothing on /proc and /sys, so it is read until the end. */
-int ssi_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
+int ssi_file_read_at(int dir, const char *path, size_t max, char **ret, size_t *ret_len)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
 	size_t len, want = FILE_CHUNK;
 	struct stat st;
@@ -49,9 +49,14 @@ int ssi_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
 	return 0;
 }
 
-int ssi_file_read_line(const char *path, char *buf, size_t n)
+int ssi_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return ssi_file_read_at(AT_FDCWD, path, max, ret, ret_len);
+}
+
+int ssi_file_read_line_at(int dir, const char *path, char *buf, size_t n)
+{
+	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	char line[4096];
 	ssize_t got;
 	size_t len;
@@ -68,6 +73,11 @@ int ssi_file_read_line(const char *path, char *buf, size_t n)
 	memcpy(buf, line, len);
 	buf[len] = '\0';
 	return 0;
+}
+
+int ssi_file_read_line(const char *path, char *buf, size_t n)
+{
+	return ssi_file_read_line_at(AT_FDCWD, path, buf, n);
 }
 
 /* What rename() did is durable only when the folder is synced as well. */

@@ -9,6 +9,9 @@
 int ssi_file_read(const char *path, size_t max, char **ret, size_t *ret_len);
 /* The first line of a small file without its newline, into buf; 0 or -errno. For /sys and /proc. */
 int ssi_file_read_line(const char *path, char *buf, size_t n);
+/* The same, path being relative to the folder open as dir (openat(2)). */
+int ssi_file_read_at(int dir, const char *path, size_t max, char **ret, size_t *ret_len);
+int ssi_file_read_line_at(int dir, const char *path, char *buf, size_t n);
 int ssi_file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* As above, but leaves the file and its times alone when it already has this content: 1 if written, 0 if the same, -errno. */
 int ssi_file_write_if_changed(const char *path, const void *p, size_t n, mode_t mode);

@@ -19,6 +19,7 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/fd.h"
+#include "libssi/base/file.h"
 #include "libssi/base/spawn.h"
 
 #define SPAWN_STDERR_MAX 65536       /* of what a child says on stderr, this much is kept to find the last line */
@@ -91,11 +92,13 @@ static int spawn_child(char *const argv[], const struct ssi_spawn_io *io, int fl
 		return r;
 	if (io->dir && chdir(io->dir) < 0)
 		return -errno;
+	if (flags & SSI_SPAWN_MORTAL)
+		ssi_file_poke("/proc/self/oom_score_adj", "0");
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	return spawn_exec(argv, io->env ? io->env : environ);
 }
 
-int ssi_spawn(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_t *ret_pid, struct ssi_err *e)
+int ssi_spawn_start(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_t *ret_pid, int *ret_report, struct ssi_err *e)
 {
 	static const struct ssi_spawn_io plain = { -1, -1, -1, NULL, NULL };
 	_cleanup_close_ int from = -1, to = -1;
@@ -114,14 +117,33 @@ int ssi_spawn(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_
 		ssi_fd_write_all(to, &r, sizeof(r));
 		_exit(127);
 	}
-	close(TAKE_FD(to));
-	/* The pipe closes by itself when execve succeeds. */
-	if (ssi_fd_read_full(from, &r, sizeof(r)) == sizeof(r)) {
-		ssi_spawn_wait(pid);
-		return ssi_errno(e, r, "%s", argv[0]);
-	}
+	if (flags & SSI_SPAWN_NEWGROUP)
+		setpgid(pid, pid);           /* the child does the same: whoever of us is first, its group can be killed from here on */
 	*ret_pid = pid;
+	*ret_report = TAKE_FD(from);
 	return 0;
+}
+
+int ssi_spawn_report(int report)
+{
+	int r;
+
+	/* The pipe closes by itself when execve succeeds. */
+	return ssi_fd_read_full(report, &r, sizeof(r)) == sizeof(r) ? r : 0;
+}
+
+int ssi_spawn(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_t *ret_pid, struct ssi_err *e)
+{
+	_cleanup_close_ int report = -1;
+	int r = ssi_spawn_start(argv, io, flags, ret_pid, &report, e);
+
+	if (r < 0)
+		return r;
+	r = ssi_spawn_report(report);
+	if (r == 0)
+		return 0;
+	ssi_spawn_wait(*ret_pid);
+	return ssi_errno(e, r, "%s", argv[0]);
 }
 
 int ssi_spawn_wait(pid_t pid)

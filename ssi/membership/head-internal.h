@@ -18,7 +18,8 @@ struct head_node {
 	TAILQ_ENTRY(head_node) dirty_link;   /* in its system's dirty list, while dirty */
 	bool dirty;
 	bool over;                           /* it said goodbye, or was taken off: its incarnation does not come back */
-	uint64_t heard;                      /* monotonic ms of its last sign of life (in the future: grace) */
+	uint64_t heard;                      /* monotonic ms of its last sign of life */
+	uint64_t grace;                      /* not detached before: it was joined when we started, and is on its way back */
 	uint64_t due;                        /* when it is looked at next; only while slot is not 0 */
 	size_t slot;
 };

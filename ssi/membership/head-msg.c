@@ -55,13 +55,6 @@ static void msg_take(struct head_node *n, struct ssi_ccm_conn *c)
 	ssi_ccm_set_nodes(c, 0, n->pub.number);
 }
 
-/* A sign of life. It does not cut short what is left of the grace after a start: a master that has just come up stalls its nodes once more. */
-static void msg_heard(struct ssi_head *h, struct head_node *n)
-{
-	if (n->heard < head_now(h))
-		n->heard = head_now(h);
-}
-
 static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct ssi_frame *f, struct head_node *n, const Ssi__Membership__Join *m)
 {
 	struct ssi_boot_stage stages[MSG_STAGES_MAX];
@@ -74,10 +67,8 @@ static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct s
 		ssi_inventory_copy(&n->pub.inventory, m->inventory);
 	head_count(n, 1);
 	n->pub.uptime_ms = m->uptime_ms;
-	if (join.rejoin)
-		msg_heard(h, n);
-	else
-		n->heard = head_now(h);
+	n->heard = head_now(h);
+	n->grace = 0;
 	msg_take(n, c);
 	head_event(h, n, SSI_EVENT_JOIN, join.rejoin ? "came back" : "", &join);
 	return head_reply_accept(c, f->sequence, n);
@@ -120,7 +111,7 @@ static int msg_on_heartbeat(struct ssi_ccm_conn *c, const struct ssi_frame *f, c
 	n->pub.mem_free = m->mem_free;
 	n->pub.load = m->load >= 0 && m->load < 1e6 ? m->load : 0;   /* a NaN too ends here */
 	ssi__membership__heartbeat__free_unpacked(m, NULL);
-	msg_heard(h, n);
+	n->heard = head_now(h);
 	if (n->pub.state == SSI_NODE_SUSPECT)
 		head_event(h, n, SSI_EVENT_HEARTBEAT, "heard again", NULL);
 	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, SSI_WIRE_REPLY, f->sequence, NULL, 0);

@@ -137,7 +137,11 @@ static void head_arm(struct ssi_head *h)
 
 static uint64_t head_deadline(const struct head_node *n)
 {
-	return n->heard + (n->pub.state == SSI_NODE_SUSPECT ? n->sys->detach_ms : n->sys->detach_ms / 2);
+	uint64_t limit = n->heard + n->sys->detach_ms;
+
+	if (n->pub.state != SSI_NODE_SUSPECT)
+		return n->heard + n->sys->detach_ms / 2;
+	return limit > n->grace ? limit : n->grace;
 }
 
 /* We did not run for a while: nobody's silence in that time is theirs. */
@@ -313,8 +317,12 @@ int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate st
 	if (inventory)
 		n->pub.inventory = *inventory;
 	head_count(n, 1);
-	n->heard = head_now(h) + SSI_HEAD_GRACE_MS;
-	head_enter(h, n, state == SSI_NODE_SUSPECT ? SSI_NODE_JOINED : state, reason);
+	n->heard = head_now(h);
+	n->grace = n->heard + SSI_HEAD_GRACE_MS;
+	if (head_is_member(state))       /* remembered is not heard */
+		head_enter(h, n, SSI_NODE_SUSPECT, "not heard of since the master started");
+	else
+		head_enter(h, n, state, reason);
 	n->pub.since_ms = since_ms;
 	return 0;
 }

@@ -66,7 +66,7 @@ int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbe
 /* Enter a node (state off) or change its number, system and address; its state stays. -ENOENT: no such system. */
 int ssi_head_set_node(struct ssi_head *h, const char *name, const char *system, uint32_t number, struct in_addr address, struct ssi_head_node **ret);
 void ssi_head_remove_node(struct ssi_head *h, const char *name);   /* its connection is closed */
-/* What the store knows of a node, at start. changed() is not called. joined and suspect become joined, with SSI_HEAD_GRACE_MS to be heard of. */
+/* What the store knows of a node, at start. changed() is not called. joined and suspect become suspect, with SSI_HEAD_GRACE_MS to be heard of. */
 int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate state, uint64_t incarnation, uint64_t since_ms, const char *reason,
 		     const struct ssi_inventory *inventory);
 

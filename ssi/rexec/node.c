@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
-#include "libssi/base/file.h"
 #include "libssi/base/spawn.h"
 #include "ssi/rexec/head.h"
 #include "ssi/rexec/node.h"
@@ -35,7 +34,9 @@ struct node_call {
 	struct ssi_rexec_node *r;
 	struct ssi_ccm_conn *conn;           /* NULL: the master hung up, only the child's end is waited for */
 	uint64_t sequence;
+	char *program;                       /* argv[0] */
 	pid_t pid;
+	int report;                          /* of ssi_spawn_start */
 	sd_event_source *child;
 	struct node_pipe in, out[2];
 	struct ssi_buf input, held;          /* not taken by the child yet; not taken by ccm yet */
@@ -43,6 +44,7 @@ struct node_call {
 	bool input_ends, exited;
 	uint32_t window;                     /* bytes of output the master has room for */
 	siginfo_t how;
+	int failed;                          /* -errno of a program that did not start, else 0 */
 };
 
 struct ssi_rexec_node {
@@ -70,6 +72,9 @@ static void node_call_free(struct node_call *call)
 	sd_event_source_disable_unref(call->child);
 	ssi_buf_free(&call->input);
 	ssi_buf_free(&call->held);
+	if (call->report >= 0)
+		close(call->report);
+	free(call->program);
 	free(call);
 }
 
@@ -143,6 +148,20 @@ static void node_want(struct node_call *call)
 			sd_event_source_set_enabled(call->out[i].io, call->window && !call->held.len ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
+static void node_send_end(struct node_call *call)
+{
+	int number = call->how.si_status;
+	struct ssi_err e;
+
+	if (call->failed) {
+		ssi_errno(&e, call->failed, "%s", call->program);
+		node_send_exit(call->conn, call->sequence, 127, 0, e.text);
+	} else if (call->how.si_code == CLD_EXITED)
+		node_send_exit(call->conn, call->sequence, number, 0, "");
+	else
+		node_send_exit(call->conn, call->sequence, 128 + number, number, "");
+}
+
 /* May free the call. */
 static void node_pump(struct node_call *call)
 {
@@ -153,9 +172,7 @@ static void node_pump(struct node_call *call)
 	/* After the exit, a pipe is pumped until it is empty, unless room ran out. */
 	clear = !call->held.len && (call->window || (call->out[0].fd < 0 && call->out[1].fd < 0));
 	if (call->exited && clear) {
-		bool killed = call->how.si_code != CLD_EXITED;
-		node_send_exit(call->conn, call->sequence, killed ? 128 + call->how.si_status : call->how.si_status,
-			       killed ? call->how.si_status : 0, "");
+		node_send_end(call);
 		node_call_free(call);
 		return;
 	}
@@ -176,6 +193,7 @@ static int node_on_child(sd_event_source *s, const siginfo_t *si, void *userdata
 
 	call->exited = true;
 	call->how = *si;
+	call->failed = ssi_spawn_report(call->report);
 	if (call->conn)
 		node_pump(call);
 	else
@@ -324,23 +342,16 @@ static char **node_env(const Ssi__Rexec__Exec *m)
 	return env;
 }
 
-/* The agent may be spared by the kernel's out-of-memory killer; what it runs for others is not. */
-static void node_unprotect(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
-	ssi_file_poke(path, "0");
-}
-
+/* Not waiting for execve: it reads the root, which may be far away just now, and a node that waits for it is silent. */
 static int node_spawn(struct node_call *call, const Ssi__Rexec__Exec *m, struct ssi_err *e)
 {
 	_cleanup_close_ int in = -1, out = -1, err = -1;
 	_cleanup_free_ char **argv = calloc(m->n_argv + 1, sizeof(*argv)), **env = node_env(m);
-	struct ssi_spawn_io io = { .dir = m->dir[0] ? m->dir : NULL, .env = env };
+	struct ssi_spawn_io io = { .dir = m->dir[0] ? m->dir : "/", .env = env };
 	int r;
 
-	if (!argv || !env)
+	call->program = strdup(m->argv[0]);
+	if (!argv || !env || !call->program)
 		return ssi_errf(e, -ENOMEM, "no memory for a command");
 	memcpy(argv, m->argv, m->n_argv * sizeof(*argv));
 	r = node_pipe(&call->in.fd, &in, true);
@@ -353,10 +364,7 @@ static int node_spawn(struct node_call *call, const Ssi__Rexec__Exec *m, struct 
 	io.in = in;
 	io.out = out;
 	io.err = err;
-	r = ssi_spawn(argv, &io, SSI_SPAWN_NEWGROUP | SSI_SPAWN_PDEATH, &call->pid, e);
-	if (r >= 0)
-		node_unprotect(call->pid);
-	return r;
+	return ssi_spawn_start(argv, &io, SSI_SPAWN_NEWGROUP | SSI_SPAWN_PDEATH | SSI_SPAWN_MORTAL, &call->pid, &call->report, e);
 }
 
 static int node_watch(struct node_call *call, struct ssi_err *e)
@@ -389,6 +397,7 @@ static struct node_call *node_call_new(struct ssi_rexec_node *r, struct ssi_ccm_
 	call->conn = c;
 	call->sequence = sequence;
 	call->window = SSI_REXEC_WINDOW;
+	call->report = -1;
 	call->in = (struct node_pipe){ .call = call, .fd = -1 };
 	call->out[0] = (struct node_pipe){ .call = call, .fd = -1 };
 	call->out[1] = (struct node_pipe){ .call = call, .fd = -1, .flags = SSI_WIRE_STDERR };

@@ -383,21 +383,34 @@ static void restored_have_grace(void **state)
 	assert_int_equal(ssi_head_restore(x->head, "n01", SSI_NODE_SUSPECT, 9, 5, "", &inv), 0);
 	assert_int_equal(ssi_head_restore(x->head, "n02", SSI_NODE_DETACHED, 9, 5, "gone", NULL), 0);
 	assert_int_equal(ssi_head_restore(x->head, "n03", SSI_NODE_JOINED, 9, 5, "", &inv), 0);
-	x->changes = 0;
 	ssi_head_totals(x->head, "demo", &t);
 	assert_int_equal(t.cpus, 8);
+	assert_int_equal(t.by_state[SSI_NODE_SUSPECT], 2);
 	assert_int_equal(fx_say_join(fx_conn(x, "n03", 9), "n03", 9, true), 0);
 	assert_true(x->last.rejoin);
+	assert_int_equal(fx_state(x, "n03"), SSI_NODE_JOINED);
 	x->changes = 0;
-	for (int i = 0; i < 160; i++) {
+	for (int i = 0; i < 149; i++) {
 		fx_pass(x, 100);
 		fx_beat(ssi_head_conn(x->head, "n03"));
 	}
 	assert_int_equal(x->changes, 0);
-	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
-	fx_pass(x, 2100);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
+	fx_pass(x, 200);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 	assert_int_equal(fx_state(x, "n02"), SSI_NODE_DETACHED);
+}
+
+static void come_back_is_judged_as_ever(void **state)
+{
+	struct fixture *x = *state;
+
+	assert_int_equal(ssi_head_restore(x->head, "n01", SSI_NODE_JOINED, 9, 5, "", NULL), 0);
+	assert_int_equal(fx_say_join(fx_conn(x, "n01", 9), "n01", 9, true), 0);
+	fx_pass(x, 1600);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
+	fx_pass(x, 1500);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
 static void own_absence_is_nobodys_silence(void **state)
@@ -513,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lost_connection_is_not_yet_a_detach, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(restored_have_grace, setup, teardown),
+		cmocka_unit_test_setup_teardown(come_back_is_judged_as_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_absence_is_nobodys_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(members_are_told_of_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_time_no_timer, setup, teardown),

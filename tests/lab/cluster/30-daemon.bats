@@ -4,7 +4,11 @@
 
 load ../lab.bash
 setup() { all_up; }
-teardown() { show_trouble; }
+
+teardown() {
+	show_trouble
+	master rpc.nfsd 8
+}
 
 boot_ids() {
 	boot_id n01
@@ -53,4 +57,27 @@ boot_ids() {
 	await 60 answer 'n[01-03]'
 	[ "$(boot_ids)" = "$ids" ]
 	node_sh n01 'echo 3 >/proc/sys/vm/drop_caches; find /usr/bin -type f -exec cat {} + | wc -c'
+}
+
+# The root's server is away, the master is not: whoever waits for the root, the node itself is heard.
+@test "a command that waits for the root does not silence its node" {
+	local since waiting end
+	since=$(last_event)
+	node_sh n01 'echo 3 >/proc/sys/vm/drop_caches'
+	master rpc.nfsd 0
+	ssi exec n01 -- sort --version >"$BATS_TEST_TMPDIR/said" 2>&1 &
+	waiting=$!
+	end=$((SECONDS + 8))
+	while [ "$SECONDS" -lt "$end" ]; do
+		in_state n01 joined
+		sleep 0.5
+	done
+	kill -0 "$waiting"
+	master rpc.nfsd 8
+	wait "$waiting"
+	grep -q 'sort (GNU coreutils)' "$BATS_TEST_TMPDIR/said"
+	run has_event "$since" detach n01
+	[ "$status" -ne 0 ]
+	run has_event "$since" suspect n01
+	[ "$status" -ne 0 ]
 }
