@@ -8,6 +8,7 @@
 #include "libssi/base/num.h"
 #include "libssi/comm/json.h"
 #include "libssi/model/nodelist.h"
+#include "ssi/ask.h"
 
 enum ssi_color node_color(const char *state)
 {
@@ -46,7 +47,7 @@ char *node_range(const json_t *nodes, const char *state)
 	return n ? ssi_nodelist_format(names, n) : strdup("");
 }
 
-size_t node_print_errors(const json_t *list)
+static size_t node_print_errors(const json_t *list)
 {
 	size_t i, failed = 0;
 	const json_t *o;
@@ -60,4 +61,20 @@ size_t node_print_errors(const json_t *list)
 		failed++;
 	}
 	return failed;
+}
+
+int node_command(const struct ssi_cmd_args *a, const char *verb, json_t *args, unsigned timeout_ms, void (*print)(const json_t *list))
+{
+	_cleanup_json_ json_t *answer = NULL;
+	const json_t *list;
+	int r = ask(a, verb, args, timeout_ms, &answer);
+
+	if (r != 0)
+		return r;
+	list = json_object_get(answer, "data");
+	if (ssi_cmd_json(a))
+		ask_print_json(list);
+	else
+		print(list);
+	return node_print_errors(list) ? 1 : 0;
 }

@@ -3,6 +3,7 @@
 /* How nodes look to people: colours of states, ages, names joined to ranges. */
 #include <jansson.h>
 #include <stdbool.h>
+#include "libssi/base/cmd.h"
 #include "libssi/base/tty.h"
 
 enum ssi_color node_color(const char *state);        /* of a node's state */
@@ -10,5 +11,8 @@ enum ssi_color node_color(const char *state);        /* of a node's state */
 char *node_age(char *buf, size_t n, json_int_t wall_ms);
 /* The names of those of a list of nodes that are in a state, as a range; the caller's. "" when there are none, NULL: out of memory. */
 char *node_range(const json_t *nodes, const char *state);
-/* Of a list of {"name", …, "error"}: how many have an error; each is printed to standard error as "ssi: NAME: ERROR". */
-size_t node_print_errors(const json_t *list);
+/*
+ * Have the daemon do something with nodes, and print what became of it, a list of {"name", …, "error"}: as JSON, or what succeeded by print, to
+ * standard output; what failed to standard error as "ssi: NAME: ERROR". args is taken over (see ask). Returns the exit status: 1 if any failed.
+ */
+int node_command(const struct ssi_cmd_args *a, const char *verb, json_t *args, unsigned timeout_ms, void (*print)(const json_t *list));

@@ -2,7 +2,7 @@
 /* "node power": the power of the machines that nodes are bound to, by way of the daemon and its fence agents. */
 #include <string.h>
 
-#include "ssi/ask.h"
+#include "libssi/comm/json.h"
 #include "ssi/node.h"
 #include "ssi/verbs.h"
 
@@ -34,10 +34,7 @@ static void print_table(const json_t *list)
 int verb_node_power(struct ssi_cmd_args *a, int argc, char **argv)
 {
 	static const char *const actions[] = { "on", "off", "cycle", "status" };
-	_cleanup_json_ json_t *answer = NULL;
-	const json_t *list;
 	bool known = false;
-	int r;
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
 		known |= strcmp(argv[1], actions[i]) == 0;
@@ -45,13 +42,5 @@ int verb_node_power(struct ssi_cmd_args *a, int argc, char **argv)
 		fprintf(stderr, "ssi: node power: '%s' is none of on, off, cycle, status\n", argv[1]);
 		return 2;
 	}
-	r = ask(a, "node.power", json_pack("{s:s, s:s}", "range", argv[0], "action", argv[1]), POWER_TIMEOUT_MS, &answer);
-	if (r != 0)
-		return r;
-	list = json_object_get(answer, "data");
-	if (ssi_cmd_json(a))
-		ask_print_json(list);
-	else
-		print_table(list);
-	return node_print_errors(list) ? 1 : 0;
+	return node_command(a, "node.power", json_pack("{s:s, s:s}", "range", argv[0], "action", argv[1]), POWER_TIMEOUT_MS, print_table);
 }

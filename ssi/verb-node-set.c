@@ -31,26 +31,20 @@ static json_t *words_read(int argc, char **argv)
 	return TAKE_PTR(set);
 }
 
+static void print_changed(const json_t *list)
+{
+	const json_t *n;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, n)
+		if (!*ssi_json_str(n, "error"))
+			printf("%s: %s\n", ssi_json_str(n, "name"), json_is_true(json_object_get(n, "changed")) ?
+			       "changed; counts from its next boot on" : "as it was");
+}
+
 int verb_node_set(struct ssi_cmd_args *a, int argc, char **argv)
 {
-	_cleanup_json_ json_t *answer = NULL;
 	json_t *set = words_read(argc - 1, argv + 1);
-	const json_t *list, *n;
-	size_t i;
-	int r;
 
-	if (!set)
-		return 2;
-	r = ask(a, "node.set", json_pack("{s:s, s:o}", "range", argv[0], "set", set), ASK_TIMEOUT_MS, &answer);
-	if (r != 0)
-		return r;
-	list = json_object_get(answer, "data");
-	if (ssi_cmd_json(a))
-		ask_print_json(list);
-	else
-		json_array_foreach((json_t *)list, i, n)
-			if (!*ssi_json_str(n, "error"))
-				printf("%s: %s\n", ssi_json_str(n, "name"), json_is_true(json_object_get(n, "changed")) ?
-				       "changed; counts from its next boot on" : "as it was");
-	return node_print_errors(list) ? 1 : 0;
+	return set ? node_command(a, "node.set", json_pack("{s:s, s:o}", "range", argv[0], "set", set), ASK_TIMEOUT_MS, print_changed) : 2;
 }

@@ -58,13 +58,15 @@ static const struct ssi_ccm_rule *ccm_rule(const struct ssi_ccm *m, uint16_t mod
 	return NULL;
 }
 
-int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rule)
+int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rules, size_t n)
 {
-	if (ccm_rule(m, rule->module, rule->type))
-		return -EEXIST;
-	if (m->n_rules == CCM_RULES_MAX || rule->max_size > SSI_WIRE_BODY_MAX)
-		return -E2BIG;
-	m->rules[m->n_rules++] = *rule;
+	for (size_t i = 0; i < n; i++) {
+		if (ccm_rule(m, rules[i].module, rules[i].type))
+			return -EEXIST;
+		if (m->n_rules == CCM_RULES_MAX || rules[i].max_size > SSI_WIRE_BODY_MAX)
+			return -E2BIG;
+		m->rules[m->n_rules++] = rules[i];
+	}
 	return 0;
 }
 

@@ -50,7 +50,8 @@ struct ssi_ccm_ops {
 
 int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret);
 void ssi_ccm_free(struct ssi_ccm *m);                 /* closes all; NULL is fine */
-int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rule);    /* copied; -EEXIST */
+/* What may come, n rules: copied. -EEXIST, -E2BIG; those before the one that cannot be are kept. */
+int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rules, size_t n);
 int ssi_ccm_listen(struct ssi_ccm *m, struct in_addr addr, uint16_t port, struct ssi_err *e);   /* port 0: any, see ssi_ccm_port */
 uint16_t ssi_ccm_port(const struct ssi_ccm *m);       /* what the listener listens on; 0 = does not listen */
 /* Begin a connection; opened() or closed() follows from the loop. timeout_ms bounds connect and handshake. */

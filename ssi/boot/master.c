@@ -91,9 +91,6 @@ int ssi_boot_master(struct ssi_ccm *m, struct ssi_boot_master *b)
 		{ SSI_MOD_BOOT, SSI_BOOT_FAILED, 2048, SSI_FROM_BOOT | SSI_FROM_NODE, master_on_failed, b },
 		{ SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, 2048, SSI_FROM_NODE, master_on_event, b },
 	};
-	int r = 0;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
-		r = ssi_ccm_register(m, &rules[i]);
-	return r;
+	return ssi_ccm_register(m, rules, sizeof(rules) / sizeof(*rules));
 }

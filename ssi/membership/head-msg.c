@@ -145,9 +145,6 @@ int head_msg_register(struct ssi_head *h)
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT, 256, SSI_FROM_NODE, msg_on_heartbeat, h },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_LEAVE, 256, SSI_FROM_NODE, msg_on_leave, h },
 	};
-	int r = 0;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
-		r = ssi_ccm_register(h->ccm, &rules[i]);
-	return r;
+	return ssi_ccm_register(h->ccm, rules, sizeof(rules) / sizeof(*rules));
 }

@@ -348,11 +348,8 @@ static int node_register(struct ssi_member *s)
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, SSI_WIRE_BODY_MAX, SSI_FROM_MASTER, node_on_view, s },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 512, SSI_FROM_MASTER, node_on_order, s },
 	};
-	int r = 0;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
-		r = ssi_ccm_register(s->ccm, &rules[i]);
-	return r;
+	return ssi_ccm_register(s->ccm, rules, sizeof(rules) / sizeof(*rules));
 }
 
 int ssi_member_new(sd_event *event, struct ssi_ccm *m, const struct ssi_member_config *c, const struct ssi_member_ops *ops, void *userdata,

@@ -124,10 +124,8 @@ int ssi_rexec_new(struct ssi_ccm *m, struct ssi_rexec **ret)
 		{ SSI_MOD_REXEC, SSI_REXEC_EXIT, 1024, SSI_FROM_NODE, rexec_on_exit, x },
 		{ SSI_MOD_REXEC, SSI_REXEC_CREDIT, 16, SSI_FROM_NODE, rexec_on_credit, x },
 	};
-	int r = x ? 0 : -ENOMEM;
+	int r = x ? ssi_ccm_register(m, rules, sizeof(rules) / sizeof(*rules)) : -ENOMEM;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
-		r = ssi_ccm_register(m, &rules[i]);
 	if (r < 0) {
 		free(x);
 		return r;

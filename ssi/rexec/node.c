@@ -451,10 +451,8 @@ int ssi_rexec_node_new(sd_event *event, struct ssi_ccm *m, struct ssi_rexec_node
 		{ SSI_MOD_REXEC, SSI_REXEC_KILL, 64, SSI_FROM_MASTER, node_on_kill, x },
 		{ SSI_MOD_REXEC, SSI_REXEC_CREDIT, 16, SSI_FROM_MASTER, node_on_credit, x },
 	};
-	int r = x ? 0 : -ENOMEM;
+	int r = x ? ssi_ccm_register(m, rules, sizeof(rules) / sizeof(*rules)) : -ENOMEM;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && r >= 0; i++)
-		r = ssi_ccm_register(m, &rules[i]);
 	if (r < 0) {
 		free(x);
 		return r;

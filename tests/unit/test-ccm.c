@@ -132,10 +132,9 @@ static int setup(void **state)
 	assert_int_equal(sd_event_new(&x->event), 0);
 	assert_int_equal(ssi_ccm_new(x->event, &master_ops, x, &x->master), 0);
 	assert_int_equal(ssi_ccm_new(x->event, &node_ops, x, &x->node), 0);
-	for (size_t i = 0; i < sizeof(at_master) / sizeof(*at_master); i++)
-		assert_int_equal(ssi_ccm_register(x->master, &at_master[i]), 0);
-	assert_int_equal(ssi_ccm_register(x->master, &at_master[0]), -EEXIST);
-	assert_int_equal(ssi_ccm_register(x->node, &at_node), 0);
+	assert_int_equal(ssi_ccm_register(x->master, at_master, sizeof(at_master) / sizeof(*at_master)), 0);
+	assert_int_equal(ssi_ccm_register(x->master, at_master, 1), -EEXIST);
+	assert_int_equal(ssi_ccm_register(x->node, &at_node, 1), 0);
 	assert_int_equal(ssi_ccm_listen(x->master, loopback, 0, NULL), 0);
 	*state = x;
 	return 0;
