@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bootsvc/check.h"
+#include "libssi/base/num.h"
 
 static void mistakes(const struct check_context *c, struct check_report *r)
 {
@@ -39,7 +40,7 @@ void check_config(const struct check_context *c, struct check_report *r)
 	if (!g->n_systems)
 		check_problem(r, "write a [system NAME] section; ssi-nodes.d(5) has an example", "%s defines no system", c->options->config);
 	else
-		check_note(r, "%zu system%s, %zu node%s, %zu machine%s", g->n_systems, g->n_systems == 1 ? "" : "s", g->n_nodes,
-			   g->n_nodes == 1 ? "" : "s", g->n_machines, g->n_machines == 1 ? "" : "s");
+		check_note(r, "%zu system%s, %zu node%s, %zu machine%s", g->n_systems, ssi_num_plural(g->n_systems), g->n_nodes,
+			   ssi_num_plural(g->n_nodes), g->n_machines, ssi_num_plural(g->n_machines));
 	systems(c, r);
 }

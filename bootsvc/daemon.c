@@ -25,6 +25,7 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
+#include "libssi/base/num.h"
 #include "libssi/base/path.h"
 
 const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer)
@@ -95,7 +96,8 @@ static int load_registry(struct daemon *d, struct ssi_err *e)
 		fputs(errors.data ?: "", stderr);
 		return ssi_errf(e, r, "nodes.d has mistakes (above): correct them and start again");
 	}
-	log_info("%zu systems, %zu nodes, %zu machines in %s, read in %llu ms", d->registry->n_systems, d->registry->n_nodes, d->registry->n_machines,
+	log_info("%zu system%s, %zu node%s, %zu machine%s in %s, read in %llu ms", d->registry->n_systems, ssi_num_plural(d->registry->n_systems),
+		 d->registry->n_nodes, ssi_num_plural(d->registry->n_nodes), d->registry->n_machines, ssi_num_plural(d->registry->n_machines),
 		 d->opt->config, (unsigned long long)s.ms);
 	if (!d->registry->n_systems)
 		log_warning("no [system] in %s: nothing is served until there is one (see ssi-nodes.d(5)), then 'ssi-bootsvc reload'", d->opt->config);

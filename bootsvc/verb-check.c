@@ -7,6 +7,7 @@
 #include "bootsvc/config.h"
 #include "bootsvc/verb-ask.h"
 #include "bootsvc/verbs.h"
+#include "libssi/base/num.h"
 #include "libssi/base/tty.h"
 #include "libssi/model/wire.h"
 
@@ -60,7 +61,7 @@ static void print_all(const json_t *list)
 
 	json_array_foreach((json_t *)list, i, k)
 		print_check(k, color);
-	printf("\n%zu check%s, %zu with a problem", json_array_size(list), json_array_size(list) == 1 ? "" : "s", problems);
+	printf("\n%zu check%s, %zu with a problem", json_array_size(list), ssi_num_plural(json_array_size(list)), problems);
 	if (unknown)
 		printf(", %zu that could not be made", unknown);
 	putchar('\n');

@@ -17,3 +17,5 @@ int ssi_num_bool(const char *s);
 char *ssi_num_format_size(char *buf, size_t n, uint64_t bytes);
 /* A duration for people: "820 ms", "3.4 s", "2 m 05 s", "3 d 4 h". buf of at least 24 bytes; returns buf. */
 char *ssi_num_format_ms(char *buf, size_t n, uint64_t ms);
+/* What makes a word plural after a number: "" for 1, "s" for all others. */
+static inline const char *ssi_num_plural(uint64_t n) { return n == 1 ? "" : "s"; }
