@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size >= SSI_WIRE_HEADER && ssi_wire_decode(data, &f, &e) == 0) {
 		ssi_wire_encode(&f, bytes);
-		if (memcmp(bytes, data, sizeof(bytes)) != 0)
+		if (memcmp(bytes, data, sizeof(bytes)) != 0 || f.size > SSI_WIRE_BODY_MAX)
 			abort();
 	}
 	if (text && ssi_identity_parse(text, &id) == 0)
