@@ -22,12 +22,15 @@ teardown() { show_trouble; }
 }
 
 @test "an hour under load without one false detach" {
-	local since end=$((SECONDS + 3600))
+	local since node end=$((SECONDS + 3600))
 	since=$(last_event)
-	ssi exec 'n[01-04]' -- sh -c 'for i in 1 2 3 4; do (timeout 3600 sh -c "while :; do :; done" >/dev/null 2>&1 &) ; done'
+	ssi exec 'n[01-04]' -- sh -c 'for i in 1 2 3 4; do (timeout 4000 sh -c "while :; do :; done" >/dev/null 2>&1 &) ; done'
 	while [ "$SECONDS" -lt "$end" ]; do
 		in_state 'n[01-04]' joined
 		sleep 30
+	done
+	for node in n01 n02 n03 n04; do
+		[ "$(node_sh "$node" 'cut -d . -f 1 /proc/loadavg')" -ge 4 ]
 	done
 	run has_event "$since" detach ''
 	[ "$status" -ne 0 ]
