@@ -12,41 +12,58 @@
 #include "libssi/comm/ccm-internal.h"
 #include "libssi/comm/sock.h"
 
-#define CONN_READ_BURST 16           /* records taken at a time, before other connections are heard */
+static struct conn_list *conn_list(struct ssi_ccm_conn *c)
+{
+	struct ssi_ccm *m = c->m;
+
+	return c->where == CONN_IN_SHAKING ? &m->shaking : c->where == CONN_IN_DEAD ? &m->dead : &m->conns;
+}
 
 static void conn_unlink(struct ssi_ccm_conn *c)
 {
-	struct ssi_ccm *m = c->m;
-
-	if (c->shaking) {
-		TAILQ_REMOVE(&m->shaking, c, link);
-		m->n_shaking--;
-	} else
-		TAILQ_REMOVE(&m->conns, c, link);
-	m->n_conns--;
+	TAILQ_REMOVE(conn_list(c), c, link);
+	c->m->n_shaking -= c->where == CONN_IN_SHAKING;
 }
 
-static void conn_link(struct ssi_ccm_conn *c, bool shaking)
+static void conn_link(struct ssi_ccm_conn *c, int where)
 {
-	struct ssi_ccm *m = c->m;
-
-	c->shaking = shaking;
-	TAILQ_INSERT_TAIL(shaking ? &m->shaking : &m->conns, c, link);
-	m->n_shaking += shaking;
-	m->n_conns++;
+	c->where = where;
+	TAILQ_INSERT_TAIL(conn_list(c), c, link);
+	c->m->n_shaking += where == CONN_IN_SHAKING;
 }
 
-static int conn_on_end(sd_event_source *s, void *userdata)
+static void conn_move(struct ssi_ccm_conn *c, int where)
 {
-	struct ssi_ccm_conn *c = userdata;
-	const struct ssi_ccm_ops *ops = c->m->ops;
+	conn_unlink(c);
+	conn_link(c, where);
+}
 
-	if (c->opened || c->outgoing)
-		ops->closed(c, &c->why, c->m->userdata);
-	else
-		ccm_refused(c->m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, &c->why);
-	conn_free(c);
-	return 0;
+/* Few connections have a reason to end at a time: it is not kept in all of them. */
+static void conn_because(struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	if (!c->why)
+		c->why = malloc(sizeof(*c->why));
+	if (c->why)
+		*c->why = *why;
+}
+
+void conn_bury(struct ssi_ccm *m)
+{
+	static const struct ssi_err nothing = { .code = -ENOMEM, .text = "no memory to say why" };
+	struct ssi_ccm_conn *c;
+
+	/* Not all: a user who connects anew at once, in vain, must not keep us here. */
+	for (unsigned n = 0; n < CCM_BATCH && (c = TAILQ_FIRST(&m->dead)); n++) {
+		const struct ssi_err *why = c->why ? c->why : &nothing;
+
+		if (c->opened || c->outgoing)
+			m->ops->closed(c, why, m->userdata);
+		else
+			ccm_refused(m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, why);
+		conn_free(c);
+	}
+	if (!TAILQ_EMPTY(&m->dead))
+		sd_event_source_set_enabled(m->end, SD_EVENT_ONESHOT);
 }
 
 void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
@@ -54,30 +71,42 @@ void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
 	if (c->state == CONN_DEAD)
 		return;
 	if (c->state < CONN_FLUSHING)     /* else the reason to close it was given before */
-		c->why = *why;
+		conn_because(c, why);
 	c->state = CONN_DEAD;
-	if (c->shaking) {
-		conn_unlink(c);
-		conn_link(c, false);
-	}
-	c->io = sd_event_source_disable_unref(c->io);
+	conn_move(c, CONN_IN_DEAD);
+	if (c->interest)
+		epoll_ctl(c->m->poll, EPOLL_CTL_DEL, c->fd, NULL);
+	c->interest = 0;
 	c->timer = sd_event_source_disable_unref(c->timer);
-	if (c->end)
-		sd_event_source_set_enabled(c->end, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(c->m->end, SD_EVENT_ONESHOT);
 }
 
 void conn_free(struct ssi_ccm_conn *c)
 {
 	conn_unlink(c);
-	sd_event_source_disable_unref(c->io);
+	c->m->n_conns--;
+	if (c->talking)
+		TAILQ_REMOVE(&c->m->talking, c, talk);
 	sd_event_source_disable_unref(c->timer);
-	sd_event_source_disable_unref(c->end);
 	ssi_tls_free(c->tls);
 	if (c->fd >= 0)
 		close(c->fd);
 	ssi_stream_free(&c->in);
 	ssi_buf_free(&c->out);
+	free(c->why);
 	free(c);
+}
+
+static int conn_wait(struct ssi_ccm_conn *c, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+
+	if (c->interest == events)
+		return 0;
+	if (epoll_ctl(c->m->poll, c->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev) < 0)
+		return -errno;
+	c->interest = events;
+	return 0;
 }
 
 /* Wait for what TLS or the queue needs. */
@@ -85,6 +114,8 @@ static void conn_interest(struct ssi_ccm_conn *c)
 {
 	uint32_t want = EPOLLIN;
 
+	if (c->fd < 0 || c->state == CONN_DEAD)
+		return;
 	if (c->state == CONN_CONNECTING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_HANDSHAKE)
@@ -93,8 +124,7 @@ static void conn_interest(struct ssi_ccm_conn *c)
 		want = EPOLLOUT;
 	else if (c->state == CONN_OPEN && c->out.len > c->out_at)
 		want = EPOLLIN | EPOLLOUT;
-	if (c->io)
-		sd_event_source_set_io_events(c->io, want);
+	conn_wait(c, want);
 }
 
 static int conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -142,13 +172,13 @@ int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_er
 	return ssi_stream_feed(&c->in, p, n, &ops, c, e);
 }
 
-static void conn_read(struct ssi_ccm_conn *c)
+/* Frames from what was taken from the socket. */
+static void conn_digest(struct ssi_ccm_conn *c)
 {
 	uint8_t buf[CCM_READ];
 	struct ssi_err e;
-	int burst = 0;
 
-	while (c->state == CONN_OPEN && (burst++ < CONN_READ_BURST || ssi_tls_pending(c->tls))) {
+	while (c->state == CONN_OPEN) {
 		ssize_t n = ssi_tls_read(c->tls, buf, sizeof(buf), &e);
 
 		if (n == -EAGAIN)
@@ -157,11 +187,27 @@ static void conn_read(struct ssi_ccm_conn *c)
 			n = ssi_errf(&e, -ECONNRESET, "the other end hung up");
 		else if (n > 0)
 			n = conn_input(c, buf, (size_t)n, &e);
-		if (n < 0 && c->state == CONN_OPEN) {
+		if (n < 0 && c->state == CONN_OPEN)
 			conn_fail(c, &e);
-			return;
-		}
 	}
+}
+
+/* One call of the kernel for all that waits in the socket; what does not fit is announced again. */
+static void conn_read(struct ssi_ccm_conn *c)
+{
+	ssize_t n;
+
+	if (!c->m->ahead)
+		c->m->ahead = malloc(CCM_AHEAD);
+	if (!c->m->ahead)
+		return;
+	n = recv(c->fd, c->m->ahead, CCM_AHEAD, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		ssi_tls_feed(c->tls, c->m->ahead, (size_t)n);
+	conn_digest(c);                  /* nothing or an error: TLS meets it itself and says what it means */
+	ssi_tls_feed(c->tls, NULL, 0);
 }
 
 /* Our last words are said: shut our end, and wait for theirs. */
@@ -216,7 +262,7 @@ static void conn_drain(struct ssi_ccm_conn *c)
 		n = recv(c->fd, waste, sizeof(waste), 0);
 	while (n > 0);
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		conn_fail(c, &c->why);
+		conn_fail(c, NULL);      /* why was said when it began to end */
 }
 
 static void conn_handshake(struct ssi_ccm_conn *c)
@@ -233,7 +279,8 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 		return;
 	}
 	if (!c->outgoing && ssi_tls_expired(c->tls)) {
-		ssi_errf(&c->why, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
+		ssi_errf(&e, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
+		conn_because(c, &e);
 		ssi_tls_say_expired(c->tls);
 		conn_shut(c);
 		conn_arm(c, CCM_CLOSE_MS);
@@ -243,10 +290,8 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 	if (!c->outgoing)
 		c->id = *ssi_tls_identity(c->tls);
 	c->timer = sd_event_source_disable_unref(c->timer);
-	if (c->shaking) {
-		conn_unlink(c);
-		conn_link(c, false);
-	}
+	if (c->where == CONN_IN_SHAKING)
+		conn_move(c, CONN_IN_CONNS);
 	c->state = CONN_OPEN;
 	c->opened = true;
 	conn_interest(c);
@@ -266,10 +311,8 @@ static void conn_connected(struct ssi_ccm_conn *c)
 	conn_handshake(c);
 }
 
-static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+void conn_ready(struct ssi_ccm_conn *c, uint32_t revents)
 {
-	struct ssi_ccm_conn *c = userdata;
-
 	switch (c->state) {
 	case CONN_CONNECTING:
 		conn_connected(c);
@@ -278,14 +321,15 @@ static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
 		conn_handshake(c);
 		break;
 	case CONN_OPEN:
-		if (revents & ~EPOLLOUT)
+		if (revents & ~(uint32_t)EPOLLOUT)
 			conn_read(c);
-		if (c->state == CONN_OPEN && c->out.len > c->out_at)
+		if (c->state == CONN_OPEN && c->out.len > c->out_at && !c->talking)
 			conn_flush(c);
 		conn_drained(c);
 		break;
 	case CONN_FLUSHING:
-		conn_flush(c);
+		if (!c->talking)
+			conn_flush(c);
 		break;
 	case CONN_DRAINING:
 		conn_drain(c);
@@ -293,13 +337,12 @@ static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
 	case CONN_DEAD:
 		break;
 	}
-	return 0;
 }
 
 int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, struct ssi_ccm_conn **ret)
 {
 	struct ssi_ccm_conn *c = calloc(1, sizeof(*c));
-	int r;
+	int r = 0;
 
 	if (!c) {
 		if (fd >= 0)
@@ -312,12 +355,10 @@ int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, stru
 	c->outgoing = outgoing;
 	c->opened = fd < 0;
 	c->state = fd < 0 ? CONN_OPEN : outgoing ? CONN_CONNECTING : CONN_HANDSHAKE;
-	conn_link(c, !outgoing && fd >= 0);
-	r = sd_event_add_defer(m->event, &c->end, conn_on_end, c);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(c->end, SD_EVENT_OFF);
-	if (r >= 0 && fd >= 0)
-		r = sd_event_add_io(m->event, &c->io, fd, outgoing ? EPOLLOUT : EPOLLIN, conn_on_io, c);
+	conn_link(c, !outgoing && fd >= 0 ? CONN_IN_SHAKING : CONN_IN_CONNS);
+	m->n_conns++;
+	if (fd >= 0)
+		r = conn_wait(c, outgoing ? EPOLLOUT : EPOLLIN);
 	if (r < 0) {
 		conn_free(c);
 		return r;
@@ -355,6 +396,25 @@ int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], un
 	return conn_arm(c, timeout_ms) < 0 ? ssi_errf(e, -ENOMEM, "no memory for a timer") : 0;
 }
 
+/* What it is told in this batch leaves at the batch's end. */
+static void conn_talks(struct ssi_ccm_conn *c)
+{
+	if (c->talking)
+		return;
+	c->talking = true;
+	TAILQ_INSERT_TAIL(&c->m->talking, c, talk);
+}
+
+void conn_speak(struct ssi_ccm_conn *c)
+{
+	TAILQ_REMOVE(&c->m->talking, c, talk);
+	c->talking = false;
+	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
+		return;
+	conn_flush(c);
+	conn_drained(c);
+}
+
 int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len)
 {
 	struct ssi_frame f = { .flags = flags, .module = module, .type = type, .source = c->self_node, .destination = c->peer_node,
@@ -381,7 +441,11 @@ int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t
 	if (len)
 		memcpy(p + SSI_WIRE_HEADER, body, len);
 	c->out.len += SSI_WIRE_HEADER + len;
-	if (!waiting && c->fd >= 0)
+	if (c->fd < 0)
+		return 0;
+	if (c->m->held)
+		conn_talks(c);
+	else if (!waiting)
 		conn_flush(c);
 	return c->state == CONN_OPEN ? 0 : -ENOTCONN;
 }
@@ -396,7 +460,7 @@ void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)
 		conn_fail(c, why ? why : &plain);
 		return;
 	}
-	c->why = why ? *why : plain;
+	conn_because(c, why ? why : &plain);
 	c->state = CONN_FLUSHING;
 	conn_arm(c, CCM_CLOSE_MS);
 	conn_interest(c);

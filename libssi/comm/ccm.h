@@ -46,6 +46,13 @@ struct ssi_ccm_ops {
 	void (*refused)(struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, void *userdata);
 	/* May be NULL. A connection whose ssi_ccm_send said -EAGAIN has room again. */
 	void (*drained)(struct ssi_ccm_conn *c, void *userdata);
+	/*
+	 * May be NULL. Connections have their turn in batches, and what handlers send in one leaves together at its end: between hold() and
+	 * settle(). Who must store what it answers stores a whole batch at once: it does so in settle(). Negative, with e filled: the answers are
+	 * not given, their connections end. What is sent outside of a batch leaves at once.
+	 */
+	void (*hold)(void *userdata);
+	int (*settle)(struct ssi_err *e, void *userdata);
 };
 
 int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret);
