@@ -247,6 +247,15 @@ static void joined_stages(struct daemon *d, const struct state_boot *b, const st
 				     ssi_num_format_ms(took, sizeof(took), join->stages[i].end_ms - join->stages[i].start_ms));
 }
 
+/* What came to a running node, and what went. */
+static void node_hardware(struct daemon *d, const struct ssi_head_node *n, const struct ssi_inventory *was)
+{
+	_cleanup_buf_ struct ssi_buf changes = SSI_BUF_INIT;
+
+	if (ssi_inventory_diff(was, &n->inventory, &changes) > 0)
+		events_add(d->events, "hotplug", n->name, "", n->incarnation, "%s", changes.data);
+}
+
 static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ssi_nodestate before, const struct ssi_head_join *join)
 {
 	_cleanup_free_ char *inventory = inventory_format(&n->inventory);
@@ -258,7 +267,9 @@ static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ss
 	if (inventory && state_node_inventory(d->state, n->name, inventory, &e) < 0)
 		log_error("inventory of %s: %s", n->name, e.text);
 	if (join->rejoin) {
-		events_add(d->events, "rejoin", n->name, "", n->incarnation, "came back without a boot, was %s", ssi_nodestate_name(before));
+		if (!join->update || before != SSI_NODE_JOINED)
+			events_add(d->events, "rejoin", n->name, "", n->incarnation, "came back without a boot, was %s", ssi_nodestate_name(before));
+		node_hardware(d, n, join->was);
 		return;
 	}
 	if (state_boot_get(d->state, n->name, n->incarnation, &b, &e) == 0)

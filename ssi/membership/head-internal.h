@@ -78,8 +78,8 @@ void head_count(struct head_node *n, int sign);
 /* n is not what its system was told last: they will be, a little later, together with what else happens until then. */
 void head_view_touch(struct ssi_head *h, struct head_node *n);
 void head_view_tell(struct ssi_head *h, struct head_system *s);      /* now */
-/* JOIN_REPLY: accepted with the whole view, or refused with a reason. 0 or -errno. */
-int head_reply_accept(struct ssi_ccm_conn *c, uint64_t sequence, const struct head_node *n);
+/* JOIN_REPLY: accepted with the whole view (update: with none, it has it), or refused with a reason. 0 or -errno. */
+int head_reply_accept(struct ssi_ccm_conn *c, uint64_t sequence, const struct head_node *n, bool update);
 int head_reply_refuse(struct ssi_ccm_conn *c, uint64_t sequence, const char *reason);
 
 /* Register JOIN, HEARTBEAT and LEAVE. */

@@ -58,7 +58,10 @@ static void msg_take(struct head_node *n, struct ssi_ccm_conn *c)
 static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct ssi_frame *f, struct head_node *n, const Ssi__Membership__Join *m)
 {
 	struct ssi_boot_stage stages[MSG_STAGES_MAX];
-	struct ssi_head_join join = { .stages = stages, .rejoin = m->rejoin || head_is_member(n->pub.state) };
+	struct ssi_inventory was = n->pub.inventory;
+	struct ssi_head_join join = {
+		.stages = stages, .rejoin = m->rejoin || head_is_member(n->pub.state), .update = n->conn == c, .was = &was,
+	};
 
 	for (; join.n_stages < m->n_stages && join.n_stages < MSG_STAGES_MAX; join.n_stages++)
 		ssi_boot_stage_copy(&stages[join.n_stages], m->stages[join.n_stages]);
@@ -71,7 +74,7 @@ static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct s
 	n->grace = 0;
 	msg_take(n, c);
 	head_event(h, n, SSI_EVENT_JOIN, join.rejoin ? "came back" : "", &join);
-	return head_reply_accept(c, f->sequence, n);
+	return head_reply_accept(c, f->sequence, n, join.update);
 }
 
 static int msg_on_join(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)

@@ -21,6 +21,8 @@ void head_count(struct head_node *n, int sign)
 		return;
 	t->cpus += (uint64_t)sign * n->pub.inventory.cpus;
 	t->memory += (uint64_t)sign * n->pub.inventory.memory;
+	t->nics += (uint64_t)sign * n->pub.inventory.n_nics;
+	t->accelerators += (uint64_t)sign * n->pub.inventory.n_accelerators;
 }
 
 static void view_member(Ssi__Membership__Member *m, const struct head_node *n)
@@ -33,6 +35,8 @@ static void view_member(Ssi__Membership__Member *m, const struct head_node *n)
 	m->cpus = n->pub.inventory.cpus;
 	m->memory = n->pub.inventory.memory;
 	m->incarnation = n->pub.incarnation;
+	m->nics = (uint32_t)n->pub.inventory.n_nics;
+	m->accelerators = (uint32_t)n->pub.inventory.n_accelerators;
 }
 
 /* Room for a view's members: the messages and the pointers to them in one piece, which v->members owns. */
@@ -163,20 +167,19 @@ static int view_reply(struct ssi_ccm_conn *c, uint64_t sequence, const Ssi__Memb
 	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_WIRE_REPLY, sequence, body, len);
 }
 
-int head_reply_accept(struct ssi_ccm_conn *c, uint64_t sequence, const struct head_node *n)
+int head_reply_accept(struct ssi_ccm_conn *c, uint64_t sequence, const struct head_node *n, bool update)
 {
 	Ssi__Membership__JoinReply m = SSI__MEMBERSHIP__JOIN_REPLY__INIT;
 	Ssi__Membership__View v = SSI__MEMBERSHIP__VIEW__INIT;
-	int r;
+	int r = update ? 0 : view_whole(n->sys, &v);
 
-	r = view_whole(n->sys, &v);
 	if (r < 0)
 		return r;
 	m.accepted = true;
 	m.heartbeat_ms = n->sys->heartbeat_ms;
 	m.detach_ms = n->sys->detach_ms;
 	m.node_number = n->pub.number;
-	m.view = &v;
+	m.view = update ? NULL : &v;     /* it has the view, and is told of this change with all others */
 	r = view_reply(c, sequence, &m);
 	free(v.members);
 	return r;

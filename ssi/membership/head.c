@@ -203,7 +203,8 @@ void head_event(struct ssi_head *h, struct head_node *n, enum ssi_nodeevent ev, 
 
 	if (next == before && !join)
 		return;
-	head_enter(h, n, next, reason);
+	if (next != before || !join->update)
+		head_enter(h, n, next, reason);
 	if (join || head_is_member(before) || head_is_member(next))
 		head_view_touch(h, n);
 	h->ops->changed(&n->pub, before, ev, join, h->userdata);

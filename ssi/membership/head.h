@@ -39,6 +39,8 @@ struct ssi_head_node {
 
 struct ssi_head_join {
 	bool rejoin;                     /* it was joined with this incarnation before, and did not boot in between */
+	bool update;                     /* it is joined, on this connection: only its inventory is another one */
+	const struct ssi_inventory *was; /* its inventory before */
 	const struct ssi_boot_stage *stages; size_t n_stages;   /* of its boot */
 };
 
@@ -84,6 +86,6 @@ void ssi_head_closed(struct ssi_head *h, struct ssi_ccm_conn *c);
 
 const struct ssi_head_node *ssi_head_node(const struct ssi_head *h, const char *name);   /* NULL if there is none */
 struct ssi_ccm_conn *ssi_head_conn(const struct ssi_head *h, const char *name);           /* of a joined node, or NULL */
-/* Kept up to date, not counted on demand. cpus and memory are those of joined and suspect nodes. */
-struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes; uint64_t cpus, memory, view; };
+/* Kept up to date, not counted on demand. cpus, memory and devices are those of joined and suspect nodes. */
+struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes; uint64_t cpus, memory, nics, accelerators, view; };
 int ssi_head_totals(const struct ssi_head *h, const char *system, struct ssi_head_totals *ret);   /* -ENOENT */

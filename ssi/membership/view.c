@@ -28,6 +28,8 @@ static void view_remove(struct ssi_view *v, size_t at)
 {
 	v->cpus -= v->members[at].cpus;
 	v->memory -= v->members[at].memory;
+	v->nics -= v->members[at].nics;
+	v->accelerators -= v->members[at].accelerators;
 	v->n--;
 	memmove(&v->members[at], &v->members[at + 1], (v->n - at) * sizeof(*v->members));
 }
@@ -47,12 +49,17 @@ static int view_insert(struct ssi_view *v, size_t at, const Ssi__Membership__Mem
 	to = &v->members[at];
 	memmove(to + 1, to, (v->n - at) * sizeof(*to));
 	v->n++;
-	*to = (struct ssi_view_member){ .number = m->number, .cpus = m->cpus, .memory = m->memory, .incarnation = m->incarnation };
+	*to = (struct ssi_view_member){
+		.number = m->number, .cpus = m->cpus, .memory = m->memory, .nics = m->nics, .accelerators = m->accelerators,
+		.incarnation = m->incarnation, .drained = m->drained,
+	};
 	to->address.s_addr = m->address;
 	ssi_text_copy(to->name, sizeof(to->name), m->name);
 	ssi_text_copy(to->state, sizeof(to->state), m->state);
 	v->cpus += m->cpus;
 	v->memory += m->memory;
+	v->nics += m->nics;
+	v->accelerators += m->accelerators;
 	return 0;
 }
 
@@ -86,10 +93,12 @@ int ssi_view_format(const struct ssi_view *v, struct ssi_buf *ret)
 	char address[INET_ADDRSTRLEN];
 
 	ssi_buf_addf(ret, "view %" PRIu64 "\nnodes %zu\ncpus %" PRIu64 "\nmemory %" PRIu64 "\n", v->number, v->n, v->cpus, v->memory);
+	ssi_buf_addf(ret, "nics %" PRIu64 "\naccelerators %" PRIu64 "\n", v->nics, v->accelerators);
 	for (size_t i = 0; i < v->n; i++) {
 		const struct ssi_view_member *m = &v->members[i];
-		ssi_buf_addf(ret, "member %s %u %s %s %u %" PRIu64 "\n", m->name, m->number, m->state,
-			     inet_ntop(AF_INET, &m->address, address, sizeof(address)), m->cpus, m->memory);
+		ssi_buf_addf(ret, "member %s %u %s %s %u %" PRIu64 " %u %u%s\n", m->name, m->number, m->state,
+			     inet_ntop(AF_INET, &m->address, address, sizeof(address)), m->cpus, m->memory, m->nics, m->accelerators,
+			     m->drained ? " drained" : "");
 	}
 	return ret->err;
 }
