@@ -29,9 +29,9 @@ static int boot_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret
 	if (state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) < 0)
 		return -ENOENT;
 	memcpy(ret, b.token, SSI_CCM_KEY);
-	if (b.used || b.over || state_boot_newest(d->state, b.node, &newest, NULL) < 0)
-		return 1;
-	return newest.incarnation != b.incarnation;
+	if (b.used && !b.over)
+		return 1;                    /* an intrusion, and after it the boot is over */
+	return b.over || state_boot_newest(d->state, b.node, &newest, NULL) < 0 || newest.incarnation != b.incarnation ? 2 : 0;
 }
 
 static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY])
@@ -42,7 +42,7 @@ static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret
 	if (state_boot_get(d->state, id->who, id->incarnation, &b, NULL) < 0 || !b.used)
 		return -ENOENT;
 	memcpy(ret, b.key, SSI_CCM_KEY);
-	return b.over || !n || n->incarnation != b.incarnation;
+	return b.over || !n || n->incarnation != b.incarnation ? 2 : 0;
 }
 
 static int on_key(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata)
@@ -71,7 +71,7 @@ static void on_refused(struct in_addr peer, const struct ssi_identity *id, const
 
 	inet_ntop(AF_INET, &peer, from, sizeof(from));
 	if (id && why->code == -EKEYREVOKED && id->kind == SSI_IDENTITY_BOOT &&
-	    state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) == 0 && b.used)
+	    state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) == 0 && b.used && !b.over)
 		intrusion(d, &b, peer);
 	else
 		events_add(d->events, "refuse", id && id->kind == SSI_IDENTITY_NODE ? id->who : "", id && id->kind == SSI_IDENTITY_BOOT ? id->who : "",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "libssi/comm/ccm-internal.h"
@@ -59,7 +60,7 @@ void conn_bury(struct ssi_ccm *m)
 		if (c->opened || c->outgoing)
 			m->ops->closed(c, why, m->userdata);
 		else
-			ccm_refused(m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, why);
+			ccm_refused(m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, why, why->code == -EKEYREVOKED && !c->old_news);
 		conn_free(c);
 	}
 	if (!TAILQ_EMPTY(&m->dead))
@@ -77,6 +78,7 @@ void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
 	if (c->interest)
 		epoll_ctl(c->m->poll, EPOLL_CTL_DEL, c->fd, NULL);
 	c->interest = 0;
+	identity_leave(c);
 	c->timer = sd_event_source_disable_unref(c->timer);
 	sd_event_source_set_enabled(c->m->end, SD_EVENT_ONESHOT);
 }
@@ -87,6 +89,7 @@ void conn_free(struct ssi_ccm_conn *c)
 	c->m->n_conns--;
 	if (c->talking)
 		TAILQ_REMOVE(&c->m->talking, c, talk);
+	identity_leave(c);
 	sd_event_source_disable_unref(c->timer);
 	ssi_tls_free(c->tls);
 	if (c->fd >= 0)
@@ -119,7 +122,7 @@ static void conn_interest(struct ssi_ccm_conn *c)
 	if (c->state == CONN_CONNECTING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_HANDSHAKE)
-		want = ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
+		want = c->tls && ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
 	else if (c->state == CONN_FLUSHING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_OPEN && c->out.len > c->out_at)
@@ -187,7 +190,11 @@ static void conn_digest(struct ssi_ccm_conn *c)
 			n = ssi_errf(&e, -ECONNRESET, "the other end hung up");
 		else if (n > 0)
 			n = conn_input(c, buf, (size_t)n, &e);
-		if (n < 0 && c->state == CONN_OPEN)
+		if (n >= 0 || c->state != CONN_OPEN)
+			continue;
+		if (!c->outgoing && n != -ECONNRESET)
+			ccm_refused(c->m, c->peer, &c->id, &e, false);
+		conn_fail(c, &e);
 			conn_fail(c, &e);
 	}
 }
@@ -265,11 +272,48 @@ static void conn_drain(struct ssi_ccm_conn *c)
 		conn_fail(c, NULL);      /* why was said when it began to end */
 }
 
+static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+
+	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
+}
+
+/*
+ * The first record at the door: only when all of it is here does a connection cost a TLS session, and only if it may be a ClientHello
+ * (RFC 8446, 5.1: type 22, version 3.x, length). Until then it lies in the socket, whose low-water mark says when to look again.
+ * 0, -EAGAIN, or what to end it with.
+ */
+static int conn_greet(struct ssi_ccm_conn *c, struct ssi_err *e)
+{
+	uint8_t head[5];
+	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK);
+	int there = 0, need;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0 || ioctl(c->fd, FIONREAD, &there) < 0)
+		return ssi_errf(e, -ECONNRESET, "hung up before the handshake");
+	need = (int)sizeof(head) + (n == sizeof(head) ? head[3] << 8 | head[4] : 0);
+	if (head[0] != 22 || (n > 1 && head[1] != 3) || need > CCM_HELLO_MAX)
+		return ssi_errf(e, -EPROTO, "its first word does not begin a handshake");
+	if (there < need && c->low_water == need)        /* woken all the same: no more comes */
+		return ssi_errf(e, -ECONNRESET, "hung up in its first word");
+	c->low_water = there < need ? need : 1;
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &c->low_water, sizeof(int)) < 0)
+		return ssi_errno(e, -errno, "low-water mark");
+	return there < need ? -EAGAIN : ssi_tls_server(c->fd, conn_key, c, &c->tls, e);
+}
+
 static void conn_handshake(struct ssi_ccm_conn *c)
 {
 	struct ssi_err e;
-	int r = ssi_tls_handshake(c->tls, &e);
+	int r = 0;
 
+	if (!c->tls)
+		r = conn_greet(c, &e);
+	if (r >= 0)
+		r = ssi_tls_handshake(c->tls, &e);
 	if (r == -EAGAIN) {
 		conn_interest(c);
 		return;
@@ -279,6 +323,7 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 		return;
 	}
 	if (!c->outgoing && ssi_tls_expired(c->tls)) {
+		c->old_news = ssi_tls_expired(c->tls) > 1;
 		ssi_errf(&e, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
 		conn_because(c, &e);
 		ssi_tls_say_expired(c->tls);
@@ -294,6 +339,8 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 		conn_move(c, CONN_IN_CONNS);
 	c->state = CONN_OPEN;
 	c->opened = true;
+	if (!c->outgoing)
+		identity_enter(c);
 	conn_interest(c);
 	c->m->ops->opened(c, c->m->userdata);
 	conn_read(c);
@@ -367,24 +414,15 @@ int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, stru
 	return 0;
 }
 
-static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
-{
-	struct ssi_ccm_conn *c = userdata;
-
-	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
-}
-
 int conn_start_server(struct ssi_ccm_conn *c)
 {
 	struct ssi_err e;
-	int r;
 
-	r = ssi_tls_server(c->fd, conn_key, c, &c->tls, &e);
-	if (r >= 0 && conn_arm(c, CCM_HANDSHAKE_MS) < 0)
-		r = ssi_errf(&e, -ENOMEM, "no memory for a timer");
-	if (r < 0)
-		conn_fail(c, &e);
-	return r;
+	if (conn_arm(c, CCM_HANDSHAKE_MS) >= 0)
+		return 0;
+	ssi_errf(&e, -ENOMEM, "no memory for a timer");
+	conn_fail(c, &e);
+	return -ENOMEM;
 }
 
 int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e)

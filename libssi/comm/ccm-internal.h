@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life). */
+/* What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life),
+ * ccm-identity.c (how often one is connected). */
 #include <stdbool.h>
 #include <sys/queue.h>
 #include "libssi/comm/ccm.h"
@@ -10,7 +11,10 @@
 #define CCM_RULES_MAX 64
 #define CCM_CONNS_MAX 16384          /* connections of a listener, over all */
 #define CCM_HANDSHAKES_MAX 1024      /* of them not let in yet; the oldest makes room for the newest */
+#define CCM_SAME_MAX 8               /* of one identity; the oldest makes room for the newest */
+#define CCM_NAMED 4096               /* buckets of identities */
 #define CCM_HANDSHAKE_MS 5000
+#define CCM_HELLO_MAX 2048           /* bytes of the record with a ClientHello; ours have some 250 */
 #define CCM_CLOSE_MS 1000
 #define CCM_QUEUE_MAX (2u << 20)     /* bytes waiting to be sent on a connection */
 #define CCM_READ 16384               /* a TLS record holds no more */
@@ -27,10 +31,12 @@ struct ssi_ccm_conn {
 	struct ssi_ccm *m;
 	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in the list that where says */
 	TAILQ_ENTRY(ssi_ccm_conn) talk;      /* in m->talking, while talking: it was told something in this batch */
+	LIST_ENTRY(ssi_ccm_conn) same;       /* in m->named, when entered */
 	enum conn_state state;
 	enum { CONN_IN_CONNS, CONN_IN_SHAKING, CONN_IN_DEAD } where;
-	bool outgoing, opened, starved, talking;
-	int fd;
+	bool outgoing, opened, starved, talking, entered;
+	bool old_news;                       /* its key's time is over, and that is known */
+	int fd, low_water;                   /* of the socket, in bytes, while the first record comes */
 	uint32_t interest;                   /* epoll events it is waited for with */
 	struct ssi_tls *tls;
 	sd_event_source *timer;
@@ -45,6 +51,7 @@ struct ssi_ccm_conn {
 	void *userdata;
 };
 TAILQ_HEAD(conn_list, ssi_ccm_conn);
+LIST_HEAD(conn_same, ssi_ccm_conn);
 
 struct ssi_ccm {
 	sd_event *event;
@@ -59,14 +66,15 @@ struct ssi_ccm {
 	unsigned n_conns, n_shaking;
 	unsigned held;                       /* batches that we are in: what is sent leaves at the end of the outermost */
 	uint8_t *ahead;                      /* CCM_AHEAD bytes, of whichever connection is read */
+	struct conn_same named[CCM_NAMED];   /* connections that were let in, by identity */
 	uint64_t refused_from;               /* the window of refusals that are told, and how many were and were not */
 	unsigned refused_told, refused_kept;
 };
 
 /* May this frame come on c, and by which rule is it handled? */
 int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const struct ssi_ccm_rule **ret, struct ssi_err *e);
-/* Tell of a connection that was not let in, within the limit. */
-void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why);
+/* Tell of a connection that was not let in, or was ended for what it said: within the limit, or always. */
+void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, bool always);
 
 /* Between these, what is sent waits; ccm_settle lets it go once the user has stored what it says. */
 void ccm_hold(struct ssi_ccm *m);
@@ -87,3 +95,7 @@ int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_er
 /* End it without ceremony; closed() follows from the loop. */
 void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why);
 void conn_free(struct ssi_ccm_conn *c);
+
+/* An accepted connection has proved who it is; the oldest of too many of the same is ended. And: it counts no longer. */
+void identity_enter(struct ssi_ccm_conn *c);
+void identity_leave(struct ssi_ccm_conn *c);

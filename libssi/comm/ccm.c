@@ -159,7 +159,7 @@ int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const str
 	return 0;
 }
 
-void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why)
+void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, bool always)
 {
 	uint64_t now = ssi_clock_mono_ms();
 	struct ssi_err e = *why;
@@ -170,7 +170,7 @@ void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identi
 		m->refused_from = now;
 		m->refused_told = 0;
 	}
-	if (m->refused_told >= CCM_REFUSED_TOLD && why->code != -EKEYREVOKED) {
+	if (m->refused_told >= CCM_REFUSED_TOLD && !always) {
 		m->refused_kept++;
 		return;
 	}
@@ -190,7 +190,7 @@ static void ccm_admit(struct ssi_ccm *m, int fd, struct in_addr peer)
 	if (m->n_conns >= CCM_CONNS_MAX) {
 		close(fd);
 		ssi_errf(&e, -EMFILE, "%u connections are as many as are let in", m->n_conns);
-		ccm_refused(m, peer, NULL, &e);
+		ccm_refused(m, peer, NULL, &e, false);
 		return;
 	}
 	if (m->n_shaking >= CCM_HANDSHAKES_MAX) {

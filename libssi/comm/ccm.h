@@ -35,14 +35,16 @@ struct ssi_ccm_ops {
 	 *   1    a key whose time is over (a used token, an older incarnation): the handshake goes on until the other end has
 	 *        proved that it holds the key, then it is told so (its error is -EKEYREVOKED) and refused() is called with
 	 *        -EKEYREVOKED. Nobody can so raise an alarm with a name alone.
+	 *   2    the same, but nothing that must be told each time: refused() is limited as for any other
 	 *   < 0  unknown: refused at once (the other end's error is -EKEYREJECTED)
 	 */
 	int (*key)(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata);
 	void (*opened)(struct ssi_ccm_conn *c, void *userdata);
 	/* Once for every connection that was opened or (outgoing) could not be. why->text says it in a line. */
 	void (*closed)(struct ssi_ccm_conn *c, const struct ssi_err *why, void *userdata);
-	/* May be NULL. Listener: a connection that was not let in. id is NULL when none was named. Limited to 10 in 10 s, with the number of
-	 * those left out in the next one's text; -EKEYREVOKED is never left out. */
+	/* May be NULL. Listener: a connection that was not let in, or one that ends (closed() follows) because it broke a rule. id is NULL when
+	 * none was named. Limited to 10 in 10 s, with the number of those left out in the next one's text; a key for which key() said 1 is
+	 * never left out. */
 	void (*refused)(struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, void *userdata);
 	/* May be NULL. A connection whose ssi_ccm_send said -EAGAIN has room again. */
 	void (*drained)(struct ssi_ccm_conn *c, void *userdata);

@@ -16,6 +16,7 @@
 #define TLS_PRIORITY(ciphers) "NONE:+VERS-TLS1.3:" ciphers ":+AEAD:+ECDHE-PSK:+GROUP-X25519:+SIGN-EDDSA-ED25519"
 #define TLS_AES_FIRST TLS_PRIORITY("+AES-128-GCM:+CHACHA20-POLY1305")
 #define TLS_AES_LAST TLS_PRIORITY("+CHACHA20-POLY1305:+AES-128-GCM")
+#define TLS_HANDSHAKE_MAX 8192       /* bytes that are heard of the other end before it has proved its key; ours says some hundred */
 #define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 struct ssi_tls {
@@ -27,8 +28,11 @@ struct ssi_tls {
 	const uint8_t *fed;              /* what is read instead of the socket, while feeding */
 	size_t n_fed;
 	bool feeding;
+	bool proved;                     /* the handshake is over */
+	size_t heard;                    /* bytes before that */
 	struct ssi_identity id;
-	bool named, expired, unfinished;
+	bool named, unfinished;
+	int expired;
 };
 
 static bool tls_has_aes(void)
@@ -69,9 +73,15 @@ static ssize_t tls_pull(gnutls_transport_ptr_t p, void *to, size_t n)
 		t->n_fed -= n;
 		return (ssize_t)n;
 	}
-	r = recv(t->fd, to, n, 0);
+	/* Of a stranger only so much: GnuTLS keeps a handshake message of up to 16 MiB until it is whole. */
+	if (!t->proved && n > TLS_HANDSHAKE_MAX - t->heard)
+		n = TLS_HANDSHAKE_MAX - t->heard;
+	errno = EMSGSIZE;
+	r = n ? recv(t->fd, to, n, 0) : -1;
 	if (r < 0)
 		gnutls_transport_set_errno(t->session, errno);
+	else if (!t->proved)
+		t->heard += (size_t)r;
 	return r;
 }
 
@@ -168,7 +178,7 @@ static int tls_on_key(gnutls_session_t session, const char *name, gnutls_datum_t
 	r = t->key(&t->id, key, t->userdata);
 	if (r < 0)
 		return -1;
-	t->expired = r > 0;
+	t->expired = r;
 	ret->data = gnutls_malloc(SSI_TLS_KEY);
 	if (!ret->data)
 		return -1;
@@ -223,10 +233,14 @@ int ssi_tls_handshake(struct ssi_tls *t, struct ssi_err *e)
 	do
 		r = gnutls_handshake(t->session);
 	while (r == GNUTLS_E_INTERRUPTED || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(r)));
-	if (r >= 0)
+	if (r >= 0) {
+		t->proved = true;
 		return 0;
+	}
 	if (r == GNUTLS_E_AGAIN)
 		return -EAGAIN;
+	if (t->heard == TLS_HANDSHAKE_MAX)
+		return ssi_errf(e, -EMSGSIZE, "more than %d bytes before a key was proved", TLS_HANDSHAKE_MAX);
 	if (r != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		gnutls_alert_send_appropriate(t->session, r);
 	if (t->key && r != GNUTLS_E_PREMATURE_TERMINATION && r != GNUTLS_E_PULL_ERROR)
@@ -270,7 +284,7 @@ const struct ssi_identity *ssi_tls_identity(const struct ssi_tls *t)
 	return t->named ? &t->id : NULL;
 }
 
-bool ssi_tls_expired(const struct ssi_tls *t)
+int ssi_tls_expired(const struct ssi_tls *t)
 {
 	return t->expired;
 }

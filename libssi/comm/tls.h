@@ -16,7 +16,7 @@
 
 struct ssi_tls;
 
-/* The key of an identity: 0; 1 when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
+/* The key of an identity: 0; 1 or more when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
 typedef int (*ssi_tls_key_fn)(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata);
 
 int ssi_tls_client(int fd, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY], struct ssi_tls **ret, struct ssi_err *e);
@@ -39,9 +39,10 @@ bool ssi_tls_wants_write(const struct ssi_tls *t);
 void ssi_tls_feed(struct ssi_tls *t, const void *p, size_t n);
 bool ssi_tls_pending(const struct ssi_tls *t);       /* there is decrypted data that the socket will not announce */
 
-/* Server, after the handshake has begun: who it is (NULL: not named yet), and whether the key's time is over. */
+/* Server, after the handshake has begun: who it is (NULL: not named yet), and whether the key's time is over:
+ * 0, or what the callback said. */
 const struct ssi_identity *ssi_tls_identity(const struct ssi_tls *t);
-bool ssi_tls_expired(const struct ssi_tls *t);
+int ssi_tls_expired(const struct ssi_tls *t);
 
 /* Last words; nothing is waited for. */
 void ssi_tls_bye(struct ssi_tls *t);
