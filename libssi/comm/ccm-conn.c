@@ -96,6 +96,7 @@ void conn_free(struct ssi_ccm_conn *c)
 		close(c->fd);
 	ssi_stream_free(&c->in);
 	ssi_buf_free(&c->out);
+	ssi_ccm_body_unref(c->shared);
 	free(c->why);
 	free(c);
 }
@@ -125,7 +126,7 @@ static void conn_interest(struct ssi_ccm_conn *c)
 		want = c->tls && ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
 	else if (c->state == CONN_FLUSHING)
 		want = EPOLLOUT;
-	else if (c->state == CONN_OPEN && c->out.len > c->out_at)
+	else if (c->state == CONN_OPEN && (c->out.len > c->out_at || c->shared))
 		want = EPOLLIN | EPOLLOUT;
 	conn_wait(c, want);
 }
@@ -225,12 +226,14 @@ static void conn_shut(struct ssi_ccm_conn *c)
 	c->state = CONN_DRAINING;
 }
 
-static void conn_flush(struct ssi_ccm_conn *c)
+void conn_flush(struct ssi_ccm_conn *c)
 {
+	const uint8_t *p;
 	struct ssi_err e;
 
-	while (c->out_at < c->out.len) {
-		ssize_t n = ssi_tls_write(c->tls, c->out.data + c->out_at, c->out.len - c->out_at, &e);
+	while (queue_waiting(c)) {
+		size_t len = queue_piece(c, &p);
+		ssize_t n = ssi_tls_write(c->tls, p, len, &e);
 
 		if (n == -EAGAIN)
 			break;
@@ -238,9 +241,9 @@ static void conn_flush(struct ssi_ccm_conn *c)
 			conn_fail(c, &e);
 			return;
 		}
-		c->out_at += (size_t)n;
+		queue_sent(c, (size_t)n);
 	}
-	if (c->out_at == c->out.len) {
+	if (!queue_waiting(c)) {
 		ssi_buf_free(&c->out);
 		c->out_at = 0;
 		if (c->state == CONN_FLUSHING)
@@ -252,11 +255,21 @@ static void conn_flush(struct ssi_ccm_conn *c)
 /* There is room again: say so once to whom was told that there is none. */
 static void conn_drained(struct ssi_ccm_conn *c)
 {
-	if (!c->starved || c->state != CONN_OPEN || c->out.len - c->out_at > CCM_QUEUE_MAX / 2)
+	if (!c->starved || c->state != CONN_OPEN || queue_waiting(c) > CCM_QUEUE_MAX / 2)
 		return;
 	c->starved = false;
 	if (c->m->ops->drained)
 		c->m->ops->drained(c, c->m->userdata);
+}
+
+void conn_speak(struct ssi_ccm_conn *c)
+{
+	TAILQ_REMOVE(&c->m->talking, c, talk);
+	c->talking = false;
+	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
+		return;
+	conn_flush(c);
+	conn_drained(c);
 }
 
 /* Throw away what still comes, until the other end has shut its end too. */
@@ -370,7 +383,7 @@ void conn_ready(struct ssi_ccm_conn *c, uint32_t revents)
 	case CONN_OPEN:
 		if (revents & ~(uint32_t)EPOLLOUT)
 			conn_read(c);
-		if (c->state == CONN_OPEN && c->out.len > c->out_at && !c->talking)
+		if (c->state == CONN_OPEN && queue_waiting(c) && !c->talking)
 			conn_flush(c);
 		conn_drained(c);
 		break;
@@ -432,60 +445,6 @@ int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], un
 	if (r < 0)
 		return r;
 	return conn_arm(c, timeout_ms) < 0 ? ssi_errf(e, -ENOMEM, "no memory for a timer") : 0;
-}
-
-/* What it is told in this batch leaves at the batch's end. */
-static void conn_talks(struct ssi_ccm_conn *c)
-{
-	if (c->talking)
-		return;
-	c->talking = true;
-	TAILQ_INSERT_TAIL(&c->m->talking, c, talk);
-}
-
-void conn_speak(struct ssi_ccm_conn *c)
-{
-	TAILQ_REMOVE(&c->m->talking, c, talk);
-	c->talking = false;
-	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
-		return;
-	conn_flush(c);
-	conn_drained(c);
-}
-
-int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len)
-{
-	struct ssi_frame f = { .flags = flags, .module = module, .type = type, .source = c->self_node, .destination = c->peer_node,
-			       .incarnation = c->id.incarnation, .sequence = sequence, .size = (uint32_t)len };
-	size_t waiting = c->out.len - c->out_at;
-	uint8_t *p;
-
-	if (c->state != CONN_OPEN)
-		return -ENOTCONN;
-	if (len > SSI_WIRE_BODY_MAX)
-		return -EMSGSIZE;
-	if (waiting && waiting + len > CCM_QUEUE_MAX) {
-		c->starved = true;
-		return -EAGAIN;
-	}
-	if (c->out_at > CCM_QUEUE_MAX / 4) {
-		ssi_buf_consume(&c->out, c->out_at);
-		c->out_at = 0;
-	}
-	p = (uint8_t *)ssi_buf_reserve(&c->out, SSI_WIRE_HEADER + len);
-	if (!p)
-		return -ENOMEM;
-	ssi_wire_encode(&f, p);
-	if (len)
-		memcpy(p + SSI_WIRE_HEADER, body, len);
-	c->out.len += SSI_WIRE_HEADER + len;
-	if (c->fd < 0)
-		return 0;
-	if (c->m->held)
-		conn_talks(c);
-	else if (!waiting)
-		conn_flush(c);
-	return c->state == CONN_OPEN ? 0 : -ENOTCONN;
 }
 
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life),
- * ccm-identity.c (how often one is connected). */
+/*
+ * What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life),
+ * ccm-queue.c (what waits to be sent), ccm-identity.c (how often one is connected).
+ */
 #include <stdbool.h>
 #include <sys/queue.h>
 #include "libssi/comm/ccm.h"
@@ -47,6 +49,8 @@ struct ssi_ccm_conn {
 	struct ssi_stream in;
 	struct ssi_buf out;
 	size_t out_at;                       /* bytes of out that were sent */
+	struct ssi_ccm_body *shared;         /* to be sent when out_at is shared_from; NULL: none */
+	size_t shared_at, shared_from;
 	struct ssi_err *why;                 /* once it ends; NULL then too: there was no memory to say it */
 	void *userdata;
 };
@@ -86,6 +90,12 @@ int conn_start_server(struct ssi_ccm_conn *c);
 int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e);
 /* What epoll says of c. */
 void conn_ready(struct ssi_ccm_conn *c, uint32_t revents);
+/* Send what waits, as far as the socket takes it. */
+void conn_flush(struct ssi_ccm_conn *c);
+/* Bytes that wait; those that are to be sent next, as far as they lie in one piece; n of these were sent. */
+size_t queue_waiting(const struct ssi_ccm_conn *c);
+size_t queue_piece(const struct ssi_ccm_conn *c, const uint8_t **ret);
+void queue_sent(struct ssi_ccm_conn *c, size_t n);
 /* Send what it was told in this batch, if it lives; it is not in m->talking any more. */
 void conn_speak(struct ssi_ccm_conn *c);
 /* Tell the user of all that ended, and free them. */

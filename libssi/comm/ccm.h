@@ -68,6 +68,13 @@ int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const
 		    const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_ccm_conn **ret, struct ssi_err *e);
 /* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
 int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len);
+/* Bytes that many connections are sent: kept once, until the last has sent them. */
+struct ssi_ccm_body { unsigned refs; size_t len; uint8_t data[]; };
+struct ssi_ccm_body *ssi_ccm_body_new(size_t len);                           /* to be filled by the caller, who has one reference; NULL: no memory */
+void ssi_ccm_body_unref(struct ssi_ccm_body *b);                             /* NULL is fine */
+/* As ssi_ccm_send; the frame's body is n bytes of head (copied) and then b (a reference of its own). */
+int ssi_ccm_send_shared(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *head, size_t n,
+			struct ssi_ccm_body *b);
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop. why may be NULL */
 void ssi_ccm_abort(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* at once: its other end is not believed to be there; closed() follows */
 

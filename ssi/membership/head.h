@@ -20,7 +20,8 @@
 #include "ssi/boot/stage.h"
 #include "ssi/membership/inventory.h"
 
-#define SSI_HEAD_GRACE_MS 15000     /* after a start of the daemon, for nodes that were joined */
+#define SSI_HEAD_GRACE_MS 15000     /* after a start of the daemon, for nodes that were joined; */
+#define SSI_HEAD_GRACE_EACH_MS 3    /* and for each node of the system so much more: they have to come in one after the other */
 
 /* A node as the engine knows it; borrowed, read-only, valid until ssi_head_remove_node. Pointers stay the same over changes. */
 struct ssi_head_node {
@@ -68,7 +69,7 @@ int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbe
 /* Enter a node (state off) or change its number, system and address; its state stays. -ENOENT: no such system. */
 int ssi_head_set_node(struct ssi_head *h, const char *name, const char *system, uint32_t number, struct in_addr address, struct ssi_head_node **ret);
 void ssi_head_remove_node(struct ssi_head *h, const char *name);   /* its connection is closed */
-/* What the store knows of a node, at start. changed() is not called. joined and suspect become suspect, with SSI_HEAD_GRACE_MS to be heard of. */
+/* What the store knows of a node, at start. changed() is not called. joined and suspect become suspect, with the grace to be heard of. */
 int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate state, uint64_t incarnation, uint64_t since_ms, const char *reason,
 		     const struct ssi_inventory *inventory);
 

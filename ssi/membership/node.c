@@ -136,6 +136,8 @@ static int node_send_join(struct ssi_member *s)
 	m.inventory = inventory;
 	m.rejoin = s->rejoin;
 	m.uptime_ms = ssi_clock_boot_ms();
+	m.view = s->view.number;
+	m.digest = s->view.digest;
 	m.stages = stage_pointers;
 	m.n_stages = node_stages(s, from, stages, stage_pointers);
 	return node_send(s, SSI_MEMBER_JOIN, &m.base);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Owns the node's copy of the view. Called by the node's side of membership. Kept in an array by number: changes come seldom. */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,12 +25,37 @@ static size_t view_find(const struct ssi_view *v, uint32_t number)
 	return low;
 }
 
+static uint64_t digest_add(uint64_t h, const void *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ ((const uint8_t *)p)[i]) * 0x100000001b3u;
+	return h;
+}
+
+uint64_t ssi_view_facts(const struct ssi_view_member *m)
+{
+	const uint64_t facts[] = { htobe64(m->number), htobe64(ntohl(m->address.s_addr)), htobe64(m->cpus), htobe64(m->memory), htobe64(m->incarnation),
+				   htobe64(m->nics), htobe64(m->accelerators), htobe64(m->drained) };
+	uint64_t h = digest_add(0xcbf29ce484222325u, facts, sizeof(facts));
+
+	h = digest_add(h, m->name, strlen(m->name));
+	h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;      /* the sum of many must depend on all bits of each */
+	h ^= h >> 32;
+	return h ? h : 1;
+}
+
+static uint64_t view_share(const struct ssi_view_member *m)
+{
+	return ssi_view_share(ssi_view_facts(m), !strcmp(m->state, "suspect"));
+}
+
 static void view_remove(struct ssi_view *v, size_t at)
 {
 	v->cpus -= v->members[at].cpus;
 	v->memory -= v->members[at].memory;
 	v->nics -= v->members[at].nics;
 	v->accelerators -= v->members[at].accelerators;
+	v->digest -= view_share(&v->members[at]);
 	v->n--;
 	memmove(&v->members[at], &v->members[at + 1], (v->n - at) * sizeof(*v->members));
 }
@@ -60,12 +86,30 @@ static int view_insert(struct ssi_view *v, size_t at, const Ssi__Membership__Mem
 	v->memory += m->memory;
 	v->nics += m->nics;
 	v->accelerators += m->accelerators;
+	v->digest += view_share(to);
 	return 0;
 }
 
 static bool view_is_member(const Ssi__Membership__Member *m)
 {
 	return !strcmp(m->state, "joined") || !strcmp(m->state, "suspect");
+}
+
+/* Those of whom only the state changed; NULL: they are members no more. Who is not known is passed over. */
+static void view_mark(struct ssi_view *v, const uint32_t *numbers, size_t n, const char *state)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t at = view_find(v, numbers[i]);
+		if (at == v->n || v->members[at].number != numbers[i])
+			continue;
+		if (!state) {
+			view_remove(v, at);
+			continue;
+		}
+		v->digest -= view_share(&v->members[at]);
+		ssi_text_copy(v->members[at].state, sizeof(v->members[at].state), state);
+		v->digest += view_share(&v->members[at]);
+	}
 }
 
 int ssi_view_apply(struct ssi_view *v, const struct Ssi__Membership__View *m)
@@ -83,6 +127,9 @@ int ssi_view_apply(struct ssi_view *v, const struct Ssi__Membership__View *m)
 		if (view_is_member(m->members[i]))
 			r = view_insert(v, at, m->members[i]);
 	}
+	view_mark(v, m->suspect, m->n_suspect, "suspect");
+	view_mark(v, m->joined, m->n_joined, "joined");
+	view_mark(v, m->gone, m->n_gone, NULL);
 	if (m->number > v->number)
 		v->number = m->number;
 	return r;

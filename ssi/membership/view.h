@@ -18,7 +18,16 @@ struct ssi_view {
 	uint64_t number;
 	struct ssi_view_member *members; size_t n, cap;   /* by number */
 	uint64_t cpus, memory, nics, accelerators;        /* sums */
+	uint64_t digest;                 /* sum of the members' ssi_view_share */
 };
+
+/*
+ * A number for a member's facts, never 0, and its share in the digest of a view. Two whose sums of these are the same have the same view: a
+ * node that comes back says its sum, and the master, restarted or not, need not tell it what it knows. (FNV-1a; against accident, not
+ * against malice: who lies about its own view gets a wrong one.)
+ */
+uint64_t ssi_view_facts(const struct ssi_view_member *m);          /* all but its state */
+static inline uint64_t ssi_view_share(uint64_t facts, bool suspect) { return suspect ? facts * 3 : facts; }
 
 /* Take a whole view, or changes to the one that is held. -ESTALE: changes since a view that was never seen; -ENOMEM. */
 struct Ssi__Membership__View;
