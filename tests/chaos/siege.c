@@ -20,7 +20,14 @@
 #define SIEGE_ATTACK_MS 200          /* and under an attack at least so long */
 #define SIEGE_TOLD 10                /* refusals that may be logged in SIEGE_WINDOW_US */
 #define SIEGE_WINDOW_US 10000000
-#define SIEGE_GROWTH_KIB (96 << 10)  /* more memory than this is not bounded */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define SIEGE_GROWTH_KIB (1 << 20)   /* the sanitizer keeps what was freed for a while */
+#else
+#define SIEGE_GROWTH_KIB (32 << 10)  /* more memory than this is not bounded */
+#endif
 #define SIEGE_P50_US 50000
 #define SIEGE_MAX_US 1500000         /* half of the time after which a node is detached */
 #define SIEGE_FILES 12000
