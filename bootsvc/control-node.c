@@ -32,6 +32,8 @@ static json_t *node_json(struct daemon *d, const struct ssi_node *n)
 	set(o, "incarnation", json_integer((json_int_t)h->incarnation));
 	set(o, "cpus", json_integer(h->inventory.cpus));
 	set(o, "memory", json_integer((json_int_t)h->inventory.memory));
+	set(o, "nics", json_integer((json_int_t)h->inventory.n_nics));
+	set(o, "accelerators", json_integer((json_int_t)h->inventory.n_accelerators));
 	set(o, "uptime_ms", json_integer((json_int_t)h->uptime_ms));
 	set(o, "since", json_integer((json_int_t)h->since_ms));
 	set(o, "reason", json_string(h->reason));

@@ -91,10 +91,11 @@ static json_t *system_json(struct daemon *d, const struct ssi_system *s)
 	struct ssi_head_totals t = { 0 };
 
 	ssi_head_totals(d->head, s->name, &t);
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
 			 "joined", t.by_state[SSI_NODE_JOINED], "booting", t.by_state[SSI_NODE_BOOTING], "suspect", t.by_state[SSI_NODE_SUSPECT],
 			 "detached", t.by_state[SSI_NODE_DETACHED], "failed", t.by_state[SSI_NODE_FAILED], "off", t.by_state[SSI_NODE_OFF],
-			 "cpus", (json_int_t)t.cpus, "memory", (json_int_t)t.memory, "view", (json_int_t)t.view);
+			 "cpus", (json_int_t)t.cpus, "memory", (json_int_t)t.memory, "nics", (json_int_t)t.nics,
+			 "accelerators", (json_int_t)t.accelerators, "view", (json_int_t)t.view);
 }
 
 static json_int_t resident_bytes(void)

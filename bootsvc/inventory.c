@@ -1,17 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Inventories into JSON and back. Called by members.c and the control verbs. */
 #include <stdio.h>
+#include <stdlib.h>
 #include "bootsvc/inventory.h"
 #include "libssi/comm/json.h"
 
-json_t *inventory_json(const struct ssi_inventory *v)
+static json_t *nics_json(const struct ssi_inventory *v)
 {
-	json_t *nics = json_array();
+	json_t *a = json_array();
 
 	for (size_t i = 0; i < v->n_nics; i++)
-		json_array_append_new(nics, json_pack("{s:s, s:s, s:s}", "name", v->nics[i].name, "mac", v->nics[i].mac, "driver", v->nics[i].driver));
-	return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o}", "cpus", (json_int_t)v->cpus, "cpu_model", v->cpu_model, "memory", (json_int_t)v->memory,
-			 "kernel", v->kernel, "arch", v->arch, "nics", nics);
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "name", v->nics[i].name, "mac", v->nics[i].mac, "driver", v->nics[i].driver));
+	return a;
+}
+
+static json_t *numa_json(const struct ssi_inventory *v)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < v->n_numa; i++)
+		json_array_append_new(a, json_pack("{s:I, s:I, s:I}", "number", (json_int_t)v->numa[i].number, "cpus", (json_int_t)v->numa[i].cpus,
+						   "memory", (json_int_t)v->numa[i].memory));
+	return a;
+}
+
+/* Numbers of PCI as everyone writes them: hexadecimal, of fixed width. */
+static json_t *accelerators_json(const struct ssi_inventory *v)
+{
+	char vendor[5], device[5], class[7];
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < v->n_accelerators; i++) {
+		const struct ssi_accelerator *x = &v->accelerators[i];
+
+		snprintf(vendor, sizeof(vendor), "%04x", x->vendor);
+		snprintf(device, sizeof(device), "%04x", x->device);
+		snprintf(class, sizeof(class), "%06x", x->pci_class & 0xffffff);
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:s, s:s}", "address", x->address, "class", class, "vendor", vendor,
+						   "device", device, "driver", x->driver));
+	}
+	return a;
+}
+
+json_t *inventory_json(const struct ssi_inventory *v)
+{
+	return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:o, s:o}", "cpus", (json_int_t)v->cpus, "cpu_model", v->cpu_model,
+			 "memory", (json_int_t)v->memory, "kernel", v->kernel, "arch", v->arch, "numa", numa_json(v), "nics", nics_json(v),
+			 "accelerators", accelerators_json(v));
 }
 
 char *inventory_format(const struct ssi_inventory *v)
@@ -23,17 +58,12 @@ char *inventory_format(const struct ssi_inventory *v)
 
 #define COPY(to, o, key) snprintf(to, sizeof(to), "%s", ssi_json_str(o, key))
 
-void inventory_parse(const char *text, struct ssi_inventory *ret)
+static void parse_nics(const json_t *list, struct ssi_inventory *ret)
 {
-	_cleanup_json_ json_t *j = text ? json_loads(text, 0, NULL) : NULL;
-	json_t *nic;
+	const json_t *nic;
 	size_t i;
 
-	*ret = (struct ssi_inventory) { .cpus = (uint32_t)ssi_json_int(j, "cpus"), .memory = (uint64_t)ssi_json_int(j, "memory") };
-	COPY(ret->cpu_model, j, "cpu_model");
-	COPY(ret->kernel, j, "kernel");
-	COPY(ret->arch, j, "arch");
-	json_array_foreach(json_object_get(j, "nics"), i, nic) {
+	json_array_foreach((json_t *)list, i, nic) {
 		if (i == SSI_INVENTORY_NICS)
 			break;
 		COPY(ret->nics[i].name, nic, "name");
@@ -41,4 +71,49 @@ void inventory_parse(const char *text, struct ssi_inventory *ret)
 		COPY(ret->nics[i].driver, nic, "driver");
 		ret->n_nics = i + 1;
 	}
+}
+
+static void parse_numa(const json_t *list, struct ssi_inventory *ret)
+{
+	const json_t *numa;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, numa) {
+		if (i == SSI_INVENTORY_NUMA)
+			break;
+		ret->numa[i].number = (uint32_t)ssi_json_int(numa, "number");
+		ret->numa[i].cpus = (uint32_t)ssi_json_int(numa, "cpus");
+		ret->numa[i].memory = (uint64_t)ssi_json_int(numa, "memory");
+		ret->n_numa = i + 1;
+	}
+}
+
+static void parse_accelerators(const json_t *list, struct ssi_inventory *ret)
+{
+	const json_t *x;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, x) {
+		if (i == SSI_INVENTORY_ACCELERATORS)
+			break;
+		COPY(ret->accelerators[i].address, x, "address");
+		COPY(ret->accelerators[i].driver, x, "driver");
+		ret->accelerators[i].pci_class = (uint32_t)strtoul(ssi_json_str(x, "class"), NULL, 16);
+		ret->accelerators[i].vendor = (uint16_t)strtoul(ssi_json_str(x, "vendor"), NULL, 16);
+		ret->accelerators[i].device = (uint16_t)strtoul(ssi_json_str(x, "device"), NULL, 16);
+		ret->n_accelerators = i + 1;
+	}
+}
+
+void inventory_parse(const char *text, struct ssi_inventory *ret)
+{
+	_cleanup_json_ json_t *j = text ? json_loads(text, 0, NULL) : NULL;
+
+	*ret = (struct ssi_inventory) { .cpus = (uint32_t)ssi_json_int(j, "cpus"), .memory = (uint64_t)ssi_json_int(j, "memory") };
+	COPY(ret->cpu_model, j, "cpu_model");
+	COPY(ret->kernel, j, "kernel");
+	COPY(ret->arch, j, "arch");
+	parse_nics(json_object_get(j, "nics"), ret);
+	parse_numa(json_object_get(j, "numa"), ret);
+	parse_accelerators(json_object_get(j, "accelerators"), ret);
 }

@@ -29,9 +29,9 @@ static int boot_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret
 	if (state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) < 0)
 		return -ENOENT;
 	memcpy(ret, b.token, SSI_CCM_KEY);
-	if (b.used || b.over || state_boot_newest(d->state, b.node, &newest, NULL) < 0)
-		return 1;
-	return newest.incarnation != b.incarnation;
+	if (b.used && !b.over)
+		return 1;                    /* an intrusion, and after it the boot is over */
+	return b.over || state_boot_newest(d->state, b.node, &newest, NULL) < 0 || newest.incarnation != b.incarnation ? 2 : 0;
 }
 
 static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY])
@@ -42,7 +42,7 @@ static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret
 	if (state_boot_get(d->state, id->who, id->incarnation, &b, NULL) < 0 || !b.used)
 		return -ENOENT;
 	memcpy(ret, b.key, SSI_CCM_KEY);
-	return b.over || !n || n->incarnation != b.incarnation;
+	return b.over || !n || n->incarnation != b.incarnation ? 2 : 0;
 }
 
 static int on_key(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata)
@@ -71,7 +71,7 @@ static void on_refused(struct in_addr peer, const struct ssi_identity *id, const
 
 	inet_ntop(AF_INET, &peer, from, sizeof(from));
 	if (id && why->code == -EKEYREVOKED && id->kind == SSI_IDENTITY_BOOT &&
-	    state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) == 0 && b.used)
+	    state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) == 0 && b.used && !b.over)
 		intrusion(d, &b, peer);
 	else
 		events_add(d->events, "refuse", id && id->kind == SSI_IDENTITY_NODE ? id->who : "", id && id->kind == SSI_IDENTITY_BOOT ? id->who : "",
@@ -247,6 +247,15 @@ static void joined_stages(struct daemon *d, const struct state_boot *b, const st
 				     ssi_num_format_ms(took, sizeof(took), join->stages[i].end_ms - join->stages[i].start_ms));
 }
 
+/* What came to a running node, and what went. */
+static void node_hardware(struct daemon *d, const struct ssi_head_node *n, const struct ssi_inventory *was)
+{
+	_cleanup_buf_ struct ssi_buf changes = SSI_BUF_INIT;
+
+	if (ssi_inventory_diff(was, &n->inventory, &changes) > 0)
+		events_add(d->events, "hotplug", n->name, "", n->incarnation, "%s", changes.data);
+}
+
 static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ssi_nodestate before, const struct ssi_head_join *join)
 {
 	_cleanup_free_ char *inventory = inventory_format(&n->inventory);
@@ -258,7 +267,9 @@ static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ss
 	if (inventory && state_node_inventory(d->state, n->name, inventory, &e) < 0)
 		log_error("inventory of %s: %s", n->name, e.text);
 	if (join->rejoin) {
-		events_add(d->events, "rejoin", n->name, "", n->incarnation, "came back without a boot, was %s", ssi_nodestate_name(before));
+		if (!join->update || before != SSI_NODE_JOINED)
+			events_add(d->events, "rejoin", n->name, "", n->incarnation, "came back without a boot, was %s", ssi_nodestate_name(before));
+		node_hardware(d, n, join->was);
 		return;
 	}
 	if (state_boot_get(d->state, n->name, n->incarnation, &b, &e) == 0)

@@ -29,6 +29,8 @@ struct agent {
 	/* events.c */
 	int events_fd;
 	sd_event_source *events_io;
+	/* hotplug.c */
+	struct hotplug *hotplug;
 	/* view.c */
 	const struct ssi_view *view;
 	sd_event_source *view_timer;
@@ -52,9 +54,16 @@ void machine_vitals(double *ret_load, uint64_t *ret_mem_free);
 bool machine_changed(const struct ssi_inventory *known);     /* did a processor or memory come or go? */
 void machine_protect(void);                                  /* keep this process in memory and ahead of the others */
 
+int machine_sysfs(void);                                     /* /sys, held open; borrowed */
+
+/* hotplug.c: what comes to this machine while it runs, and goes. */
+int hotplug_open(struct agent *a, struct ssi_err *e);
+void hotplug_close(struct agent *a);
+
 /* session.c: the conversation with the master. */
 int session_start(struct agent *a, struct ssi_err *e);
 void session_leave(struct agent *a, const char *reason);     /* then the loop ends */
+void session_hardware(struct agent *a);                      /* look whether this machine is what the master was told, and tell it if not */
 
 /* events.c: lines from the fifo, to the master while we are joined. */
 int events_open(struct agent *a, struct ssi_err *e);

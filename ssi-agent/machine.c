@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns what is read of this machine from /proc and /sys. Called at each JOIN and each heartbeat. Both folders are held open: a path from / asks
+ * Owns what is read of this machine from /proc and /sys (of devices: devices.c). Called at each JOIN and each heartbeat. Both folders are held open: a path from / asks
  * the root file system, whose server may be away, and a heartbeat waits for nobody.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -19,8 +16,7 @@
 #include "libssi/base/fd.h"
 #include "libssi/base/file.h"
 #include "ssi-agent/agent.h"
-
-#define MACHINE_MEMORY_STEP (16u << 20)   /* less than a memory block of any architecture; a balloon's breathing is not worth telling */
+#include "ssi-agent/devices.h"
 
 static int machine_proc = -1, machine_sys = -1;
 
@@ -33,24 +29,6 @@ int machine_open(const struct agent *a, struct ssi_err *e)
 		return ssi_errno(e, -errno, "/proc");
 	machine_sys = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return machine_sys < 0 ? ssi_errno(e, -errno, "/sys") : 0;
-}
-
-/* How many the kernel's list of processors names, as in "0-3,6". */
-static uint32_t machine_cpus(void)
-{
-	char list[4096], *at = list;
-	uint32_t n = 0;
-
-	if (ssi_file_read_line_at(machine_sys, "devices/system/cpu/online", list, sizeof(list)) < 0)
-		return 1;
-	while (*at) {
-		unsigned long first = strtoul(at, &at, 10), last = *at == '-' ? strtoul(at + 1, &at, 10) : first;
-
-		n += (uint32_t)(last - first + 1);
-		if (*at++ != ',')
-			break;
-	}
-	return n;
 }
 
 /* A value of /proc/meminfo, in bytes; 0 if it is not there. */
@@ -84,55 +62,24 @@ static void machine_cpu_model(char *ret, size_t n)
 	snprintf(ret, n, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
-/* An interface that hardware stands behind: it has a driver. */
-static void machine_nic(struct ssi_inventory *inv, const char *name)
+int machine_sysfs(void)
 {
-	struct ssi_nic *nic = &inv->nics[inv->n_nics];
-	char path[PATH_MAX], link[PATH_MAX], mac[32];
-	const char *driver;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "class/net/%s/device/driver", name);
-	n = readlinkat(machine_sys, path, link, sizeof(link) - 1);
-	if (n <= 0 || strlen(name) >= sizeof(nic->name))
-		return;
-	link[n] = '\0';
-	driver = strrchr(link, '/');
-	snprintf(path, sizeof(path), "class/net/%s/address", name);
-	if (ssi_file_read_line_at(machine_sys, path, mac, sizeof(mac)) < 0 || ssi_mac_parse(mac, nic->mac) < 0)
-		return;
-	snprintf(nic->name, sizeof(nic->name), "%.15s", name);
-	snprintf(nic->driver, sizeof(nic->driver), "%.31s", driver ? driver + 1 : link);
-	inv->n_nics++;
-}
-
-static DIR *machine_folder(const char *path)
-{
-	int fd = openat(machine_sys, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
+	return machine_sys;
 }
 
 void machine_inventory(struct ssi_inventory *ret)
 {
-	_cleanup_closedir_ DIR *d = machine_folder("class/net");
 	struct utsname u;
-	struct dirent *entry;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->cpus = machine_cpus();
+	ret->cpus = devices_cpus(machine_sys);
 	ret->memory = machine_meminfo("MemTotal");
 	machine_cpu_model(ret->cpu_model, sizeof(ret->cpu_model));
 	if (uname(&u) >= 0) {
 		snprintf(ret->kernel, sizeof(ret->kernel), "%s", u.release);
 		snprintf(ret->arch, sizeof(ret->arch), "%.31s", u.machine);
 	}
-	while (d && (entry = readdir(d)) && ret->n_nics < SSI_INVENTORY_NICS)
-		if (entry->d_name[0] != '.')
-			machine_nic(ret, entry->d_name);
+	devices_read(machine_sys, ret);
 }
 
 void machine_vitals(double *ret_load, uint64_t *ret_mem_free)
@@ -149,7 +96,7 @@ bool machine_changed(const struct ssi_inventory *known)
 	uint64_t memory = machine_meminfo("MemTotal");
 	uint64_t by = memory > known->memory ? memory - known->memory : known->memory - memory;
 
-	return machine_cpus() != known->cpus || by >= MACHINE_MEMORY_STEP;
+	return devices_cpus(machine_sys) != known->cpus || by >= SSI_INVENTORY_MEMORY_STEP;
 }
 
 /* A node that swaps, starves or runs out of memory is slow; one that is silent is dead. What cannot be had is done without. */

@@ -104,6 +104,7 @@ static void close_all(struct agent *a)
 {
 	order_close(a);
 	view_close(a);
+	hotplug_close(a);
 	events_close(a);
 	ssi_rexec_node_free(a->rexec);
 	ssi_member_free(a->member);
@@ -131,6 +132,8 @@ int main(int argc, char **argv)
 		r = open_loop(&a, &e);
 	if (r >= 0)
 		r = events_open(&a, &e);
+	if (r >= 0)
+		r = hotplug_open(&a, &e);
 	if (r >= 0)
 		r = session_start(&a, &e);
 	if (r < 0)

@@ -22,6 +22,18 @@ static void session_inventory(struct ssi_inventory *ret, void *userdata)
 	a->inventory = *ret;
 }
 
+void session_hardware(struct agent *a)
+{
+	_cleanup_buf_ struct ssi_buf changes = SSI_BUF_INIT;
+	struct ssi_inventory is;
+
+	machine_inventory(&is);
+	if (ssi_inventory_diff(&a->inventory, &is, &changes) <= 0)
+		return;
+	log_info("%s", changes.data);
+	ssi_member_update(a->member);
+}
+
 static size_t session_stages(struct ssi_boot_stage *ret, size_t max, void *userdata)
 {
 	return config_stages(ret, max);

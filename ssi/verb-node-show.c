@@ -107,6 +107,56 @@ static void print_nics(const json_t *nics)
 	ssi_table_print(t, stdout, 2);
 }
 
+/* A machine of one NUMA node has nothing to tell about it. */
+static void add_numa(struct ssi_table *t, const json_t *list)
+{
+	const json_t *numa;
+	char size[16];
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, numa) {
+		json_int_t cpus = ssi_json_int(numa, "cpus");
+
+		if (json_array_size(list) < 2)
+			break;
+		ssi_table_cell(t, SSI_DIM, "NUMA node %lld", (long long)ssi_json_int(numa, "number"));
+		ssi_table_cell(t, SSI_PLAIN, "%lld processor%s, %s", (long long)cpus, cpus == 1 ? "" : "s",
+			       ssi_num_format_size(size, sizeof(size), (uint64_t)ssi_json_int(numa, "memory")));
+	}
+}
+
+/* What a PCI class stands for (PCI Code and ID Assignment, 1.1); the longer prefix goes first. */
+static const char *class_name(const char *class)
+{
+	static const struct { const char *prefix, *name; } names[] = {
+		{ "0300", "VGA controller" }, { "0302", "3D controller" }, { "03", "display controller" },
+		{ "0b40", "co-processor" }, { "12", "processing accelerator" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strncmp(class, names[i].prefix, strlen(names[i].prefix)) == 0)
+			return names[i].name;
+	return class;
+}
+
+static void print_accelerators(const json_t *list)
+{
+	static const struct ssi_column columns[] = { { "", false }, { "", false }, { "", false }, { "", false }, { NULL, false } };
+	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
+	const json_t *a;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, a) {
+		const char *driver = ssi_json_str(a, "driver");
+
+		ssi_table_cell(t, SSI_PLAIN, "%s", ssi_json_str(a, "address"));
+		ssi_table_cell(t, SSI_PLAIN, "%s", class_name(ssi_json_str(a, "class")));
+		ssi_table_cell(t, SSI_PLAIN, "%s:%s", ssi_json_str(a, "vendor"), ssi_json_str(a, "device"));
+		ssi_table_cell(t, SSI_DIM, "%s", *driver ? driver : "no driver");
+	}
+	ssi_table_print(t, stdout, 2);
+}
+
 static void print_inventory(const json_t *inventory)
 {
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(pair_columns);
@@ -122,10 +172,12 @@ static void print_inventory(const json_t *inventory)
 		ssi_table_cell(t, SSI_PLAIN, "%lld%s%s", (long long)cpus, *model ? " × " : "", model);
 	}
 	pair(t, "memory", memory ? ssi_num_format_size(size, sizeof(size), (uint64_t)memory) : "");
+	add_numa(t, json_object_get(inventory, "numa"));
 	pair(t, "kernel", ssi_json_str(inventory, "kernel"));
 	pair(t, "architecture", ssi_json_str(inventory, "arch"));
 	ssi_table_print(t, stdout, 2);
 	print_nics(json_object_get(inventory, "nics"));
+	print_accelerators(json_object_get(inventory, "accelerators"));
 }
 
 static void print_node(const json_t *n)

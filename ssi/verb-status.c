@@ -31,11 +31,13 @@ static void system_row(struct ssi_table *t, const json_t *s, enum ssi_color name
 	ssi_table_cell(t, bad ? SSI_RED : SSI_DIM, "%lld", (long long)bad);
 	ssi_table_cell(t, SSI_BOLD, "%lld", (long long)ssi_json_int(s, "cpus"));
 	ssi_table_cell(t, SSI_BOLD, "%s", ssi_num_format_size(size, sizeof(size), (uint64_t)ssi_json_int(s, "memory")));
+	ssi_table_cell(t, SSI_PLAIN, "%lld", (long long)ssi_json_int(s, "nics"));
+	ssi_table_cell(t, ssi_json_int(s, "accelerators") ? SSI_PLAIN : SSI_DIM, "%lld", (long long)ssi_json_int(s, "accelerators"));
 }
 
 static json_t *totals(const json_t *systems)
 {
-	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "failed", "cpus", "memory" };
+	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "failed", "cpus", "memory", "nics", "accelerators" };
 	json_t *all = json_pack("{s:s}", "name", "all");
 	size_t i;
 	const json_t *s;
@@ -54,7 +56,7 @@ static void print_systems(const json_t *systems)
 {
 	static const struct ssi_column columns[] = {
 		{ "SYSTEM", false }, { "JOINED", true }, { "BOOTING", true }, { "OFF", true }, { "NOT WELL", true },
-		{ "PROCESSORS", true }, { "MEMORY", true }, { NULL, false },
+		{ "PROCESSORS", true }, { "MEMORY", true }, { "NICS", true }, { "ACCELERATORS", true }, { NULL, false },
 	};
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
 	size_t i;

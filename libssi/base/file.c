@@ -143,7 +143,12 @@ int ssi_file_write_if_changed(const char *path, const void *p, size_t n, mode_t 
 
 int ssi_file_poke(const char *path, const char *s)
 {
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return ssi_file_poke_at(AT_FDCWD, path, s);
+}
+
+int ssi_file_poke_at(int dir, const char *path, const char *s)
+{
+	_cleanup_close_ int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
 	size_t n = strlen(s);
 	ssize_t r;
 

@@ -17,3 +17,4 @@ int ssi_file_write_atomic(const char *path, const void *p, size_t n, mode_t mode
 int ssi_file_write_if_changed(const char *path, const void *p, size_t n, mode_t mode);
 /* Write to an existing /proc, /sys or /dev file, in one write. 0 or -errno. */
 int ssi_file_poke(const char *path, const char *s);
+int ssi_file_poke_at(int dir, const char *path, const char *s);

@@ -7,46 +7,64 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "libssi/comm/ccm-internal.h"
 #include "libssi/comm/sock.h"
 
-#define CONN_READ_BURST 16           /* records taken at a time, before other connections are heard */
+static struct conn_list *conn_list(struct ssi_ccm_conn *c)
+{
+	struct ssi_ccm *m = c->m;
+
+	return c->where == CONN_IN_SHAKING ? &m->shaking : c->where == CONN_IN_DEAD ? &m->dead : &m->conns;
+}
 
 static void conn_unlink(struct ssi_ccm_conn *c)
 {
-	struct ssi_ccm *m = c->m;
-
-	if (c->shaking) {
-		TAILQ_REMOVE(&m->shaking, c, link);
-		m->n_shaking--;
-	} else
-		TAILQ_REMOVE(&m->conns, c, link);
-	m->n_conns--;
+	TAILQ_REMOVE(conn_list(c), c, link);
+	c->m->n_shaking -= c->where == CONN_IN_SHAKING;
 }
 
-static void conn_link(struct ssi_ccm_conn *c, bool shaking)
+static void conn_link(struct ssi_ccm_conn *c, int where)
 {
-	struct ssi_ccm *m = c->m;
-
-	c->shaking = shaking;
-	TAILQ_INSERT_TAIL(shaking ? &m->shaking : &m->conns, c, link);
-	m->n_shaking += shaking;
-	m->n_conns++;
+	c->where = where;
+	TAILQ_INSERT_TAIL(conn_list(c), c, link);
+	c->m->n_shaking += where == CONN_IN_SHAKING;
 }
 
-static int conn_on_end(sd_event_source *s, void *userdata)
+static void conn_move(struct ssi_ccm_conn *c, int where)
 {
-	struct ssi_ccm_conn *c = userdata;
-	const struct ssi_ccm_ops *ops = c->m->ops;
+	conn_unlink(c);
+	conn_link(c, where);
+}
 
-	if (c->opened || c->outgoing)
-		ops->closed(c, &c->why, c->m->userdata);
-	else
-		ccm_refused(c->m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, &c->why);
-	conn_free(c);
-	return 0;
+/* Few connections have a reason to end at a time: it is not kept in all of them. */
+static void conn_because(struct ssi_ccm_conn *c, const struct ssi_err *why)
+{
+	if (!c->why)
+		c->why = malloc(sizeof(*c->why));
+	if (c->why)
+		*c->why = *why;
+}
+
+void conn_bury(struct ssi_ccm *m)
+{
+	static const struct ssi_err nothing = { .code = -ENOMEM, .text = "no memory to say why" };
+	struct ssi_ccm_conn *c;
+
+	/* Not all: a user who connects anew at once, in vain, must not keep us here. */
+	for (unsigned n = 0; n < CCM_BATCH && (c = TAILQ_FIRST(&m->dead)); n++) {
+		const struct ssi_err *why = c->why ? c->why : &nothing;
+
+		if (c->opened || c->outgoing)
+			m->ops->closed(c, why, m->userdata);
+		else
+			ccm_refused(m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, why, why->code == -EKEYREVOKED && !c->old_news);
+		conn_free(c);
+	}
+	if (!TAILQ_EMPTY(&m->dead))
+		sd_event_source_set_enabled(m->end, SD_EVENT_ONESHOT);
 }
 
 void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
@@ -54,30 +72,45 @@ void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why)
 	if (c->state == CONN_DEAD)
 		return;
 	if (c->state < CONN_FLUSHING)     /* else the reason to close it was given before */
-		c->why = *why;
+		conn_because(c, why);
 	c->state = CONN_DEAD;
-	if (c->shaking) {
-		conn_unlink(c);
-		conn_link(c, false);
-	}
-	c->io = sd_event_source_disable_unref(c->io);
+	conn_move(c, CONN_IN_DEAD);
+	if (c->interest)
+		epoll_ctl(c->m->poll, EPOLL_CTL_DEL, c->fd, NULL);
+	c->interest = 0;
+	identity_leave(c);
 	c->timer = sd_event_source_disable_unref(c->timer);
-	if (c->end)
-		sd_event_source_set_enabled(c->end, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(c->m->end, SD_EVENT_ONESHOT);
 }
 
 void conn_free(struct ssi_ccm_conn *c)
 {
 	conn_unlink(c);
-	sd_event_source_disable_unref(c->io);
+	c->m->n_conns--;
+	if (c->talking)
+		TAILQ_REMOVE(&c->m->talking, c, talk);
+	identity_leave(c);
 	sd_event_source_disable_unref(c->timer);
-	sd_event_source_disable_unref(c->end);
 	ssi_tls_free(c->tls);
 	if (c->fd >= 0)
 		close(c->fd);
 	ssi_stream_free(&c->in);
 	ssi_buf_free(&c->out);
+	ssi_ccm_body_unref(c->shared);
+	free(c->why);
 	free(c);
+}
+
+static int conn_wait(struct ssi_ccm_conn *c, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+
+	if (c->interest == events)
+		return 0;
+	if (epoll_ctl(c->m->poll, c->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev) < 0)
+		return -errno;
+	c->interest = events;
+	return 0;
 }
 
 /* Wait for what TLS or the queue needs. */
@@ -85,16 +118,17 @@ static void conn_interest(struct ssi_ccm_conn *c)
 {
 	uint32_t want = EPOLLIN;
 
+	if (c->fd < 0 || c->state == CONN_DEAD)
+		return;
 	if (c->state == CONN_CONNECTING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_HANDSHAKE)
-		want = ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
+		want = c->tls && ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
 	else if (c->state == CONN_FLUSHING)
 		want = EPOLLOUT;
-	else if (c->state == CONN_OPEN && c->out.len > c->out_at)
+	else if (c->state == CONN_OPEN && (c->out.len > c->out_at || c->shared))
 		want = EPOLLIN | EPOLLOUT;
-	if (c->io)
-		sd_event_source_set_io_events(c->io, want);
+	conn_wait(c, want);
 }
 
 static int conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -142,13 +176,13 @@ int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_er
 	return ssi_stream_feed(&c->in, p, n, &ops, c, e);
 }
 
-static void conn_read(struct ssi_ccm_conn *c)
+/* Frames from what was taken from the socket. */
+static void conn_digest(struct ssi_ccm_conn *c)
 {
 	uint8_t buf[CCM_READ];
 	struct ssi_err e;
-	int burst = 0;
 
-	while (c->state == CONN_OPEN && (burst++ < CONN_READ_BURST || ssi_tls_pending(c->tls))) {
+	while (c->state == CONN_OPEN) {
 		ssize_t n = ssi_tls_read(c->tls, buf, sizeof(buf), &e);
 
 		if (n == -EAGAIN)
@@ -157,11 +191,31 @@ static void conn_read(struct ssi_ccm_conn *c)
 			n = ssi_errf(&e, -ECONNRESET, "the other end hung up");
 		else if (n > 0)
 			n = conn_input(c, buf, (size_t)n, &e);
-		if (n < 0 && c->state == CONN_OPEN) {
+		if (n >= 0 || c->state != CONN_OPEN)
+			continue;
+		if (!c->outgoing && n != -ECONNRESET)
+			ccm_refused(c->m, c->peer, &c->id, &e, false);
+		conn_fail(c, &e);
 			conn_fail(c, &e);
-			return;
-		}
 	}
+}
+
+/* One call of the kernel for all that waits in the socket; what does not fit is announced again. */
+static void conn_read(struct ssi_ccm_conn *c)
+{
+	ssize_t n;
+
+	if (!c->m->ahead)
+		c->m->ahead = malloc(CCM_AHEAD);
+	if (!c->m->ahead)
+		return;
+	n = recv(c->fd, c->m->ahead, CCM_AHEAD, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		ssi_tls_feed(c->tls, c->m->ahead, (size_t)n);
+	conn_digest(c);                  /* nothing or an error: TLS meets it itself and says what it means */
+	ssi_tls_feed(c->tls, NULL, 0);
 }
 
 /* Our last words are said: shut our end, and wait for theirs. */
@@ -172,12 +226,14 @@ static void conn_shut(struct ssi_ccm_conn *c)
 	c->state = CONN_DRAINING;
 }
 
-static void conn_flush(struct ssi_ccm_conn *c)
+void conn_flush(struct ssi_ccm_conn *c)
 {
+	const uint8_t *p;
 	struct ssi_err e;
 
-	while (c->out_at < c->out.len) {
-		ssize_t n = ssi_tls_write(c->tls, c->out.data + c->out_at, c->out.len - c->out_at, &e);
+	while (queue_waiting(c)) {
+		size_t len = queue_piece(c, &p);
+		ssize_t n = ssi_tls_write(c->tls, p, len, &e);
 
 		if (n == -EAGAIN)
 			break;
@@ -185,9 +241,9 @@ static void conn_flush(struct ssi_ccm_conn *c)
 			conn_fail(c, &e);
 			return;
 		}
-		c->out_at += (size_t)n;
+		queue_sent(c, (size_t)n);
 	}
-	if (c->out_at == c->out.len) {
+	if (!queue_waiting(c)) {
 		ssi_buf_free(&c->out);
 		c->out_at = 0;
 		if (c->state == CONN_FLUSHING)
@@ -199,11 +255,21 @@ static void conn_flush(struct ssi_ccm_conn *c)
 /* There is room again: say so once to whom was told that there is none. */
 static void conn_drained(struct ssi_ccm_conn *c)
 {
-	if (!c->starved || c->state != CONN_OPEN || c->out.len - c->out_at > CCM_QUEUE_MAX / 2)
+	if (!c->starved || c->state != CONN_OPEN || queue_waiting(c) > CCM_QUEUE_MAX / 2)
 		return;
 	c->starved = false;
 	if (c->m->ops->drained)
 		c->m->ops->drained(c, c->m->userdata);
+}
+
+void conn_speak(struct ssi_ccm_conn *c)
+{
+	TAILQ_REMOVE(&c->m->talking, c, talk);
+	c->talking = false;
+	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
+		return;
+	conn_flush(c);
+	conn_drained(c);
 }
 
 /* Throw away what still comes, until the other end has shut its end too. */
@@ -216,14 +282,51 @@ static void conn_drain(struct ssi_ccm_conn *c)
 		n = recv(c->fd, waste, sizeof(waste), 0);
 	while (n > 0);
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		conn_fail(c, &c->why);
+		conn_fail(c, NULL);      /* why was said when it began to end */
+}
+
+static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
+{
+	struct ssi_ccm_conn *c = userdata;
+
+	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
+}
+
+/*
+ * The first record at the door: only when all of it is here does a connection cost a TLS session, and only if it may be a ClientHello
+ * (RFC 8446, 5.1: type 22, version 3.x, length). Until then it lies in the socket, whose low-water mark says when to look again.
+ * 0, -EAGAIN, or what to end it with.
+ */
+static int conn_greet(struct ssi_ccm_conn *c, struct ssi_err *e)
+{
+	uint8_t head[5];
+	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK);
+	int there = 0, need;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0 || ioctl(c->fd, FIONREAD, &there) < 0)
+		return ssi_errf(e, -ECONNRESET, "hung up before the handshake");
+	need = (int)sizeof(head) + (n == sizeof(head) ? head[3] << 8 | head[4] : 0);
+	if (head[0] != 22 || (n > 1 && head[1] != 3) || need > CCM_HELLO_MAX)
+		return ssi_errf(e, -EPROTO, "its first word does not begin a handshake");
+	if (there < need && c->low_water == need)        /* woken all the same: no more comes */
+		return ssi_errf(e, -ECONNRESET, "hung up in its first word");
+	c->low_water = there < need ? need : 1;
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &c->low_water, sizeof(int)) < 0)
+		return ssi_errno(e, -errno, "low-water mark");
+	return there < need ? -EAGAIN : ssi_tls_server(c->fd, conn_key, c, &c->tls, e);
 }
 
 static void conn_handshake(struct ssi_ccm_conn *c)
 {
 	struct ssi_err e;
-	int r = ssi_tls_handshake(c->tls, &e);
+	int r = 0;
 
+	if (!c->tls)
+		r = conn_greet(c, &e);
+	if (r >= 0)
+		r = ssi_tls_handshake(c->tls, &e);
 	if (r == -EAGAIN) {
 		conn_interest(c);
 		return;
@@ -233,7 +336,9 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 		return;
 	}
 	if (!c->outgoing && ssi_tls_expired(c->tls)) {
-		ssi_errf(&c->why, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
+		c->old_news = ssi_tls_expired(c->tls) > 1;
+		ssi_errf(&e, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
+		conn_because(c, &e);
 		ssi_tls_say_expired(c->tls);
 		conn_shut(c);
 		conn_arm(c, CCM_CLOSE_MS);
@@ -243,12 +348,12 @@ static void conn_handshake(struct ssi_ccm_conn *c)
 	if (!c->outgoing)
 		c->id = *ssi_tls_identity(c->tls);
 	c->timer = sd_event_source_disable_unref(c->timer);
-	if (c->shaking) {
-		conn_unlink(c);
-		conn_link(c, false);
-	}
+	if (c->where == CONN_IN_SHAKING)
+		conn_move(c, CONN_IN_CONNS);
 	c->state = CONN_OPEN;
 	c->opened = true;
+	if (!c->outgoing)
+		identity_enter(c);
 	conn_interest(c);
 	c->m->ops->opened(c, c->m->userdata);
 	conn_read(c);
@@ -266,10 +371,8 @@ static void conn_connected(struct ssi_ccm_conn *c)
 	conn_handshake(c);
 }
 
-static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+void conn_ready(struct ssi_ccm_conn *c, uint32_t revents)
 {
-	struct ssi_ccm_conn *c = userdata;
-
 	switch (c->state) {
 	case CONN_CONNECTING:
 		conn_connected(c);
@@ -278,14 +381,15 @@ static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
 		conn_handshake(c);
 		break;
 	case CONN_OPEN:
-		if (revents & ~EPOLLOUT)
+		if (revents & ~(uint32_t)EPOLLOUT)
 			conn_read(c);
-		if (c->state == CONN_OPEN && c->out.len > c->out_at)
+		if (c->state == CONN_OPEN && queue_waiting(c) && !c->talking)
 			conn_flush(c);
 		conn_drained(c);
 		break;
 	case CONN_FLUSHING:
-		conn_flush(c);
+		if (!c->talking)
+			conn_flush(c);
 		break;
 	case CONN_DRAINING:
 		conn_drain(c);
@@ -293,13 +397,12 @@ static int conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
 	case CONN_DEAD:
 		break;
 	}
-	return 0;
 }
 
 int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, struct ssi_ccm_conn **ret)
 {
 	struct ssi_ccm_conn *c = calloc(1, sizeof(*c));
-	int r;
+	int r = 0;
 
 	if (!c) {
 		if (fd >= 0)
@@ -312,12 +415,10 @@ int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, stru
 	c->outgoing = outgoing;
 	c->opened = fd < 0;
 	c->state = fd < 0 ? CONN_OPEN : outgoing ? CONN_CONNECTING : CONN_HANDSHAKE;
-	conn_link(c, !outgoing && fd >= 0);
-	r = sd_event_add_defer(m->event, &c->end, conn_on_end, c);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(c->end, SD_EVENT_OFF);
-	if (r >= 0 && fd >= 0)
-		r = sd_event_add_io(m->event, &c->io, fd, outgoing ? EPOLLOUT : EPOLLIN, conn_on_io, c);
+	conn_link(c, !outgoing && fd >= 0 ? CONN_IN_SHAKING : CONN_IN_CONNS);
+	m->n_conns++;
+	if (fd >= 0)
+		r = conn_wait(c, outgoing ? EPOLLOUT : EPOLLIN);
 	if (r < 0) {
 		conn_free(c);
 		return r;
@@ -326,24 +427,15 @@ int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, stru
 	return 0;
 }
 
-static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
-{
-	struct ssi_ccm_conn *c = userdata;
-
-	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
-}
-
 int conn_start_server(struct ssi_ccm_conn *c)
 {
 	struct ssi_err e;
-	int r;
 
-	r = ssi_tls_server(c->fd, conn_key, c, &c->tls, &e);
-	if (r >= 0 && conn_arm(c, CCM_HANDSHAKE_MS) < 0)
-		r = ssi_errf(&e, -ENOMEM, "no memory for a timer");
-	if (r < 0)
-		conn_fail(c, &e);
-	return r;
+	if (conn_arm(c, CCM_HANDSHAKE_MS) >= 0)
+		return 0;
+	ssi_errf(&e, -ENOMEM, "no memory for a timer");
+	conn_fail(c, &e);
+	return -ENOMEM;
 }
 
 int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e)
@@ -353,37 +445,6 @@ int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], un
 	if (r < 0)
 		return r;
 	return conn_arm(c, timeout_ms) < 0 ? ssi_errf(e, -ENOMEM, "no memory for a timer") : 0;
-}
-
-int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len)
-{
-	struct ssi_frame f = { .flags = flags, .module = module, .type = type, .source = c->self_node, .destination = c->peer_node,
-			       .incarnation = c->id.incarnation, .sequence = sequence, .size = (uint32_t)len };
-	size_t waiting = c->out.len - c->out_at;
-	uint8_t *p;
-
-	if (c->state != CONN_OPEN)
-		return -ENOTCONN;
-	if (len > SSI_WIRE_BODY_MAX)
-		return -EMSGSIZE;
-	if (waiting && waiting + len > CCM_QUEUE_MAX) {
-		c->starved = true;
-		return -EAGAIN;
-	}
-	if (c->out_at > CCM_QUEUE_MAX / 4) {
-		ssi_buf_consume(&c->out, c->out_at);
-		c->out_at = 0;
-	}
-	p = (uint8_t *)ssi_buf_reserve(&c->out, SSI_WIRE_HEADER + len);
-	if (!p)
-		return -ENOMEM;
-	ssi_wire_encode(&f, p);
-	if (len)
-		memcpy(p + SSI_WIRE_HEADER, body, len);
-	c->out.len += SSI_WIRE_HEADER + len;
-	if (!waiting && c->fd >= 0)
-		conn_flush(c);
-	return c->state == CONN_OPEN ? 0 : -ENOTCONN;
 }
 
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)
@@ -396,7 +457,7 @@ void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)
 		conn_fail(c, why ? why : &plain);
 		return;
 	}
-	c->why = why ? *why : plain;
+	conn_because(c, why ? why : &plain);
 	c->state = CONN_FLUSHING;
 	conn_arm(c, CCM_CLOSE_MS);
 	conn_interest(c);

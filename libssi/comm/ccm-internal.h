@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener), ccm-conn.c (a connection's life). */
+/*
+ * What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life),
+ * ccm-queue.c (what waits to be sent), ccm-identity.c (how often one is connected).
+ */
 #include <stdbool.h>
 #include <sys/queue.h>
 #include "libssi/comm/ccm.h"
@@ -10,10 +13,15 @@
 #define CCM_RULES_MAX 64
 #define CCM_CONNS_MAX 16384          /* connections of a listener, over all */
 #define CCM_HANDSHAKES_MAX 1024      /* of them not let in yet; the oldest makes room for the newest */
+#define CCM_SAME_MAX 8               /* of one identity; the oldest makes room for the newest */
+#define CCM_NAMED 4096               /* buckets of identities */
 #define CCM_HANDSHAKE_MS 5000
+#define CCM_HELLO_MAX 2048           /* bytes of the record with a ClientHello; ours have some 250 */
 #define CCM_CLOSE_MS 1000
 #define CCM_QUEUE_MAX (2u << 20)     /* bytes waiting to be sent on a connection */
 #define CCM_READ 16384               /* a TLS record holds no more */
+#define CCM_AHEAD 65536              /* bytes taken from a socket at a time */
+#define CCM_BATCH 64                 /* connections that have their turn before the loop does something else */
 
 /*
  * A connection's life. NEW: connecting or shaking hands. OPEN: frames go both ways. FLUSHING: what is queued goes out, nothing is
@@ -23,12 +31,17 @@ enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CON
 
 struct ssi_ccm_conn {
 	struct ssi_ccm *m;
-	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in m->conns or m->shaking */
+	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in the list that where says */
+	TAILQ_ENTRY(ssi_ccm_conn) talk;      /* in m->talking, while talking: it was told something in this batch */
+	LIST_ENTRY(ssi_ccm_conn) same;       /* in m->named, when entered */
 	enum conn_state state;
-	bool outgoing, opened, shaking, starved;
-	int fd;
+	enum { CONN_IN_CONNS, CONN_IN_SHAKING, CONN_IN_DEAD } where;
+	bool outgoing, opened, starved, talking, entered;
+	bool old_news;                       /* its key's time is over, and that is known */
+	int fd, low_water;                   /* of the socket, in bytes, while the first record comes */
+	uint32_t interest;                   /* epoll events it is waited for with */
 	struct ssi_tls *tls;
-	sd_event_source *io, *timer, *end;
+	sd_event_source *timer;
 	struct ssi_identity id;
 	struct in_addr peer;
 	uint16_t port;
@@ -36,10 +49,13 @@ struct ssi_ccm_conn {
 	struct ssi_stream in;
 	struct ssi_buf out;
 	size_t out_at;                       /* bytes of out that were sent */
-	struct ssi_err why;
+	struct ssi_ccm_body *shared;         /* to be sent when out_at is shared_from; NULL: none */
+	size_t shared_at, shared_from;
+	struct ssi_err *why;                 /* once it ends; NULL then too: there was no memory to say it */
 	void *userdata;
 };
 TAILQ_HEAD(conn_list, ssi_ccm_conn);
+LIST_HEAD(conn_same, ssi_ccm_conn);
 
 struct ssi_ccm {
 	sd_event *event;
@@ -48,24 +64,48 @@ struct ssi_ccm {
 	struct ssi_ccm_rule rules[CCM_RULES_MAX];
 	size_t n_rules;
 	int fd;                              /* the listener, or -1 */
-	sd_event_source *listener, *pause;
-	struct conn_list conns, shaking;
+	int poll;                            /* epoll: all connections, as one source of the loop */
+	sd_event_source *ready, *listener, *pause, *end;
+	struct conn_list conns, shaking, dead, talking;
 	unsigned n_conns, n_shaking;
+	unsigned held;                       /* batches that we are in: what is sent leaves at the end of the outermost */
+	uint8_t *ahead;                      /* CCM_AHEAD bytes, of whichever connection is read */
+	struct conn_same named[CCM_NAMED];   /* connections that were let in, by identity */
 	uint64_t refused_from;               /* the window of refusals that are told, and how many were and were not */
 	unsigned refused_told, refused_kept;
 };
 
 /* May this frame come on c, and by which rule is it handled? */
 int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const struct ssi_ccm_rule **ret, struct ssi_err *e);
-/* Tell of a connection that was not let in, within the limit. */
-void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why);
+/* Tell of a connection that was not let in, or was ended for what it said: within the limit, or always. */
+void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, bool always);
+
+/* Between these, what is sent waits; ccm_settle lets it go once the user has stored what it says. */
+void ccm_hold(struct ssi_ccm *m);
+void ccm_settle(struct ssi_ccm *m);
 
 /* A connection over fd (owned from now, also on failure); fd -1 makes one that is open and goes nowhere, for tests of handlers. */
 int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, struct ssi_ccm_conn **ret);
 int conn_start_server(struct ssi_ccm_conn *c);
 int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e);
+/* What epoll says of c. */
+void conn_ready(struct ssi_ccm_conn *c, uint32_t revents);
+/* Send what waits, as far as the socket takes it. */
+void conn_flush(struct ssi_ccm_conn *c);
+/* Bytes that wait; those that are to be sent next, as far as they lie in one piece; n of these were sent. */
+size_t queue_waiting(const struct ssi_ccm_conn *c);
+size_t queue_piece(const struct ssi_ccm_conn *c, const uint8_t **ret);
+void queue_sent(struct ssi_ccm_conn *c, size_t n);
+/* Send what it was told in this batch, if it lives; it is not in m->talking any more. */
+void conn_speak(struct ssi_ccm_conn *c);
+/* Tell the user of all that ended, and free them. */
+void conn_bury(struct ssi_ccm *m);
 /* Bytes of the other end, after TLS. Negative: the connection is to end. */
 int conn_input(struct ssi_ccm_conn *c, const uint8_t *p, size_t n, struct ssi_err *e);
 /* End it without ceremony; closed() follows from the loop. */
 void conn_fail(struct ssi_ccm_conn *c, const struct ssi_err *why);
 void conn_free(struct ssi_ccm_conn *c);
+
+/* An accepted connection has proved who it is; the oldest of too many of the same is ended. And: it counts no longer. */
+void identity_enter(struct ssi_ccm_conn *c);
+void identity_leave(struct ssi_ccm_conn *c);

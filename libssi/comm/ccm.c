@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns an endpoint of ccm's loop face: its rules, its listener, and the limits on who may knock. Called by the daemon and the agent.
- * One thread, one loop: a handler that takes long makes every connection wait.
+ * Owns an endpoint of ccm's loop face: its rules, its listener, the limits on who may knock, and the batches in which connections have
+ * their turn. Called by the daemon and the agent. One thread, one loop: a handler that takes long makes every connection wait.
+ *
+ * All connections are one source of the loop, by an epoll of their own: the loop asks the kernel anew for each source that it calls, and
+ * with thousands of sources ready at once that is a square.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,9 +21,56 @@
 #define CCM_REFUSED_WINDOW_MS 10000
 #define CCM_REFUSED_TOLD 10
 
+void ccm_hold(struct ssi_ccm *m)
+{
+	if (m->held++ == 0 && m->ops->hold)
+		m->ops->hold(m->userdata);
+}
+
+void ccm_settle(struct ssi_ccm *m)
+{
+	struct ssi_ccm_conn *c;
+	struct ssi_err e;
+	int r = 0;
+
+	if (--m->held)
+		return;
+	if (m->ops->settle)
+		r = m->ops->settle(&e, m->userdata);
+	while ((c = TAILQ_FIRST(&m->talking))) {
+		if (r < 0)
+			conn_fail(c, &e);
+		conn_speak(c);
+	}
+}
+
+static int ccm_on_ready(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct epoll_event ready[CCM_BATCH];
+	struct ssi_ccm *m = userdata;
+	int n = epoll_wait(fd, ready, CCM_BATCH, 0);
+
+	ccm_hold(m);
+	for (int i = 0; i < n; i++)
+		conn_ready(ready[i].data.ptr, ready[i].events);
+	ccm_settle(m);
+	return 0;
+}
+
+static int ccm_on_end(sd_event_source *s, void *userdata)
+{
+	struct ssi_ccm *m = userdata;
+
+	ccm_hold(m);
+	conn_bury(m);
+	ccm_settle(m);
+	return 0;
+}
+
 int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret)
 {
 	struct ssi_ccm *m = calloc(1, sizeof(*m));
+	int r;
 
 	if (!m)
 		return -ENOMEM;
@@ -30,6 +80,18 @@ int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, 
 	m->fd = -1;
 	TAILQ_INIT(&m->conns);
 	TAILQ_INIT(&m->shaking);
+	TAILQ_INIT(&m->dead);
+	TAILQ_INIT(&m->talking);
+	m->poll = epoll_create1(EPOLL_CLOEXEC);
+	r = m->poll < 0 ? -errno : sd_event_add_io(event, &m->ready, m->poll, EPOLLIN, ccm_on_ready, m);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &m->end, ccm_on_end, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->end, SD_EVENT_OFF);
+	if (r < 0) {
+		ssi_ccm_free(m);
+		return r;
+	}
 	*ret = m;
 	return 0;
 }
@@ -40,12 +102,17 @@ void ssi_ccm_free(struct ssi_ccm *m)
 
 	if (!m)
 		return;
-	while ((c = TAILQ_FIRST(&m->shaking)) || (c = TAILQ_FIRST(&m->conns)))
+	while ((c = TAILQ_FIRST(&m->shaking)) || (c = TAILQ_FIRST(&m->conns)) || (c = TAILQ_FIRST(&m->dead)))
 		conn_free(c);
+	sd_event_source_disable_unref(m->ready);
+	sd_event_source_disable_unref(m->end);
 	sd_event_source_disable_unref(m->listener);
 	sd_event_source_disable_unref(m->pause);
+	if (m->poll >= 0)
+		close(m->poll);
 	if (m->fd >= 0)
 		close(m->fd);
+	free(m->ahead);
 	sd_event_unref(m->event);
 	free(m);
 }
@@ -92,7 +159,7 @@ int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const str
 	return 0;
 }
 
-void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why)
+void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, bool always)
 {
 	uint64_t now = ssi_clock_mono_ms();
 	struct ssi_err e = *why;
@@ -103,7 +170,7 @@ void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identi
 		m->refused_from = now;
 		m->refused_told = 0;
 	}
-	if (m->refused_told >= CCM_REFUSED_TOLD && why->code != -EKEYREVOKED) {
+	if (m->refused_told >= CCM_REFUSED_TOLD && !always) {
 		m->refused_kept++;
 		return;
 	}
@@ -123,7 +190,7 @@ static void ccm_admit(struct ssi_ccm *m, int fd, struct in_addr peer)
 	if (m->n_conns >= CCM_CONNS_MAX) {
 		close(fd);
 		ssi_errf(&e, -EMFILE, "%u connections are as many as are let in", m->n_conns);
-		ccm_refused(m, peer, NULL, &e);
+		ccm_refused(m, peer, NULL, &e, false);
 		return;
 	}
 	if (m->n_shaking >= CCM_HANDSHAKES_MAX) {

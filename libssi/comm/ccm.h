@@ -35,17 +35,26 @@ struct ssi_ccm_ops {
 	 *   1    a key whose time is over (a used token, an older incarnation): the handshake goes on until the other end has
 	 *        proved that it holds the key, then it is told so (its error is -EKEYREVOKED) and refused() is called with
 	 *        -EKEYREVOKED. Nobody can so raise an alarm with a name alone.
+	 *   2    the same, but nothing that must be told each time: refused() is limited as for any other
 	 *   < 0  unknown: refused at once (the other end's error is -EKEYREJECTED)
 	 */
 	int (*key)(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata);
 	void (*opened)(struct ssi_ccm_conn *c, void *userdata);
 	/* Once for every connection that was opened or (outgoing) could not be. why->text says it in a line. */
 	void (*closed)(struct ssi_ccm_conn *c, const struct ssi_err *why, void *userdata);
-	/* May be NULL. Listener: a connection that was not let in. id is NULL when none was named. Limited to 10 in 10 s, with the number of
-	 * those left out in the next one's text; -EKEYREVOKED is never left out. */
+	/* May be NULL. Listener: a connection that was not let in, or one that ends (closed() follows) because it broke a rule. id is NULL when
+	 * none was named. Limited to 10 in 10 s, with the number of those left out in the next one's text; a key for which key() said 1 is
+	 * never left out. */
 	void (*refused)(struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, void *userdata);
 	/* May be NULL. A connection whose ssi_ccm_send said -EAGAIN has room again. */
 	void (*drained)(struct ssi_ccm_conn *c, void *userdata);
+	/*
+	 * May be NULL. Connections have their turn in batches, and what handlers send in one leaves together at its end: between hold() and
+	 * settle(). Who must store what it answers stores a whole batch at once: it does so in settle(). Negative, with e filled: the answers are
+	 * not given, their connections end. What is sent outside of a batch leaves at once.
+	 */
+	void (*hold)(void *userdata);
+	int (*settle)(struct ssi_err *e, void *userdata);
 };
 
 int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, struct ssi_ccm **ret);
@@ -59,6 +68,13 @@ int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const
 		    const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_ccm_conn **ret, struct ssi_err *e);
 /* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
 int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len);
+/* Bytes that many connections are sent: kept once, until the last has sent them. */
+struct ssi_ccm_body { unsigned refs; size_t len; uint8_t data[]; };
+struct ssi_ccm_body *ssi_ccm_body_new(size_t len);                           /* to be filled by the caller, who has one reference; NULL: no memory */
+void ssi_ccm_body_unref(struct ssi_ccm_body *b);                             /* NULL is fine */
+/* As ssi_ccm_send; the frame's body is n bytes of head (copied) and then b (a reference of its own). */
+int ssi_ccm_send_shared(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *head, size_t n,
+			struct ssi_ccm_body *b);
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* after what is queued has been sent, at most 1 s; closed() follows from the loop. why may be NULL */
 void ssi_ccm_abort(struct ssi_ccm_conn *c, const struct ssi_err *why);       /* at once: its other end is not believed to be there; closed() follows */
 

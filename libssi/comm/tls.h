@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * One TLS 1.3 session with a pre-shared key (RFC 8446, psk_dhe_ke over X25519, ChaCha20-Poly1305) over a connected,
+ * One TLS 1.3 session with a pre-shared key (RFC 8446, psk_dhe_ke over X25519, AES-128-GCM or ChaCha20-Poly1305) over a connected,
  * non-blocking socket. No certificates, no tickets, no early data. The socket stays the caller's.
  */
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 
 struct ssi_tls;
 
-/* The key of an identity: 0; 1 when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
+/* The key of an identity: 0; 1 or more when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
 typedef int (*ssi_tls_key_fn)(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata);
 
 int ssi_tls_client(int fd, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY], struct ssi_tls **ret, struct ssi_err *e);
@@ -35,11 +35,14 @@ ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e);  
 /* After -EAGAIN call again with the same bytes: they have been taken already. */
 ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e);
 bool ssi_tls_wants_write(const struct ssi_tls *t);
+/* From now ssi_tls_read takes its bytes from p (borrowed until it says -EAGAIN: then all are taken) instead of the socket; p NULL: from the socket again. */
+void ssi_tls_feed(struct ssi_tls *t, const void *p, size_t n);
 bool ssi_tls_pending(const struct ssi_tls *t);       /* there is decrypted data that the socket will not announce */
 
-/* Server, after the handshake has begun: who it is (NULL: not named yet), and whether the key's time is over. */
+/* Server, after the handshake has begun: who it is (NULL: not named yet), and whether the key's time is over:
+ * 0, or what the callback said. */
 const struct ssi_identity *ssi_tls_identity(const struct ssi_tls *t);
-bool ssi_tls_expired(const struct ssi_tls *t);
+int ssi_tls_expired(const struct ssi_tls *t);
 
 /* Last words; nothing is waited for. */
 void ssi_tls_bye(struct ssi_tls *t);

@@ -12,6 +12,7 @@
 #include "ssi/membership/membership.pb-c.h"
 
 #define MSG_STAGES_MAX 32            /* of a JOIN; more are passed over */
+#define MSG_SAY_AGAIN 2              /* a heartbeat is answered when nothing was said for detach_ms / 2: a node waits four times that */
 
 /* Why this JOIN may not be, in text (empty: it may). */
 static const char *msg_objection(const struct head_node *n, uint64_t incarnation, char *text, size_t size)
@@ -58,7 +59,10 @@ static void msg_take(struct head_node *n, struct ssi_ccm_conn *c)
 static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct ssi_frame *f, struct head_node *n, const Ssi__Membership__Join *m)
 {
 	struct ssi_boot_stage stages[MSG_STAGES_MAX];
-	struct ssi_head_join join = { .stages = stages, .rejoin = m->rejoin || head_is_member(n->pub.state) };
+	struct ssi_inventory was = n->pub.inventory;
+	struct ssi_head_join join = {
+		.stages = stages, .rejoin = m->rejoin || head_is_member(n->pub.state), .update = n->conn == c, .was = &was,
+	};
 
 	for (; join.n_stages < m->n_stages && join.n_stages < MSG_STAGES_MAX; join.n_stages++)
 		ssi_boot_stage_copy(&stages[join.n_stages], m->stages[join.n_stages]);
@@ -71,7 +75,8 @@ static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct s
 	n->grace = 0;
 	msg_take(n, c);
 	head_event(h, n, SSI_EVENT_JOIN, join.rejoin ? "came back" : "", &join);
-	return head_reply_accept(c, f->sequence, n);
+	n->said = n->heard;
+	return join.update ? head_reply_update(c, f->sequence, n) : head_reply_accept(c, f->sequence, n, m->view, m->digest);
 }
 
 static int msg_on_join(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
@@ -114,6 +119,9 @@ static int msg_on_heartbeat(struct ssi_ccm_conn *c, const struct ssi_frame *f, c
 	n->heard = head_now(h);
 	if (n->pub.state == SSI_NODE_SUSPECT)
 		head_event(h, n, SSI_EVENT_HEARTBEAT, "heard again", NULL);
+	if (n->heard - n->said < n->sys->detach_ms / MSG_SAY_AGAIN)
+		return 0;
+	n->said = n->heard;
 	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, SSI_WIRE_REPLY, f->sequence, NULL, 0);
 }
 

@@ -64,9 +64,8 @@ static void head_drop_conn(struct head_node *n, const char *why)
 static void head_unlink(struct ssi_head *h, struct head_node *n)
 {
 	head_due_clear(&h->due, n);
-	if (n->dirty)
-		TAILQ_REMOVE(&n->sys->dirty, n, dirty_link);
-	n->dirty = false;
+	head_view_assume(n, SSI_NODE_OFF);
+	head_reply_forget(n->sys);       /* whoever builds on what was told before would keep it */
 	head_count(n, -1);
 	TAILQ_REMOVE(&n->sys->nodes, n, link);
 }
@@ -75,7 +74,8 @@ static void head_link(struct head_node *n, struct head_system *s)
 {
 	n->sys = s;
 	snprintf(n->pub.system, sizeof(n->pub.system), "%s", s->name);
-	TAILQ_INSERT_TAIL(&s->nodes, n, link);
+	n->changed = 0;
+	TAILQ_INSERT_HEAD(&s->nodes, n, link);
 	head_count(n, 1);
 }
 
@@ -94,6 +94,7 @@ void ssi_head_free(struct ssi_head *h)
 			free(n);
 		}
 		TAILQ_REMOVE(&h->systems, s, link);
+		head_reply_forget(s);
 		free(s);
 	}
 	head_table_free(&h->table);
@@ -164,7 +165,7 @@ void head_tick(struct ssi_head *h)
 		uint64_t due;
 		char reason[64];
 
-		if (n->conn && ssi_ccm_waiting(n->conn))
+		if (head_deadline(n) <= now && n->conn && ssi_ccm_waiting(n->conn))
 			n->heard = now;      /* it is not silent: we have not listened yet */
 		due = head_deadline(n);
 
@@ -203,7 +204,8 @@ void head_event(struct ssi_head *h, struct head_node *n, enum ssi_nodeevent ev, 
 
 	if (next == before && !join)
 		return;
-	head_enter(h, n, next, reason);
+	if (next != before || !join->update)
+		head_enter(h, n, next, reason);
 	if (join || head_is_member(before) || head_is_member(next))
 		head_view_touch(h, n);
 	h->ops->changed(&n->pub, before, ev, join, h->userdata);
@@ -237,7 +239,6 @@ int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbe
 		snprintf(s->name, sizeof(s->name), "%s", system);
 		s->totals.view = s->told = view;
 		TAILQ_INIT(&s->nodes);
-		TAILQ_INIT(&s->dirty);
 		TAILQ_INSERT_TAIL(&h->systems, s, link);
 	}
 	s->heartbeat_ms = heartbeat_ms;
@@ -318,11 +319,12 @@ int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate st
 		n->pub.inventory = *inventory;
 	head_count(n, 1);
 	n->heard = head_now(h);
-	n->grace = n->heard + SSI_HEAD_GRACE_MS;
+	n->grace = n->heard + SSI_HEAD_GRACE_MS + (uint64_t)SSI_HEAD_GRACE_EACH_MS * n->sys->totals.nodes;
 	if (head_is_member(state))       /* remembered is not heard */
 		head_enter(h, n, SSI_NODE_SUSPECT, "not heard of since the master started");
 	else
 		head_enter(h, n, state, reason);
+	head_view_assume(n, state);      /* members were told of it by the daemon before us; who was not says so when it comes */
 	n->pub.since_ms = since_ms;
 	return 0;
 }

@@ -20,7 +20,8 @@
 #include "ssi/boot/stage.h"
 #include "ssi/membership/inventory.h"
 
-#define SSI_HEAD_GRACE_MS 15000     /* after a start of the daemon, for nodes that were joined */
+#define SSI_HEAD_GRACE_MS 15000     /* after a start of the daemon, for nodes that were joined; */
+#define SSI_HEAD_GRACE_EACH_MS 3    /* and for each node of the system so much more: they have to come in one after the other */
 
 /* A node as the engine knows it; borrowed, read-only, valid until ssi_head_remove_node. Pointers stay the same over changes. */
 struct ssi_head_node {
@@ -39,6 +40,8 @@ struct ssi_head_node {
 
 struct ssi_head_join {
 	bool rejoin;                     /* it was joined with this incarnation before, and did not boot in between */
+	bool update;                     /* it is joined, on this connection: only its inventory is another one */
+	const struct ssi_inventory *was; /* its inventory before */
 	const struct ssi_boot_stage *stages; size_t n_stages;   /* of its boot */
 };
 
@@ -66,7 +69,7 @@ int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbe
 /* Enter a node (state off) or change its number, system and address; its state stays. -ENOENT: no such system. */
 int ssi_head_set_node(struct ssi_head *h, const char *name, const char *system, uint32_t number, struct in_addr address, struct ssi_head_node **ret);
 void ssi_head_remove_node(struct ssi_head *h, const char *name);   /* its connection is closed */
-/* What the store knows of a node, at start. changed() is not called. joined and suspect become suspect, with SSI_HEAD_GRACE_MS to be heard of. */
+/* What the store knows of a node, at start. changed() is not called. joined and suspect become suspect, with the grace to be heard of. */
 int ssi_head_restore(struct ssi_head *h, const char *name, enum ssi_nodestate state, uint64_t incarnation, uint64_t since_ms, const char *reason,
 		     const struct ssi_inventory *inventory);
 
@@ -84,6 +87,6 @@ void ssi_head_closed(struct ssi_head *h, struct ssi_ccm_conn *c);
 
 const struct ssi_head_node *ssi_head_node(const struct ssi_head *h, const char *name);   /* NULL if there is none */
 struct ssi_ccm_conn *ssi_head_conn(const struct ssi_head *h, const char *name);           /* of a joined node, or NULL */
-/* Kept up to date, not counted on demand. cpus and memory are those of joined and suspect nodes. */
-struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes; uint64_t cpus, memory, view; };
+/* Kept up to date, not counted on demand. cpus, memory and devices are those of joined and suspect nodes. */
+struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes; uint64_t cpus, memory, nics, accelerators, view; };
 int ssi_head_totals(const struct ssi_head *h, const char *system, struct ssi_head_totals *ret);   /* -ENOENT */

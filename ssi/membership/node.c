@@ -93,17 +93,6 @@ static void node_connect(struct ssi_member *s)
 
 /* --- joining --- */
 
-static void node_nics(const struct ssi_inventory *inv, Ssi__Membership__Nic *nics, Ssi__Membership__Nic **pointers)
-{
-	for (size_t i = 0; i < inv->n_nics; i++) {
-		ssi__membership__nic__init(&nics[i]);
-		nics[i].name = (char *)inv->nics[i].name;
-		nics[i].mac = (char *)inv->nics[i].mac;
-		nics[i].driver = (char *)inv->nics[i].driver;
-		pointers[i] = &nics[i];
-	}
-}
-
 static size_t node_stages(struct ssi_member *s, struct ssi_boot_stage *from, Ssi__Boot__Stage *stages, Ssi__Boot__Stage **pointers)
 {
 	size_t n = s->ops->stages(from, NODE_STAGES_MAX, s->userdata);
@@ -132,27 +121,23 @@ static int node_send(struct ssi_member *s, uint16_t type, const ProtobufCMessage
 
 static int node_send_join(struct ssi_member *s)
 {
-	struct ssi_inventory inv = { 0 };
-	Ssi__Membership__Nic nics[SSI_INVENTORY_NICS], *nic_pointers[SSI_INVENTORY_NICS];
-	struct ssi_boot_stage from[NODE_STAGES_MAX];
-	Ssi__Boot__Stage stages[NODE_STAGES_MAX], *stage_pointers[NODE_STAGES_MAX];
-	Ssi__Membership__Inventory i = SSI__MEMBERSHIP__INVENTORY__INIT;
 	Ssi__Membership__Join m = SSI__MEMBERSHIP__JOIN__INIT;
+	Ssi__Boot__Stage stages[NODE_STAGES_MAX], *stage_pointers[NODE_STAGES_MAX];
+	struct ssi_boot_stage from[NODE_STAGES_MAX];
+	struct ssi_inventory inv = { 0 };
+	_cleanup_free_ Ssi__Membership__Inventory *inventory = NULL;
 
 	s->ops->inventory(&inv, s->userdata);
-	i.cpus = inv.cpus;
-	i.memory = inv.memory;
-	i.cpu_model = inv.cpu_model;
-	i.kernel = inv.kernel;
-	i.arch = inv.arch;
-	i.n_nics = inv.n_nics;
-	i.nics = nic_pointers;
-	node_nics(&inv, nics, nic_pointers);
+	inventory = ssi_inventory_message(&inv);
+	if (!inventory)
+		return -ENOMEM;
 	m.node = s->config.node;
 	m.incarnation = s->config.incarnation;
-	m.inventory = &i;
+	m.inventory = inventory;
 	m.rejoin = s->rejoin;
 	m.uptime_ms = ssi_clock_boot_ms();
+	m.view = s->view.number;
+	m.digest = s->view.digest;
 	m.stages = stage_pointers;
 	m.n_stages = node_stages(s, from, stages, stage_pointers);
 	return node_send(s, SSI_MEMBER_JOIN, &m.base);
@@ -199,6 +184,13 @@ static int node_joined(struct ssi_member *s, const Ssi__Membership__JoinReply *m
 	return node_take_view(s, m->view);
 }
 
+/* The answer to ssi_member_update. */
+static int node_updated(struct ssi_member *s, const Ssi__Membership__JoinReply *m)
+{
+	s->heard = ssi_clock_mono_ms();
+	return m->view ? node_take_view(s, m->view) : 0;
+}
+
 static int node_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_member *s = userdata;
@@ -206,15 +198,17 @@ static int node_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, cons
 	char why[256];
 	int r = 0;
 
-	if (c != s->conn || s->state != NODE_JOINING)
+	if (c != s->conn || (s->state != NODE_JOINING && s->state != NODE_JOINED))
 		return -EPROTO;
 	m = ssi__membership__join_reply__unpack(NULL, f->size, body);
 	if (!m)
 		return -EBADMSG;
-	if (m->accepted)
-		r = node_joined(s, m);
-	else
+	if (!m->accepted)
 		node_over(s, ssi_text_copy(why, sizeof(why), m->reason));
+	else if (s->state == NODE_JOINED)
+		r = node_updated(s, m);
+	else
+		r = node_joined(s, m);
 	ssi__membership__join_reply__free_unpacked(m, NULL);
 	return r;
 }
@@ -240,12 +234,11 @@ static void node_heartbeat(struct ssi_member *s)
 		return;
 	}
 	m.uptime_ms = ssi_clock_boot_ms();
-	if (s->ops->vitals(&m.load, &m.mem_free, s->userdata)) {
-		node_join(s);                /* a sign of life as well */
-		return;
-	}
 	node_arm(s, s->heartbeat_ms);
-	node_send(s, SSI_MEMBER_HEARTBEAT, &m.base);
+	if (s->ops->vitals(&m.load, &m.mem_free, s->userdata))
+		node_send_join(s);           /* a sign of life as well */
+	else
+		node_send(s, SSI_MEMBER_HEARTBEAT, &m.base);
 }
 
 static int node_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -302,6 +295,12 @@ static int node_on_order(struct ssi_ccm_conn *c, const struct ssi_frame *f, cons
 		s->ops->order(SSI_MEMBER_POWEROFF, reason, s->userdata);
 	ssi__membership__order__free_unpacked(m, NULL);
 	return 0;
+}
+
+void ssi_member_update(struct ssi_member *s)
+{
+	if (s->state == NODE_JOINED)
+		node_send_join(s);           /* a failure ends the connection, and the next JOIN tells it */
 }
 
 int ssi_member_leave(struct ssi_member *s, const char *reason)

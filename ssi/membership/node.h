@@ -18,7 +18,7 @@ enum ssi_member_order { SSI_MEMBER_REBOOT = 1, SSI_MEMBER_POWEROFF = 2 };
 struct ssi_member_ops {
 	void (*inventory)(struct ssi_inventory *ret, void *userdata);
 	size_t (*stages)(struct ssi_boot_stage *ret, size_t max, void *userdata);
-	/* At each heartbeat. true: what inventory() says has changed (a processor or memory came or went): it is told anew, by another JOIN. */
+	/* At each heartbeat. true: what inventory() says has changed (a processor or memory came or went), as if ssi_member_update had been called. */
 	bool (*vitals)(double *ret_load, uint64_t *ret_mem_free, void *userdata);
 	void (*joined)(bool again, void *userdata);
 	/* Not joined, or not any more; another try follows by itself. Called for every try that failed. */
@@ -36,6 +36,8 @@ int ssi_member_new(sd_event *event, struct ssi_ccm *m, const struct ssi_member_c
 void ssi_member_free(struct ssi_member *s);
 /* Begin. rejoin: this incarnation was joined before (an agent that was started again). */
 int ssi_member_start(struct ssi_member *s, bool rejoin);
+/* What inventory() says has changed: told by another JOIN on the same connection, while all goes on; joined() is not called. Nothing when not joined. */
+void ssi_member_update(struct ssi_member *s);
 /* Say goodbye; the connection closes when it is sent, and closed() comes within a second. -ENOTCONN when not joined. */
 int ssi_member_leave(struct ssi_member *s, const char *reason);
 struct ssi_ccm_conn *ssi_member_conn(const struct ssi_member *s);     /* joined: the connection; else NULL */

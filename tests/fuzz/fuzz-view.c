@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The view as a node takes it from its master: two messages, the second on top of the first. */
 #include <stdlib.h>
+#include <string.h>
 #include "ssi/membership/membership.pb-c.h"
 #include "ssi/membership/view.h"
 
@@ -9,18 +10,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void take(struct ssi_view *v, const uint8_t *p, size_t n)
 {
 	Ssi__Membership__View *m = ssi__membership__view__unpack(NULL, n, p);
-	uint64_t cpus = 0;
+	uint64_t cpus = 0, digest = 0;
 
 	if (!m)
 		return;
 	ssi_view_apply(v, m);
 	ssi__membership__view__free_unpacked(m, NULL);
 	for (size_t i = 0; i < v->n; i++) {
-		cpus += v->members[i].cpus;
+		const struct ssi_view_member *o = &v->members[i];
+
+		cpus += o->cpus;
+		digest += ssi_view_share(ssi_view_facts(o), !strcmp(o->state, "suspect"));
 		if (i && v->members[i - 1].number >= v->members[i].number)
 			abort();
 	}
-	if (cpus != v->cpus)
+	if (cpus != v->cpus || digest != v->digest)
 		abort();
 }
 

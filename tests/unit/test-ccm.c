@@ -34,7 +34,8 @@ struct fixture {
 	size_t got_bytes;
 	struct ssi_err why_master, why_node, why_refused;
 	struct ssi_identity refused_id;
-	bool refused_named, echo, close_on_frame;
+	bool refused_named, echo, close_on_frame, unsettled, settle_fails;
+	int holds, settles;
 };
 
 static int fx_key(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata)
@@ -81,6 +82,20 @@ static void fx_drained(struct ssi_ccm_conn *c, void *userdata)
 	((struct fixture *)userdata)->drained++;
 }
 
+static void fx_hold(void *userdata)
+{
+	((struct fixture *)userdata)->holds++;
+}
+
+static int fx_settle(struct ssi_err *e, void *userdata)
+{
+	struct fixture *x = userdata;
+
+	x->settles++;
+	x->unsettled = false;
+	return x->settle_fails ? ssi_errf(e, -ENOSPC, "it could not be stored") : 0;
+}
+
 static void fx_opened_node(struct ssi_ccm_conn *c, void *userdata)
 {
 	((struct fixture *)userdata)->opened++;
@@ -95,7 +110,8 @@ static void fx_closed_node(struct ssi_ccm_conn *c, const struct ssi_err *why, vo
 	x->at_node = NULL;
 }
 
-static const struct ssi_ccm_ops master_ops = { .key = fx_key, .opened = fx_opened_master, .closed = fx_closed_master, .refused = fx_refused };
+static const struct ssi_ccm_ops master_ops = { .key = fx_key, .opened = fx_opened_master, .closed = fx_closed_master, .refused = fx_refused,
+	.hold = fx_hold, .settle = fx_settle };
 static const struct ssi_ccm_ops node_ops = { .opened = fx_opened_node, .closed = fx_closed_node, .drained = fx_drained };
 
 static int fx_on_master(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
@@ -104,6 +120,7 @@ static int fx_on_master(struct ssi_ccm_conn *c, const struct ssi_frame *f, const
 
 	x->got++;
 	x->got_bytes += f->size;
+	x->unsettled = true;
 	if (x->close_on_frame)
 		ssi_ccm_close(c, NULL);
 	return x->echo ? ssi_ccm_send(c, f->module, f->type, SSI_WIRE_REPLY, f->sequence, body, f->size) : 0;
@@ -114,6 +131,7 @@ static int fx_on_node(struct ssi_ccm_conn *c, const struct ssi_frame *f, const u
 	struct fixture *x = userdata;
 
 	assert_int_equal(f->flags, SSI_WIRE_REPLY);
+	assert_false(x->unsettled);      /* no answer before what it says is stored */
 	x->got_node++;
 	return 0;
 }
@@ -374,6 +392,34 @@ static void handler_may_close(void **state)
 	assert_int_equal(x->why_master.code, -ECANCELED);
 }
 
+static void a_batch_is_settled_once(void **state)
+{
+	struct fixture *x = *state;
+	int before;
+
+	fx_join(x);
+	x->echo = true;
+	before = x->settles;
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(ssi_ccm_send(x->at_node, 2, 1, 0, 1, "hello", 5), 0);
+	fx_until(x, &x->got_node, 8);
+	assert_int_equal(x->holds, x->settles);
+	assert_true(x->settles - before < 8);
+}
+
+static void what_is_not_stored_is_not_answered(void **state)
+{
+	struct fixture *x = *state;
+
+	fx_join(x);
+	x->echo = x->settle_fails = true;
+	assert_int_equal(ssi_ccm_send(x->at_node, 2, 1, 0, 1, "hello", 5), 0);
+	fx_until(x, &x->closed_master, 1);
+	assert_string_equal(x->why_master.text, "it could not be stored");
+	fx_until(x, &x->closed_node, 1);
+	assert_int_equal(x->got_node, 0);
+}
+
 static void reconnects_after_the_peer_is_gone(void **state)
 {
 	struct fixture *x = *state;
@@ -481,6 +527,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(closing_sends_what_is_queued, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_queue_says_again_then_drained, setup, teardown),
 		cmocka_unit_test_setup_teardown(handler_may_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_batch_is_settled_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_stored_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(reconnects_after_the_peer_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
 		cmocka_unit_test_setup_teardown(dial_speaks, setup, teardown),

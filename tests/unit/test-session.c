@@ -323,15 +323,23 @@ static void processor_appears(void **state)
 {
 	struct fixture *x = *state;
 	struct ssi_head_totals t;
+	uint64_t since;
 
 	fx_join(x);
+	since = ssi_head_node(x->head, "n01")->since_ms;
 	x->cpus = 4;
-	fx_until(x, &x->joined, 2);
-	assert_int_equal(ssi_head_totals(x->head, "demo", &t), 0);
-	assert_int_equal(t.cpus, 4);
 	while (x->view_cpus != 4)
 		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	assert_int_equal(ssi_head_totals(x->head, "demo", &t), 0);
+	assert_int_equal(t.cpus, 4);
+	/* The session goes on: it has not joined again, and is joined since when it was. */
+	assert_int_equal(x->joined, 1);
 	assert_int_equal(x->lost, 0);
+	assert_int_equal(ssi_head_node(x->head, "n01")->since_ms, since);
+	x->cpus = 2;
+	ssi_member_update(x->member);
+	while (x->view_cpus != 2)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
 }
 
 static void master_comes_back(void **state)
