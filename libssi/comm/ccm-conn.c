@@ -196,7 +196,6 @@ static void conn_digest(struct ssi_ccm_conn *c)
 		if (!c->outgoing && n != -ECONNRESET)
 			ccm_refused(c->m, c->peer, &c->id, &e, false);
 		conn_fail(c, &e);
-			conn_fail(c, &e);
 	}
 }
 
