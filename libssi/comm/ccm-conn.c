@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "libssi/comm/ccm-internal.h"
@@ -291,39 +290,15 @@ static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], voi
 	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
 }
 
-/*
- * The first record at the door: only when all of it is here does a connection cost a TLS session, and only if it may be a ClientHello
- * (RFC 8446, 5.1: type 22, version 3.x, length). Until then it lies in the socket, whose low-water mark says when to look again.
- * 0, -EAGAIN, or what to end it with.
- */
-static int conn_greet(struct ssi_ccm_conn *c, struct ssi_err *e)
-{
-	uint8_t head[5];
-	ssize_t n = recv(c->fd, head, sizeof(head), MSG_PEEK);
-	int there = 0, need;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n <= 0 || ioctl(c->fd, FIONREAD, &there) < 0)
-		return ssi_errf(e, -ECONNRESET, "hung up before the handshake");
-	need = (int)sizeof(head) + (n == sizeof(head) ? head[3] << 8 | head[4] : 0);
-	if (head[0] != 22 || (n > 1 && head[1] != 3) || need > CCM_HELLO_MAX)
-		return ssi_errf(e, -EPROTO, "its first word does not begin a handshake");
-	if (there < need && c->low_water == need)        /* woken all the same: no more comes */
-		return ssi_errf(e, -ECONNRESET, "hung up in its first word");
-	c->low_water = there < need ? need : 1;
-	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &c->low_water, sizeof(int)) < 0)
-		return ssi_errno(e, -errno, "low-water mark");
-	return there < need ? -EAGAIN : ssi_tls_server(c->fd, conn_key, c, &c->tls, e);
-}
-
 static void conn_handshake(struct ssi_ccm_conn *c)
 {
 	struct ssi_err e;
 	int r = 0;
 
 	if (!c->tls)
-		r = conn_greet(c, &e);
+		r = ssi_tls_greet(c->fd, &c->low_water, &e);
+	if (!c->tls && r >= 0)
+		r = ssi_tls_server(c->fd, conn_key, c, &c->tls, &e);
 	if (r >= 0)
 		r = ssi_tls_handshake(c->tls, &e);
 	if (r == -EAGAIN) {

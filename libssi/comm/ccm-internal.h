@@ -16,7 +16,6 @@
 #define CCM_SAME_MAX 8               /* of one identity; the oldest makes room for the newest */
 #define CCM_NAMED 4096               /* buckets of identities */
 #define CCM_HANDSHAKE_MS 5000
-#define CCM_HELLO_MAX 2048           /* bytes of the record with a ClientHello; ours have some 250 */
 #define CCM_CLOSE_MS 1000
 #define CCM_QUEUE_MAX (2u << 20)     /* bytes waiting to be sent on a connection */
 #define CCM_READ 16384               /* a TLS record holds no more */
@@ -38,7 +37,7 @@ struct ssi_ccm_conn {
 	enum { CONN_IN_CONNS, CONN_IN_SHAKING, CONN_IN_DEAD } where;
 	bool outgoing, opened, starved, talking, entered;
 	bool old_news;                       /* its key's time is over, and that is known */
-	int fd, low_water;                   /* of the socket, in bytes, while the first record comes */
+	int fd, low_water;                   /* ssi_tls_greet's */
 	uint32_t interest;                   /* epoll events it is waited for with */
 	struct ssi_tls *tls;
 	sd_event_source *timer;

@@ -19,6 +19,11 @@ struct ssi_tls;
 /* The key of an identity: 0; 1 or more when its time is over (the handshake goes on, ssi_tls_expired() tells); or -errno: refused. */
 typedef int (*ssi_tls_key_fn)(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata);
 
+/*
+ * Is it worth a session? 0: all of a stranger's first record is in the socket, and it may be a ClientHello. -EAGAIN: it is not all here; fd is
+ * readable when it is, or is not to come (SO_RCVLOWAT). Else: refuse it. Nothing is taken from the socket. *low_water is 0 at first.
+ */
+int ssi_tls_greet(int fd, int *low_water, struct ssi_err *e);
 int ssi_tls_client(int fd, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY], struct ssi_tls **ret, struct ssi_err *e);
 int ssi_tls_server(int fd, ssi_tls_key_fn key, void *userdata, struct ssi_tls **ret, struct ssi_err *e);
 void ssi_tls_free(struct ssi_tls *t);                /* NULL is fine; sends nothing */
