@@ -51,8 +51,16 @@ static int place(struct daemon *d, const struct ssi_system *system, const char *
 /* Store the incarnation and its token before anyone hears of them. */
 static int arm(struct daemon *d, const char *mac, struct answer *a, struct ssi_err *e)
 {
+	const struct ssi_head_node *h = ssi_head_node(d->head, a->node->name);
 	struct state_boot *b = &a->boot;
-	int r = images_current(d->images, a->node->image, b->generation, e);
+	int r;
+
+	if (h && h->hold == SSI_HOLD_OUT) {
+		snprintf(a->text, sizeof(a->text), "%s is detached: 'ssi node accept %s' on the master lets it in again", a->node->name, a->node->name);
+		a->node = NULL;
+		return 0;
+	}
+	r = images_current(d->images, a->node->image, b->generation, e);
 
 	if (r < 0) {
 		snprintf(a->text, sizeof(a->text), "%s cannot boot: %.200s", a->node->name, e->text);

@@ -20,6 +20,9 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "node.set", control_node_set },
 	{ "node.power", control_node_power },
 	{ "node.reboot", control_node_reboot },
+	{ "node.drain", control_node_drain },
+	{ "node.detach", control_node_detach },
+	{ "node.accept", control_node_accept },
 	{ "machine.list", control_machine_list },
 	{ "machine.rm", control_machine_rm },
 	{ "events", control_events },
@@ -91,9 +94,9 @@ static json_t *system_json(struct daemon *d, const struct ssi_system *s)
 	struct ssi_head_totals t = { 0 };
 
 	ssi_head_totals(d->head, s->name, &t);
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
 			 "joined", t.by_state[SSI_NODE_JOINED], "booting", t.by_state[SSI_NODE_BOOTING], "suspect", t.by_state[SSI_NODE_SUSPECT],
-			 "detached", t.by_state[SSI_NODE_DETACHED], "failed", t.by_state[SSI_NODE_FAILED], "off", t.by_state[SSI_NODE_OFF],
+			 "detached", t.by_state[SSI_NODE_DETACHED], "failed", t.by_state[SSI_NODE_FAILED], "off", t.by_state[SSI_NODE_OFF], "drained", t.drained,
 			 "cpus", (json_int_t)t.cpus, "memory", (json_int_t)t.memory, "nics", (json_int_t)t.nics,
 			 "accelerators", (json_int_t)t.accelerators, "view", (json_int_t)t.view);
 }

@@ -24,6 +24,9 @@ int control_node_show(struct ssi_control_request *q, const json_t *args, void *u
 int control_node_set(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_node_power(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_node_reboot(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_node_drain(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_node_detach(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_node_accept(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_machine_list(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_machine_rm(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_events(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);

@@ -67,11 +67,19 @@ static int look(struct daemon *d, struct ssi_err *e)
 	return r;
 }
 
-static const struct ssi_node *first_free(const struct discovery *v, const struct ssi_system *system)
+/* A node that an administrator has taken out is not free, though no machine plays it. */
+static const struct ssi_node *first_free(const struct daemon *d, const struct discovery *v, const struct ssi_system *system)
 {
-	for (size_t i = 0; i < v->of->n_nodes; i++)
-		if (!v->taken[v->of->nodes[i]->number] && v->of->nodes[i]->system == system)
-			return v->of->nodes[i];
+	for (size_t i = 0; i < v->of->n_nodes; i++) {
+		const struct ssi_node *n = v->of->nodes[i];
+		const struct ssi_head_node *h;
+
+		if (v->taken[n->number] || n->system != system)
+			continue;
+		h = ssi_head_node(d->head, n->name);
+		if (!h || h->hold != SSI_HOLD_OUT)
+			return n;
+	}
 	return NULL;
 }
 
@@ -82,7 +90,7 @@ static int bind_free(struct daemon *d, const struct ssi_system *system, const ch
 
 	if (r < 0)
 		return r;
-	n = first_free(d->discovery, system);
+	n = first_free(d, d->discovery, system);
 	if (!n) {
 		snprintf(text, size, "machine %s waits: system %s has no free node (add one to nodes.d, then 'ssi-bootsvc reload')", mac, system->name);
 		return 0;

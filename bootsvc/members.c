@@ -311,6 +311,7 @@ static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before,
 		events_add(d->events, "rejoin", n->name, "", n->incarnation, "heard again");
 		break;
 	case SSI_EVENT_TIMEOUT:
+	case SSI_EVENT_DETACH:
 		events_add(d->events, "detach", n->name, "", n->incarnation, "%s", n->reason);
 		break;
 	case SSI_EVENT_LEAVE:
@@ -391,8 +392,10 @@ static void restore_one(const struct state_node *n, void *userdata)
 	struct daemon *d = userdata;
 	struct ssi_inventory inventory;
 	const struct ssi_head_node *known = ssi_head_node(d->head, n->name);
-	int state = ssi_nodestate_parse(n->state);
+	int state = ssi_nodestate_parse(n->state), hold = ssi_nodehold_parse(n->hold);
 
+	if (known && hold > 0)
+		ssi_head_set_hold(d->head, n->name, (enum ssi_nodehold)hold);
 	if (!known || known->incarnation || !n->incarnation)
 		return;                  /* not in the registry, or the engine knows more, or it never booted */
 	inventory_parse(n->inventory, &inventory);

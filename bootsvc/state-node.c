@@ -11,11 +11,12 @@
 #define BOOT_COLUMNS "node, mac, incarnation, armed, image, generation, token, key, over FROM boot"
 
 const char *const state_node_sql[Q_COUNT] = {
-	[Q_NODE_EACH] = "SELECT n.name, n.state, n.reason, n.incarnation, n.since, b.generation, b.image, n.inventory FROM node n"
+	[Q_NODE_EACH] = "SELECT n.name, n.state, n.reason, n.incarnation, n.since, b.generation, b.image, n.inventory, n.hold FROM node n"
 			" LEFT JOIN boot b ON b.node = n.name AND b.incarnation = n.incarnation ORDER BY n.name",
 	[Q_NODE_PUT] = "INSERT INTO node(name, state, incarnation, since, reason, last) VALUES(?1, ?2, ?3, ?4, ?5, ?3) ON CONFLICT(name) DO"
 		       " UPDATE SET state = ?2, incarnation = ?3, since = ?4, reason = ?5, last = max(last, ?3)",
 	[Q_NODE_INVENTORY] = "UPDATE node SET inventory = ?2 WHERE name = ?1",
+	[Q_NODE_HOLD] = "INSERT INTO node(name, hold) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET hold = ?2",
 	[Q_NODE_LAST] = "SELECT last FROM node WHERE name = ?1",
 	[Q_NODE_NEXT] = "INSERT INTO node(name, last) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET last = ?2",
 	[Q_NUMBER_EACH] = "SELECT node, number FROM number",
@@ -55,6 +56,7 @@ int state_node_each(struct state *s, state_node_fn fn, void *userdata, struct ss
 		state_text(q, 2, n.reason, sizeof(n.reason));
 		state_text(q, 5, n.generation, sizeof(n.generation));
 		state_text(q, 6, n.image, sizeof(n.image));
+		state_text(q, 8, n.hold, sizeof(n.hold));
 		fn(&n, userdata);
 	}
 	return r;
@@ -70,6 +72,13 @@ int state_node_put(struct state *s, const char *name, const char *state, uint64_
 int state_node_inventory(struct state *s, const char *name, const char *json, struct ssi_err *e)
 {
 	int r = state_run(s, e, Q_NODE_INVENTORY, "tt", name, json);
+
+	return r < 0 ? r : 0;
+}
+
+int state_node_hold(struct state *s, const char *name, const char *hold, struct ssi_err *e)
+{
+	int r = state_run(s, e, Q_NODE_HOLD, "tt", name, hold);
 
 	return r < 0 ? r : 0;
 }

@@ -27,6 +27,7 @@ static const char *const schema[] = {
 	"  machine TEXT NOT NULL, incarnation INTEGER NOT NULL, text TEXT NOT NULL);"
 	"CREATE TABLE value(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
 	"CREATE TABLE number(node TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;",
+	"ALTER TABLE node ADD COLUMN hold TEXT NOT NULL DEFAULT '';",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 

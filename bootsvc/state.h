@@ -51,6 +51,7 @@ int state_node_of(struct state *s, const char *mac, char ret[64], struct ssi_err
 /* state-node.c: nodes and their incarnations. */
 struct state_node {
 	char name[64], state[16], reason[128];
+	char hold[16];                                /* what an administrator decided, by its name */
 	uint64_t incarnation;                         /* of the boot that counts now; a newer one may be armed */
 	uint64_t since;
 	char generation[80], image[65];               /* of that boot */
@@ -59,6 +60,7 @@ struct state_node {
 typedef void (*state_node_fn)(const struct state_node *n, void *userdata);
 int state_node_each(struct state *s, state_node_fn fn, void *userdata, struct ssi_err *e);
 int state_node_put(struct state *s, const char *name, const char *state, uint64_t incarnation, uint64_t since, const char *reason, struct ssi_err *e);
+int state_node_hold(struct state *s, const char *name, const char *hold, struct ssi_err *e);
 int state_node_inventory(struct state *s, const char *name, const char *json, struct ssi_err *e);
 
 /* Node numbers, given once and never again to another. */

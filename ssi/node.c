@@ -23,6 +23,14 @@ enum ssi_color node_color(const char *state)
 	return SSI_PLAIN;
 }
 
+char *node_state(char *buf, size_t n, const json_t *node)
+{
+	bool drained = strcmp(ssi_json_str(node, "hold"), "drained") == 0;
+
+	snprintf(buf, n, "%.16s%s", ssi_json_str(node, "state"), drained ? ", drained" : "");
+	return buf;
+}
+
 char *node_age(char *buf, size_t n, json_int_t wall_ms)
 {
 	json_int_t now = (json_int_t)ssi_clock_wall_ms();
@@ -42,7 +50,7 @@ char *node_range(const json_t *nodes, const char *state)
 	if (!names)
 		return NULL;
 	json_array_foreach((json_t *)nodes, i, node)
-		if (strcmp(ssi_json_str(node, "state"), state) == 0)
+		if (!state || strcmp(ssi_json_str(node, "state"), state) == 0)
 			names[n++] = (char *)ssi_json_str(node, "name");
 	return n ? ssi_nodelist_format(names, n) : strdup("");
 }

@@ -7,9 +7,11 @@
 #include "libssi/base/tty.h"
 
 enum ssi_color node_color(const char *state);        /* of a node's state */
+/* A node's state, and whether it is drained: "joined, drained". buf of at least 32 bytes; returns buf. */
+char *node_state(char *buf, size_t n, const json_t *node);
 /* How long ago a wall-clock time in milliseconds is: "3.4 s", "2 m 05 s"; "-" for 0. buf of at least 24 bytes; returns buf. */
 char *node_age(char *buf, size_t n, json_int_t wall_ms);
-/* The names of those of a list of nodes that are in a state, as a range; the caller's. "" when there are none, NULL: out of memory. */
+/* The names of those of a list of nodes that are in a state (NULL: of all), as a range; the caller's. "" when there are none, NULL: out of memory. */
 char *node_range(const json_t *nodes, const char *state);
 /*
  * Have the daemon do something with nodes, and print what became of it, a list of {"name", …, "error"}: as JSON, or what succeeded by print, to

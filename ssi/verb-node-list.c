@@ -40,10 +40,10 @@ static void node_row(struct ssi_table *t, const json_t *n)
 {
 	const char *state = ssi_json_str(n, "state");
 	json_int_t cpus = ssi_json_int(n, "cpus"), memory = ssi_json_int(n, "memory");
-	char age[24], size[16];
+	char age[24], size[16], text[32];
 
 	ssi_table_cell(t, SSI_BOLD, "%s", ssi_json_str(n, "name"));
-	ssi_table_cell(t, node_color(state), "%s", state);
+	ssi_table_cell(t, node_color(state), "%s", node_state(text, sizeof(text), n));
 	ssi_table_cell(t, SSI_PLAIN, "%s", node_age(age, sizeof(age), ssi_json_int(n, "since")));
 	ssi_table_cell(t, SSI_PLAIN, "%s", or_dash(ssi_json_str(n, "address")));
 	ssi_table_cell(t, SSI_PLAIN, "%s", or_dash(ssi_json_str(n, "machine")));

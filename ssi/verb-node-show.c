@@ -41,10 +41,10 @@ static void print_title(const json_t *n)
 	_cleanup_free_ char *reason = strdup(ssi_json_str(n, "reason"));
 	json_int_t since = ssi_json_int(n, "since");
 	bool on = ssi_tty_color(stdout);
-	char age[24];
+	char age[24], text[32];
 
 	printf("%s%s%s  %s%s%s", ssi_tty_begin(SSI_BOLD, on), ssi_json_str(n, "name"), ssi_tty_end(SSI_BOLD, on),
-	       ssi_tty_begin(node_color(state), on), state, ssi_tty_end(node_color(state), on));
+	       ssi_tty_begin(node_color(state), on), node_state(text, sizeof(text), n), ssi_tty_end(node_color(state), on));
 	if (since > 0)
 		printf(" for %s", node_age(age, sizeof(age), since));
 	putchar('\n');

@@ -37,7 +37,7 @@ static void system_row(struct ssi_table *t, const json_t *s, enum ssi_color name
 
 static json_t *totals(const json_t *systems)
 {
-	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "failed", "cpus", "memory", "nics", "accelerators" };
+	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "failed", "drained", "cpus", "memory", "nics", "accelerators" };
 	json_t *all = json_pack("{s:s}", "name", "all");
 	size_t i;
 	const json_t *s;
@@ -124,6 +124,26 @@ static bool print_state(struct ssi_table *t, const json_t *nodes, const char *st
 	return json_object_size(groups) > 0;
 }
 
+static bool print_drained(struct ssi_table *t, const json_t *nodes)
+{
+	_cleanup_json_ json_t *drained = json_array();
+	_cleanup_free_ char *range = NULL;
+	size_t i;
+	json_t *n;
+
+	json_array_foreach((json_t *)nodes, i, n)
+		if (strcmp(ssi_json_str(n, "hold"), "drained") == 0)
+			json_array_append(drained, n);
+	range = node_range(drained, NULL);
+	if (!range || !*range)
+		return false;
+	ssi_table_cell(t, SSI_YELLOW, "drained");
+	ssi_table_cell(t, SSI_PLAIN, "%s", range);
+	ssi_table_cell(t, SSI_DIM, "%s", "");
+	ssi_table_cell(t, SSI_PLAIN, "%s", "");
+	return true;
+}
+
 /* What is not simply joined: a line for each state and reason, the worst first. */
 static void print_attention(const json_t *nodes)
 {
@@ -135,6 +155,7 @@ static void print_attention(const json_t *nodes)
 		any |= print_state(t, nodes, unwell[k], true);
 	any |= print_state(t, nodes, "booting", false);
 	any |= print_state(t, nodes, "off", false);
+	any |= print_drained(t, nodes);
 	if (any)
 		putchar('\n');
 	ssi_table_print(t, stdout, 0);

@@ -12,6 +12,8 @@ static const char *const nodestate_names[SSI_NODE_STATES] = {
 	[SSI_NODE_SUSPECT] = "suspect", [SSI_NODE_DETACHED] = "detached", [SSI_NODE_FAILED] = "failed",
 };
 
+static const char *const nodehold_names[SSI_HOLDS] = { [SSI_HOLD_NONE] = "", [SSI_HOLD_DRAINED] = "drained", [SSI_HOLD_OUT] = "out" };
+
 #define OFF SSI_NODE_OFF
 #define BOOTING SSI_NODE_BOOTING
 #define JOINED SSI_NODE_JOINED
@@ -29,6 +31,8 @@ static const enum ssi_nodestate nodestate_table[SSI_EVENTS][SSI_NODE_STATES] = {
 	[SSI_EVENT_TIMEOUT]     = { OFF,     BOOTING, DETACHED, DETACHED, DETACHED, FAILED },
 	[SSI_EVENT_LEAVE]       = { OFF,     OFF,     OFF,      OFF,      DETACHED, FAILED },
 	[SSI_EVENT_BOOT_FAILED] = { FAILED,  FAILED,  JOINED,   SUSPECT,  DETACHED, FAILED },
+	[SSI_EVENT_DETACH]      = { DETACHED, DETACHED, DETACHED, DETACHED, DETACHED, DETACHED },
+	[SSI_EVENT_ACCEPT]      = { OFF,     BOOTING, JOINED,   SUSPECT,  OFF,      FAILED },
 };
 
 const char *ssi_nodestate_name(enum ssi_nodestate s)
@@ -41,6 +45,19 @@ int ssi_nodestate_parse(const char *name)
 	for (int s = 0; s < SSI_NODE_STATES; s++)
 		if (!strcmp(nodestate_names[s], name))
 			return s;
+	return -EINVAL;
+}
+
+const char *ssi_nodehold_name(enum ssi_nodehold h)
+{
+	return (unsigned)h < SSI_HOLDS ? nodehold_names[h] : "unknown";
+}
+
+int ssi_nodehold_parse(const char *name)
+{
+	for (int h = 0; h < SSI_HOLDS; h++)
+		if (!strcmp(nodehold_names[h], name))
+			return h;
 	return -EINVAL;
 }
 

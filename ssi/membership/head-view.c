@@ -22,6 +22,7 @@ void head_count(struct head_node *n, int sign)
 
 	t->nodes += (unsigned)sign;
 	t->by_state[n->pub.state] += (unsigned)sign;
+	t->drained += n->pub.hold == SSI_HOLD_DRAINED ? (unsigned)sign : 0;
 	if (!head_is_member(n->pub.state))
 		return;
 	t->cpus += (uint64_t)sign * n->pub.inventory.cpus;
@@ -35,7 +36,7 @@ uint64_t head_view_facts(const struct head_node *n)
 	struct ssi_view_member m = {
 		.number = n->pub.number, .address = n->pub.address, .incarnation = n->pub.incarnation, .cpus = n->pub.inventory.cpus,
 		.memory = n->pub.inventory.memory, .nics = (uint32_t)n->pub.inventory.n_nics,
-		.accelerators = (uint32_t)n->pub.inventory.n_accelerators,
+		.accelerators = (uint32_t)n->pub.inventory.n_accelerators, .drained = n->pub.hold == SSI_HOLD_DRAINED,
 	};
 
 	memcpy(m.name, n->pub.name, sizeof(m.name));
@@ -54,6 +55,7 @@ void head_view_member(Ssi__Membership__Member *m, const struct head_node *n)
 	m->incarnation = n->pub.incarnation;
 	m->nics = (uint32_t)n->pub.inventory.n_nics;
 	m->accelerators = (uint32_t)n->pub.inventory.n_accelerators;
+	m->drained = n->pub.hold == SSI_HOLD_DRAINED;
 }
 
 /* This is what members know of n from now on. */

@@ -209,7 +209,7 @@ void head_event(struct ssi_head *h, struct head_node *n, enum ssi_nodeevent ev, 
 	if (join || head_is_member(before) || head_is_member(next))
 		head_view_touch(h, n);
 	h->ops->changed(&n->pub, before, ev, join, h->userdata);
-	if (ev == SSI_EVENT_TIMEOUT && n->conn) {
+	if (next == SSI_NODE_DETACHED && n->conn) {
 		/* Frozen, perhaps: this is what it finds when it wakes. */
 		head_send_order(n->conn, SSI_HEAD_REBOOT, "detached: this incarnation is over");
 		head_drop_conn(n, reason);
@@ -365,6 +365,45 @@ int ssi_head_off(struct ssi_head *h, const char *name, const char *reason)
 	n->over = true;
 	head_drop_conn(n, reason);
 	head_event(h, n, SSI_EVENT_LEAVE, reason, NULL);
+	return 0;
+}
+
+int ssi_head_set_hold(struct ssi_head *h, const char *name, enum ssi_nodehold hold)
+{
+	struct head_node *n = head_table_find(&h->table, name);
+
+	if (!n)
+		return -ENOENT;
+	if (n->pub.hold == hold)
+		return 0;
+	head_count(n, -1);
+	n->pub.hold = hold;
+	head_count(n, 1);
+	if (head_is_member(n->pub.state))
+		head_view_touch(h, n);
+	return 1;
+}
+
+int ssi_head_detach(struct ssi_head *h, const char *name, const char *reason)
+{
+	struct head_node *n = head_table_find(&h->table, name);
+
+	if (!n)
+		return -ENOENT;
+	n->over = true;
+	if (n->pub.state == SSI_NODE_DETACHED)
+		ssi_text_copy(n->pub.reason, sizeof(n->pub.reason), reason);
+	head_event(h, n, SSI_EVENT_DETACH, reason, NULL);
+	return 0;
+}
+
+int ssi_head_accept(struct ssi_head *h, const char *name)
+{
+	struct head_node *n = head_table_find(&h->table, name);
+
+	if (!n)
+		return -ENOENT;
+	head_event(h, n, SSI_EVENT_ACCEPT, "", NULL);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct ssi_head_node {
 	uint32_t number;
 	struct in_addr address;
 	enum ssi_nodestate state;
+	enum ssi_nodehold hold;
 	uint64_t incarnation;            /* the newest that was given out or joined; older ones are refused */
 	uint64_t since_ms;               /* wall clock, of the last change of state */
 	char reason[128];                /* of that change, "" if there is nothing to say */
@@ -78,6 +79,12 @@ int ssi_head_boot(struct ssi_head *h, const char *name, uint64_t incarnation);
 int ssi_head_boot_failed(struct ssi_head *h, const char *name, uint64_t incarnation, const char *text);
 /* The node's machine was taken from it or powered off in order: it is off from now, its incarnation over. */
 int ssi_head_off(struct ssi_head *h, const char *name, const char *reason);
+/* What an administrator has decided about a node; told to everyone if it is a member. 1 if it is another decision, 0 if not, -ENOENT. The node's state stays. */
+int ssi_head_set_hold(struct ssi_head *h, const char *name, enum ssi_nodehold hold);
+/* Out of the view at once: its incarnation is over, which it is told (it reboots), and what waited for it ends. -ENOENT. */
+int ssi_head_detach(struct ssi_head *h, const char *name, const char *reason);
+/* It may come in again, with a new incarnation. -ENOENT. */
+int ssi_head_accept(struct ssi_head *h, const char *name);
 /* Tell a node to reboot or to power off. -ENOENT, -ENOTCONN. */
 enum ssi_head_order { SSI_HEAD_REBOOT = 1, SSI_HEAD_POWEROFF = 2 };
 int ssi_head_order(struct ssi_head *h, const char *name, enum ssi_head_order what, const char *reason);
@@ -88,5 +95,5 @@ void ssi_head_closed(struct ssi_head *h, struct ssi_ccm_conn *c);
 const struct ssi_head_node *ssi_head_node(const struct ssi_head *h, const char *name);   /* NULL if there is none */
 struct ssi_ccm_conn *ssi_head_conn(const struct ssi_head *h, const char *name);           /* of a joined node, or NULL */
 /* Kept up to date, not counted on demand. cpus, memory and devices are those of joined and suspect nodes. */
-struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes; uint64_t cpus, memory, nics, accelerators, view; };
+struct ssi_head_totals { unsigned by_state[SSI_NODE_STATES]; unsigned nodes, drained; uint64_t cpus, memory, nics, accelerators, view; };
 int ssi_head_totals(const struct ssi_head *h, const char *system, struct ssi_head_totals *ret);   /* -ENOENT */

@@ -31,7 +31,7 @@ offers() { # WORD... : what is offered for the last word, sorted
 
 @test "verbs, of one word and of two" {
 	want="exec machine node status" offers ssi ""
-	want="list power reboot set show" offers ssi node ""
+	want="accept detach drain list power reboot set show" offers ssi node ""
 	want="show" offers ssi -o json node sh
 	want="check events reload start status stop" offers ssi-bootsvc ""
 	want="" offers ssi nothing ""

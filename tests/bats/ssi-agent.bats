@@ -182,6 +182,56 @@ boot_one() {
 	grep -q "rebooting: " "$dir/agent.log"
 }
 
+holds() { # HOLD
+	[ "$(ask node list -o json | jq -r '.[0].hold')" = "$1" ]
+}
+
+@test "drained: stays joined and is told, over a restart of the daemon, until it is accepted" {
+	boot_one
+	start_agent
+	until_true state_is joined
+	run -0 ask node drain n01
+	[[ "$output" == "n01: drained"* ]]
+	until_true grep -q "^member n01 1 joined .* drained$" "$node/view"
+	grep -q "drain n01" "$dir/daemon.log"
+	[ "$(ask status -o json | jq -c '.systems[0] | [.joined, .drained]')" = '[1,1]' ]
+	run -0 ask exec n01 -- true
+	kill -9 $daemon
+	wait $daemon || true
+	start_daemon
+	until_true state_is joined
+	holds drained
+	run -0 ask node accept n01
+	until_true grep -q "^member n01 1 joined [^a-z]*$" "$node/view"
+	holds ''
+	[ "$(ask node accept n01 -o json | jq '.[0].changed')" = false ]
+}
+
+@test "detached by hand: out at once, told to reboot, kept out over a restart, in again when accepted" {
+	boot_one
+	start_agent
+	until_true state_is joined
+	run -0 ask node detach n01
+	state_is detached
+	[ "$(ask status -o json | jq '.systems[0].cpus')" = 0 ]
+	until_true grep -q reboot "$dir/asked"
+	grep -q "detach n01: by hand" "$dir/daemon.log"
+	run -1 ask node drain n01
+	kill -9 $daemon
+	wait $daemon || true
+	start_daemon
+	holds out
+	# Its machine asks, and is told who can help it; the key it still has opens nothing.
+	# shellcheck disable=SC2016 # for the shell over there
+	run -0 "${ns[@]}" curl -s "http://$MASTER:$HTTP/boot/$(ask node list -o json | jq -r '.[0].machine')"
+	[[ "$output" == *"n01 is detached"*"ssi node accept n01"* ]]
+	state_is detached
+	run -0 ask node accept n01
+	state_is off
+	"${ns[@]}" "$sim" --master $MASTER --http $HTTP --seconds 1
+	grep -q "join n01" "$dir/daemon.log"
+}
+
 @test "orders reach PID 1" {
 	boot_one
 	start_agent

@@ -134,6 +134,20 @@ asked() { # the last request
 	[ "$status" -eq 0 ]
 }
 
+@test "ssi node drain, detach, accept" {
+	golden node-drain ssi node drain 'n[01-03]'
+	[ "$status" -eq 1 ]
+	[ "$stderr" = "ssi: n03: it is detached: 'ssi node accept' lets it in again" ]
+	asked 'node.drain {"range":"n[01-03]"}'
+	golden node-detach ssi node detach 'n[01-02]'
+	[ "$status" -eq 0 ]
+	asked 'node.detach {"range":"n[01-02]"}'
+	golden node-accept ssi node accept 'n[01-02]'
+	[ "$status" -eq 0 ]
+	asked 'node.accept {"range":"n[01-02]"}'
+	[ "$(ssi node accept -o json 'n[01-02]' | jq -c 'map(.changed)')" = '[true,false]' ]
+}
+
 @test "ssi machine list and rm" {
 	golden machine-list ssi machine list
 	golden machine-rm ssi machine rm 52-54-00-00-00-09

@@ -259,6 +259,99 @@ static void removal_leaves_nothing(void **state)
 	assert_int_equal(x->closed, 1);
 }
 
+static void drained_stays_and_is_told(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_ccm_conn *c = fx_join(x, "n01");
+	struct head_system *s = TAILQ_FIRST(&x->head->systems);
+	struct ssi_head_totals t;
+	Ssi__Membership__View *v;
+	struct ssi_frame f;
+	const uint8_t *body;
+
+	head_view_tell(x->head, s);
+	fx_heard(c, &f);
+	x->changes = 0;
+	assert_int_equal(ssi_head_set_hold(x->head, "n01", SSI_HOLD_DRAINED), 1);
+	assert_int_equal(ssi_head_set_hold(x->head, "n01", SSI_HOLD_DRAINED), 0);
+	assert_int_equal(ssi_head_set_hold(x->head, "n09", SSI_HOLD_DRAINED), -ENOENT);
+	assert_int_equal(x->changes, 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	ssi_head_totals(x->head, "demo", &t);
+	assert_int_equal(t.drained, 1);
+	assert_int_equal(t.cpus, 2);
+	head_view_tell(x->head, s);
+	body = fx_heard(c, &f);
+	v = ssi__membership__view__unpack(NULL, f.size, body);
+	assert_int_equal(v->n_members, 1);
+	assert_true(v->members[0]->drained);
+	ssi__membership__view__free_unpacked(v, NULL);
+	/* It outlives a boot. */
+	assert_int_equal(ssi_head_boot(x->head, "n01", 8), 0);
+	assert_int_equal(fx_say_join(fx_conn(x, "n01", 8), "n01", 8, false), 0);
+	assert_int_equal(ssi_head_node(x->head, "n01")->hold, SSI_HOLD_DRAINED);
+}
+
+static void detached_by_hand_is_told_and_refused(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_ccm_conn *c = fx_join(x, "n01");
+	struct ssi_head_totals t;
+	struct ssi_frame f;
+
+	fx_join(x, "n02");
+	assert_int_equal(ssi_head_detach(x->head, "n01", "by hand"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+	assert_string_equal(x->last.reason, "by hand");
+	ssi_head_totals(x->head, "demo", &t);
+	assert_int_equal(t.cpus, 2);
+	fx_heard(c, &f);
+	assert_int_equal(f.type, SSI_MEMBER_ORDER);
+	fx_settle(x);
+	assert_int_equal(x->closed, 1);
+	fx_say_join(fx_conn(x, "n01", 7), "n01", 7, true);
+	assert_int_equal(x->refusals, 1);
+	/* Accepted, it may boot; what is over stays over. */
+	assert_int_equal(ssi_head_accept(x->head, "n01"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_OFF);
+	fx_say_join(fx_conn(x, "n01", 7), "n01", 7, true);
+	assert_int_equal(x->refusals, 2);
+	assert_int_equal(ssi_head_boot(x->head, "n01", 8), 0);
+	assert_int_equal(fx_say_join(fx_conn(x, "n01", 8), "n01", 8, false), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	/* Accepting who was not held back changes nothing. */
+	assert_int_equal(ssi_head_accept(x->head, "n02"), 0);
+	assert_int_equal(fx_state(x, "n02"), SSI_NODE_JOINED);
+}
+
+static void hardware_changes_without_a_rejoin(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_ccm_conn *c = fx_join(x, "n01");
+	uint64_t since = ssi_head_node(x->head, "n01")->since_ms;
+	Ssi__Membership__JoinReply *m;
+	struct ssi_head_totals t;
+
+	fx_pass(x, 1600);
+	x->now += 1;
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
+	assert_int_equal(fx_say_join(c, "n01", 7, true), 0);    /* a sign of life as well */
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	m = fx_heard_reply(c);
+	assert_true(m->accepted);
+	assert_null(m->view);
+	ssi__membership__join_reply__free_unpacked(m, NULL);
+	since = ssi_head_node(x->head, "n01")->since_ms;
+	x->now += 10;
+	assert_int_equal(fx_say_join(c, "n01", 7, true), 0);
+	assert_true(x->last.rejoin);
+	assert_int_equal(ssi_head_node(x->head, "n01")->since_ms, since);
+	ssi_head_totals(x->head, "demo", &t);
+	assert_int_equal(t.cpus, 2);
+	fx_pass(x, 1400);                /* and its time is counted from there */
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+}
+
 /* The heap against a plain search, with a fixed pseudo-random walk. */
 static void deadlines_come_in_order(void **state)
 {
@@ -302,6 +395,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(own_absence_is_nobodys_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_time_no_timer, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(drained_stays_and_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(detached_by_hand_is_told_and_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(hardware_changes_without_a_rejoin, setup, teardown),
 		cmocka_unit_test(deadlines_come_in_order),
 	};
 

@@ -15,6 +15,7 @@
 static const char *const event_names[SSI_EVENTS] = {
 	[SSI_EVENT_BOOT] = "BOOT", [SSI_EVENT_JOIN] = "JOIN", [SSI_EVENT_HEARTBEAT] = "HEARTBEAT", [SSI_EVENT_SILENT] = "SILENT",
 	[SSI_EVENT_TIMEOUT] = "TIMEOUT", [SSI_EVENT_LEAVE] = "LEAVE", [SSI_EVENT_BOOT_FAILED] = "BOOT_FAILED",
+	[SSI_EVENT_DETACH] = "DETACH", [SSI_EVENT_ACCEPT] = "ACCEPT",
 };
 
 /* The cells of a table's line, blanks cut; how many. */
@@ -77,6 +78,9 @@ static void names_and_bounds(void **state)
 {
 	for (int s = 0; s < SSI_NODE_STATES; s++)
 		assert_int_equal(ssi_nodestate_parse(ssi_nodestate_name(s)), s);
+	for (int h = 0; h < SSI_HOLDS; h++)
+		assert_int_equal(ssi_nodehold_parse(ssi_nodehold_name(h)), h);
+	assert_int_equal(ssi_nodehold_parse("gone"), -EINVAL);
 	assert_int_equal(ssi_nodestate_parse("gone"), -EINVAL);
 	assert_string_equal(ssi_nodestate_name(SSI_NODE_STATES), "unknown");
 	assert_int_equal(ssi_nodestate_next(SSI_NODE_JOINED, SSI_EVENTS), SSI_NODE_JOINED);

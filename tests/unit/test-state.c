@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,28 @@ static uint64_t arm(struct state *s, const char *node, const char *mac)
 	if (state_boot_arm(s, &b, &e) < 0)
 		fail_msg("%s", e.text);
 	return b.incarnation;
+}
+
+static void note_hold(const struct state_node *n, void *userdata)
+{
+	if (!strcmp(n->name, "n01"))
+		snprintf(userdata, 16, "%s", n->hold);
+}
+
+static void holds_outlive_all(void **state)
+{
+	struct state *s = reopen(NULL);
+	char hold[16] = "?";
+
+	assert_int_equal(state_node_hold(s, "n01", "drained", NULL), 0);
+	assert_int_equal(state_node_put(s, "n01", "joined", 3, 5, "", NULL), 0);
+	s = reopen(s);
+	assert_int_equal(state_node_each(s, note_hold, hold, NULL), 0);
+	assert_string_equal(hold, "drained");
+	assert_int_equal(state_node_hold(s, "n01", "", NULL), 0);
+	assert_int_equal(state_node_each(s, note_hold, hold, NULL), 0);
+	assert_string_equal(hold, "");
+	state_close(s);
 }
 
 static void one_daemon_at_a_time(void **state)
@@ -161,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_daemon_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(holds_outlive_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(bindings_are_one_to_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(incarnations_only_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
