@@ -48,12 +48,14 @@ machine_start() { # MACHINE
 	local -a args
 	! machine_alive "$1" || return 0
 	args=(-name "$1" -machine "q35,graphics=off" -accel "$(<"$LAB/accel")" -cpu max
-		-m "$(<"$dir/memory")" -smp "$(<"$dir/cpus")" -nodefaults -display none
+		-nodefaults -display none
 		-chardev "socket,id=console,path=$dir/console.sock,server=on,wait=off,logfile=$dir/console.log,logappend=on" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off" -pidfile "$dir/qemu.pid" -daemonize)
 	if [ "$1" = master ]; then
+		args+=(-m "$(<"$dir/memory")" -smp "$(<"$dir/cpus")")
 		mapfile -t -O "${#args[@]}" args < <(master_args)
 	else
+		mapfile -t -O "${#args[@]}" args < <(device_args "$1")
 		args+=(-netdev "socket,id=lan,$LAN" -device "$(<"$dir/nic"),netdev=lan,mac=$(<"$dir/mac"),bootindex=1")
 		[ "$(<"$dir/firmware")" = bios ] || args+=(
 			-drive "if=pflash,format=raw,unit=0,readonly=on,file=$(machine_ovmf CODE)"
@@ -75,7 +77,8 @@ machine_kill() { # MACHINE
 machine_qmp() { # MACHINE JSON
 	local answer
 	machine_alive "$1" || die "$1 is off"
-	answer=$(printf '%s\n' '{"execute":"qmp_capabilities"}' "$2" | socat -t 2 - "UNIX-CONNECT:$LAB/$1/qmp.sock" | tail -n 1)
+	# Between the answers QEMU tells what happens; the last answer is ours.
+	answer=$(printf '%s\n' '{"execute":"qmp_capabilities"}' "$2" | socat -t 2 - "UNIX-CONNECT:$LAB/$1/qmp.sock" | grep -E '^\{"(return|error)"' | tail -n 1)
 	case $answer in
 	*'"error"'*) die "$1: $answer" ;;
 	esac
