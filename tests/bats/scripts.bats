@@ -33,7 +33,7 @@ refused() { # COMMAND...
 
 @test "--help of every verb of ssi-lab" {
 	local verb
-	for verb in up down status power link nic console log exec ssh list; do
+	for verb in up down status power link device nic console log exec ssh list; do
 		run --separate-stderr "$SCRIPTS/ssi-lab" "$verb" --help
 		[ "$status" -eq 0 ]
 		[[ $output == usage:* ]]
@@ -52,6 +52,10 @@ refused() { # COMMAND...
 	refused "$SCRIPTS/ssi-lab" up --memory much
 	refused "$SCRIPTS/ssi-lab" power sideways m01
 	refused "$SCRIPTS/ssi-lab" power on
+	refused "$SCRIPTS/ssi-lab" link impair m01 5
+	refused "$SCRIPTS/ssi-lab" link impair m01 101 0
+	refused "$SCRIPTS/ssi-lab" device add m01 gpu
+	refused "$SCRIPTS/ssi-lab" device rm m01
 	refused "$SCRIPTS/ssi-lab" --name '../x' status
 	[ ! -e "$BATS_TEST_TMPDIR/ssi-lab-$(id -u)" ]
 }
