@@ -36,6 +36,7 @@ struct ssi_ccm_head {
 	uint16_t module, type;               /* type is free for messages; of a call it is the function */
 	uint64_t sequence;
 	uint32_t size;                       /* of the body; filled when one was received, ignored when sending */
+	bool asks;                           /* a call that was received: its caller waits for an answer */
 };
 
 enum ssi_ccm_state {

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns what comes, from bytes to whole messages: every frame is checked before a byte of its body is kept, and a body goes to where it is
+ * wanted. Called by whoever has the reader's role of a peer, without its lock: the loop, or a thread that receives.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/comm/station-internal.h"
+
+#define IN_BURST 4                       /* chunks of one peer, before others are heard */
+#define IN_BURST_TLS 64                  /* the same, in records */
+#define IN_FILL_MIN 4096u                /* so much of a body missing: it is read to its place, not through a chunk */
+
+struct station_msg *station_msg_new(struct station_peer *p, const struct station_frame *f)
+{
+	struct station_msg *m = malloc(sizeof(*m) + f->size);
+
+	if (!m)
+		return NULL;
+	*m = (struct station_msg){
+		.head = { p->node, f->module, f->type, f->sequence, f->size, f->flags & STATION_WANTS_ANSWER }, .flags = f->flags, .peer = p,
+		.lane = station_lane_find(p, f->module), .session = p->session,
+	};
+	return m;
+}
+
+void station_in_taken(struct station_peer *p, struct station_lane *lane, uint32_t size)
+{
+	uint64_t taken = atomic_fetch_add(&lane->taken, STATION_HEADER + size) + STATION_HEADER + size;
+	uint32_t window = p->s->config.window, spare = window > lane->largest ? window - lane->largest : 0;
+
+	/* Half a window, or earlier where what is left might not let the largest message through. */
+	if (taken - atomic_load(&lane->told) >= (spare < window / 2 ? spare : window / 2))
+		atomic_store(&p->credit_due, true);
+}
+
+static int in_check_credit(struct station_peer *p, const struct station_frame *f, struct ssi_err *e)
+{
+	struct station_lane *lane = station_lane_get(p, f->module);
+	uint32_t cost = STATION_HEADER + f->size;
+	uint64_t open;
+
+	if (!lane)
+		return -ENOMEM;
+	open = atomic_load(&lane->received) - atomic_load(&lane->told);
+	if (open && open + cost > p->s->config.window)
+		return ssi_errf(e, -EPROTO, "message of module %u beyond its credit", f->module);
+	atomic_fetch_add(&lane->received, cost);
+	return 0;
+}
+
+/* Who, what, how large; and which serial: 1 = a duplicate. */
+static int in_check(struct station_peer *p, const struct station_frame *f, struct ssi_err *e)
+{
+	uint64_t have = atomic_load_explicit(&p->rx_serial, memory_order_relaxed);
+	const struct ssi_ccm_permit *permit;
+
+	if (f->source != p->node || f->destination != p->s->config.number)
+		return ssi_errf(e, -EPROTO, "frame from node %u to node %u on a connection of %u and %u", f->source, f->destination, p->node,
+				p->s->config.number);
+	if (f->incarnation != p->incarnation)
+		return ssi_errf(e, -ESTALE, "frame of incarnation %llu on a connection of %llu", (unsigned long long)f->incarnation,
+				(unsigned long long)p->incarnation);
+	if (!f->module)
+		return f->type == CONTROL_HELLO ? ssi_errf(e, -EPROTO, "a second HELLO") : 0;
+	if (station_frame_kind(f) == KIND_NO_HANDLER && f->size)
+		return ssi_errf(e, -EPROTO, "an answer that should be empty, of %u bytes", f->size);
+	/* An answer was asked for by this node: a table of who may send what is of those who begin. */
+	permit = station_permit_find(p->s, p->node, f->module, f->type);
+	if (!permit && station_frame_kind(f) < KIND_ANSWER)
+		return ssi_errf(e, -EPERM, "message %u.%u is not node %u's to send", f->module, f->type, p->node);
+	if (permit && station_frame_kind(f) < KIND_ANSWER && f->size > permit->max_size)
+		return ssi_errf(e, -EMSGSIZE, "message %u.%u of %u bytes, at most %u may come", f->module, f->type, f->size, permit->max_size);
+	if (f->serial <= have)
+		return 1;
+	return f->serial == have + 1 ? 0 :
+		ssi_errf(e, -EPROTO, "serial %llu after %llu", (unsigned long long)f->serial, (unsigned long long)have);
+}
+
+static int in_heap(struct station_peer *p, struct station_conn *c)
+{
+	c->msg = station_msg_new(p, &c->f);
+	if (!c->msg)
+		return -ENOMEM;
+	c->to = c->msg->body;
+	return 0;
+}
+
+/* Where does the body go? The lock is held. */
+static int in_place(struct station_peer *p, struct station_conn *c)
+{
+	const struct ssi_ccm_head h = { p->node, c->f.module, c->f.type, c->f.sequence, c->f.size, false };
+	enum station_kind kind = station_frame_kind(&c->f);
+	struct station_waiter *w;
+
+	if (kind == KIND_SHORT || kind == KIND_LONG)
+		return in_heap(p, c);
+	w = station_waiter_find(p, &h, kind >= KIND_ANSWER);
+	if (w && h.size <= w->n && kind != KIND_NO_HANDLER) {
+		w->claimed = c;
+		w->head = h;
+		c->waiter = w;
+		c->to = w->buf;
+		return 0;
+	}
+	if (w) {
+		w->head = h;
+		station_waiter_done(p, w, kind == KIND_NO_HANDLER ? -ENOSYS : -EMSGSIZE);
+	}
+	if (kind == KIND_MESSAGE)
+		return in_heap(p, c);
+	return !w && station_async_find(p, &h) ? in_heap(p, c) : 0;
+}
+
+/* A new message: it takes its credit and gets its place. The lock is held. */
+static int in_message(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+{
+	bool counts = station_frame_kind(&c->f) < KIND_ANSWER;
+	int r = counts ? in_check_credit(p, &c->f, e) : 0;
+
+	if (r < 0)
+		return r;
+	r = in_place(p, c);
+	if (r < 0 && counts)
+		atomic_fetch_sub(&station_lane_find(p, c->f.module)->received, STATION_HEADER + c->f.size);
+	return r < 0 ? ssi_errf(e, r, "no memory for a message of %u bytes", c->f.size) : 0;
+}
+
+int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+{
+	int r = station_frame_decode(c->header, &c->f, e), again;
+
+	if (r < 0)
+		return r;
+	again = in_check(p, &c->f, e);
+	if (again < 0)
+		return again;
+	if (c->f.ack > p->rx_acked) {
+		r = station_out_acked(p, c->f.ack, e);
+		if (r < 0)
+			return r;
+		p->rx_acked = c->f.ack;
+	}
+	c->got = 0;
+	c->to = c->f.module ? NULL : c->small;
+	if (c->f.module)
+		c->guess = c->f.size;
+	if (again) {
+		p->duplicates++;
+		c->f.serial = 0;
+	}
+	r = c->f.module && !again ? in_message(p, c, e) : 0;
+	c->in_body = r >= 0;
+	return r;
+}
+
+void station_in_count(struct station_peer *p, const struct station_frame *f)
+{
+	atomic_store_explicit(&p->rx_serial, f->serial, memory_order_relaxed);
+	p->rx_bytes += STATION_HEADER + f->size;
+	if (p->rx_bytes >= p->retain / 4) {
+		p->rx_bytes = 0;
+		atomic_store(&p->ack_due, true);
+	}
+}
+
+static int in_control(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+{
+	struct station_lane *lane;
+	uint16_t module;
+	uint64_t taken;
+
+	if (c->f.type == CONTROL_PART)
+		return ssi_errf(e, -EHOSTDOWN, "node %u parts", p->node);
+	if (c->f.type != CONTROL_CREDIT)
+		return 0;
+	station_credit_decode(c->small, &module, &taken);
+	lane = station_lane_find(p, module);
+	if (!lane || taken > lane->sent)
+		return ssi_errf(e, -EPROTO, "credit for module %u, of which so much was not sent", module);
+	if (taken > lane->granted) {
+		lane->granted = taken;
+		if (p->waiting_room)
+			pthread_cond_broadcast(&p->room);
+		if (lane->starved)
+			station_work(p, WORK_DRAINED);
+	}
+	return 0;
+}
+
+/* The body is whole; the lock is held. */
+int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+{
+	struct station_msg *m = TAKE_PTR(c->msg);
+	struct station_waiter *w = TAKE_PTR(c->waiter);
+
+	c->in_body = false;
+	c->n_header = 0;
+	if (!c->f.module)
+		return in_control(p, c, e);
+	if (!c->f.serial)
+		return 0;
+	station_in_count(p, &c->f);
+	p->received++;
+	if (w) {
+		if (!w->answer)
+			station_in_taken(p, station_lane_find(p, c->f.module), c->f.size);
+		station_waiter_done(p, w, (ssize_t)c->f.size);
+	} else if (m && station_frame_kind(&c->f) == KIND_MESSAGE)
+		station_recv_put(p, m);
+	else if (m && station_frame_kind(&c->f) == KIND_LONG)
+		station_call_job(m);
+	else if (m && station_frame_kind(&c->f) == KIND_SHORT)
+		station_call_inbox_put(p, m);
+	else if (m)
+		station_call_answered(p, m);
+	return 0;
+}
+
+/* Some bytes of a body; the lock is held, so that a waiter cannot leave meanwhile. */
+static int in_body(struct station_peer *p, struct station_conn *c, const uint8_t **b, size_t *n, struct ssi_err *e)
+{
+	size_t take = c->f.size - c->got;
+
+	take = *n < take ? *n : take;
+	if (c->to)
+		memmove(c->to + c->got, *b, take);    /* what was read ahead may lie behind, in the same buffer */
+	c->got += (uint32_t)take;
+	*b += take;
+	*n -= take;
+	return c->got == c->f.size ? station_in_whole(p, c, e) : 0;
+}
+
+/*
+ * The common case of one-way calls, by the loop: a short call that is whole in the chunk, with nothing before it in the inbox, runs where it
+ * lies and takes no lock. 1: done.
+ */
+static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t **b, size_t *n, struct ssi_err *e)
+{
+	struct station_frame f;
+	struct station_lane *lane;
+	struct ssi_ccm_head head;
+	int r;
+
+	if (*n < STATION_HEADER || station_frame_size(*b) > *n - STATION_HEADER || p->n_inbox || station_frame_decode(*b, &f, NULL) < 0 ||
+	    !f.module || station_frame_kind(&f) != KIND_SHORT || f.ack > p->rx_acked || !station_lane_find(p, f.module))
+		return 0;
+	r = in_check(p, &f, e);
+	if (r)
+		return r < 0 ? r : 0;
+	r = in_check_credit(p, &f, e);
+	if (r < 0)
+		return r;
+	lane = station_lane_find(p, f.module);
+	head = (struct ssi_ccm_head){ p->node, f.module, f.type, f.sequence, f.size, f.flags & STATION_WANTS_ANSWER };
+	station_in_count(p, &f);
+	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
+	p->more = *n > STATION_HEADER + f.size;
+	station_call_run(p->s, &head, *b + STATION_HEADER);
+	p->more = false;
+	station_in_taken(p, lane, f.size);
+	*b += STATION_HEADER + f.size;
+	*n -= STATION_HEADER + f.size;
+	return 1;
+}
+
+int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_t *b, size_t n, struct ssi_err *e)
+{
+	bool loop = station_in_loop(p->s);
+
+	while (n) {
+		size_t take = STATION_HEADER - c->n_header;
+		int r = 0;
+
+		if (loop && !c->n_header) {
+			r = in_call(p, c, &b, &n, e);
+			if (r < 0)
+				return r;
+			if (r)
+				continue;
+		}
+		take = n < take ? n : take;
+		memcpy(c->header + c->n_header, b, take);
+		c->n_header += (unsigned)take;
+		b += take;
+		n -= take;
+		if (c->n_header < STATION_HEADER)
+			return 0;
+		pthread_mutex_lock(&p->lock);
+		if (p->conn != c)
+			r = ssi_errf(e, -ECANCELED, "closed");
+		if (!r && !c->in_body)
+			r = station_in_header(p, c, e);
+		if (!r)
+			r = in_body(p, c, &b, &n, e);
+		pthread_mutex_unlock(&p->lock);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+bool station_in_fills(struct station_peer *p, struct station_conn *c)
+{
+	bool fills;
+
+	pthread_mutex_lock(&p->lock);
+	fills = c->in_body && c->to && c->f.size - c->got >= IN_FILL_MIN;
+	pthread_mutex_unlock(&p->lock);
+	return fills;
+}
+
+/* Read on into the body's place. Whoever waits with that buffer cannot leave while the kernel writes to it. */
+ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, bool wait, struct ssi_err *e)
+{
+	static const uint8_t nothing;
+	const uint8_t *b = &nothing;
+	size_t none = 0;
+	uint8_t *to;
+	uint32_t left = c->f.size - c->got;
+	ssize_t n;
+
+	pthread_mutex_lock(&p->lock);
+	to = c->to + c->got;
+	c->touching = c->waiter != NULL;
+	pthread_mutex_unlock(&p->lock);
+	n = station_conn_read(c, to, left, wait, e);
+	pthread_mutex_lock(&p->lock);
+	c->touching = false;
+	if (p->waiting_idle)
+		pthread_cond_broadcast(&p->idle);
+	if (n > 0 && p->conn == c) {
+		int r;
+
+		c->got += (uint32_t)n;
+		r = c->got == c->f.size ? in_body(p, c, &b, &none, e) : 0;
+		n = r < 0 ? r : n;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
+void station_in_detach(struct station_peer *p, struct station_waiter *w)
+{
+	struct station_conn *c;
+
+	while ((c = w->claimed) && c->touching) {
+		p->waiting_idle++;
+		station_cond_wait(&p->idle, &p->lock, UINT64_MAX);
+		p->waiting_idle--;
+	}
+	if (!c)
+		return;
+	if (!w->answer)
+		c->msg = station_msg_new(p, &c->f);
+	if (c->msg)
+		memcpy(c->msg->body, c->to, c->got);
+	c->to = c->msg ? c->msg->body : NULL;
+	c->waiter = NULL;
+	w->claimed = NULL;
+	if (!c->msg && !w->answer)
+		station_session_broken(p, c);    /* no memory: it comes again */
+}
+
+void station_in_reset(struct station_conn *c)
+{
+	struct station_peer *p = c->peer;
+	struct station_lane *lane = c->in_body && c->f.module && c->f.serial ? station_lane_find(p, c->f.module) : NULL;
+
+	/* It comes again, and is counted then. */
+	if (lane && station_frame_kind(&c->f) < KIND_ANSWER)
+		atomic_fetch_sub(&lane->received, STATION_HEADER + c->f.size);
+	if (c->waiter)
+		c->waiter->claimed = NULL;
+	c->waiter = NULL;
+	free(c->msg);
+	c->msg = NULL;
+	c->to = NULL;
+	c->in_body = false;
+	c->n_header = 0;
+}
+
+void station_in_fail(struct station_peer *p, struct station_conn *c, int r, const struct ssi_err *e)
+{
+	bool rule = r == -EBADMSG || r == -EPROTO || r == -EPERM || r == -EMSGSIZE || r == -ESTALE;
+
+	if (p->conn != c)
+		return;
+	if (rule)
+		station_refused(p->s, c->addr, p->node, e);
+	station_session_broken(p, c);
+	if (r == -EHOSTDOWN)
+		station_work(p, WORK_GONE);
+}
+
+/* One read by the loop. Bytes, or what ended it. */
+static ssize_t in_some(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+{
+	ssize_t n;
+	int r;
+
+	if (station_in_fills(p, c))
+		n = station_in_fill(p, c, false, e);
+	else {
+		n = station_conn_read(c, p->s->chunk, STATION_CHUNK, false, e);
+		r = n > 0 ? station_in_feed(p, c, p->s->chunk, (size_t)n, e) : 0;
+		n = r < 0 ? r : n;
+	}
+	if (n > 0)
+		atomic_store_explicit(&p->heard, true, memory_order_relaxed);
+	return n ? n : ssi_errf(e, -ECONNRESET, "the other end hung up");
+}
+
+void station_in_read(struct station_peer *p, struct station_conn *c)
+{
+	struct ssi_err e;
+	ssize_t n = 1;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->conn != c || p->reader || p->leased) {
+		pthread_mutex_unlock(&p->lock);
+		return;
+	}
+	p->reader = true;
+	c->refs++;
+	pthread_mutex_unlock(&p->lock);
+	for (int i = 0; n > 0 && (i < (c->tls ? IN_BURST_TLS : IN_BURST) || station_conn_pending(c)); i++)
+		n = in_some(p, c, &e);
+	pthread_mutex_lock(&p->lock);
+	if (n < 0 && n != -EAGAIN)
+		station_in_fail(p, c, (int)n, &e);
+	station_role_leave(p, c);
+	station_out_flush(p, p->out.head, false);
+	pthread_mutex_unlock(&p->lock);
+}

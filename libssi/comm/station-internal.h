@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * What the files of a station know of each other: station.c (the station and its peers), station-link.c (connections until a session
+ * has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-send.c (the calls that
+ * send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c (handlers), station-loop.c (the loop).
+ *
+ * Locks, in this order: a peer's, then the station's work lock; calls_lock and jobs_lock are taken alone. Nothing sleeps in the
+ * kernel, and no callback is called, with one held. A peer has two roles, taken under its lock and held without: the reader (of its
+ * socket, and of all that "reader" marks below) and the writer.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include "libssi/comm/station.h"
+#include "libssi/comm/station-frame.h"
+#include "libssi/comm/tls.h"
+
+#define STATION_KEEP_MIN (16u << 10)     /* bodies from here on do not go through the ring */
+#define STATION_RING_MIN (4u << 10)
+#define STATION_RING_MAX (1u << 20)
+#define STATION_IOV 16
+#define STATION_CHUNK (256u << 10)       /* what the loop reads at a time */
+#define STATION_SLICE_MS 250             /* a thread that sleeps in the kernel looks at its deadline this often */
+#define STATION_HANDSHAKES_MAX 1024
+#define STATION_PERMITS_MAX 128
+#define STATION_HANDLERS_MAX 256
+#define STATION_HOT_MS 2                 /* after this a lease that was not renewed ends, and an acknowledgement is due */
+#define STATION_LAZY (32u << 10)         /* so much of one-way calls waits for the loop to write it; then the caller does */
+
+enum station_tag { TAG_LISTENER, TAG_WAKE, TAG_TICK, TAG_HOT, TAG_CONN };
+
+struct station_peer;
+struct station_lane;
+
+/* A message on the heap. Its body is what ssi_ccm_arecv hands over. */
+struct station_msg {
+	TAILQ_ENTRY(station_msg) link;
+	struct ssi_ccm_head head;
+	struct station_peer *peer;
+	struct station_lane *lane;
+	struct station_async *async;         /* an answer, or what became of the call; else NULL */
+	ssize_t result;                      /* of an answer */
+	uint64_t session;                    /* in which it came */
+	uint8_t flags;
+	uint8_t body[] __attribute__((aligned(16)));
+};
+TAILQ_HEAD(station_msgs, station_msg);
+
+/* What goes between two stations for one module. Made when first used, never freed before the peer. */
+struct station_lane {
+	struct station_lane *next;
+	uint16_t module;
+	uint32_t largest;                    /* frame that the peer may send here; 0: none */
+	uint64_t sent, granted;              /* bytes: ours, and of them taken by the peer as far as it told */
+	bool starved;                        /* somebody was told -EAGAIN */
+	_Atomic uint64_t received;           /* bytes of the peer's; the reader writes */
+	_Atomic uint64_t taken, told;        /* of them taken here, and what the peer was told of it */
+	bool retell;                         /* a new connection: say it again */
+	struct station_msgs queue;           /* the receive-data queue */
+};
+
+/* A thread that receives, on its stack: an entry of the receive-wait queue. */
+struct station_waiter {
+	TAILQ_ENTRY(station_waiter) link;
+	uint16_t module;
+	uint64_t sequence;
+	bool answer;                         /* waits for the answer of a call, not for a message */
+	uint8_t *buf;
+	size_t n;
+	struct ssi_ccm_head head;            /* filled at the end */
+	ssize_t result;
+	bool done;
+	struct station_conn *claimed;        /* its message's body is being read from there */
+	pthread_cond_t cond;
+};
+TAILQ_HEAD(station_waiters, station_waiter);
+
+/* A call whose answer goes to a callback. */
+struct station_async {
+	TAILQ_ENTRY(station_async) link;
+	struct station_msg *msg;             /* made with the call, so that its failure can always be told */
+	uint16_t module;
+	uint64_t sequence, deadline;         /* 0: none */
+	ssi_ccm_done done;
+	void *userdata;
+};
+TAILQ_HEAD(station_asyncs, station_async);
+
+/* A body that is not in the ring: its header ends at ring offset `at`. */
+struct station_ext {
+	STAILQ_ENTRY(station_ext) link;
+	uint64_t at;
+	uint32_t size;
+	enum { EXT_KEPT, EXT_OWNED, EXT_FILE } what;
+	int fd;
+	off_t offset;
+	int n;
+	struct iovec iov[];
+};
+STAILQ_HEAD(station_exts, station_ext);
+
+/* What is sent: offsets count bytes since the session began; tail..head is retained, written..head has not gone out on this connection. */
+struct station_out {
+	uint8_t *ring;
+	uint32_t cap;                        /* a power of 2, or 0 */
+	uint64_t tail, written, head, batch_end;
+	struct station_exts exts;
+	struct station_ext *at;              /* the first that has not gone out whole, or NULL */
+	uint32_t at_done;
+	uint64_t next, acked;                /* serials: of the next message, the highest acknowledged */
+	uint64_t retained;                   /* bytes, bodies by reference too */
+	bool writing, stalled;               /* the role; the socket is full, the loop waits for it */
+};
+
+struct station_conn {
+	enum station_tag tag;
+	struct ssi_ccm_station *s;
+	struct station_peer *peer;           /* NULL while shaking hands */
+	int fd;
+	struct ssi_tls *tls;                 /* NULL: plain */
+	pthread_mutex_t tls_lock;
+	struct in_addr addr;
+	uint16_t port;
+	bool outgoing;
+	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN } state;
+	uint64_t deadline;
+	uint32_t node;                       /* of the other end, once it is known */
+	uint64_t incarnation;                /* as its key says; 0 in plain */
+	uint64_t fresh;
+	TAILQ_ENTRY(station_conn) link;      /* of those that shake hands; then of those to be freed */
+	unsigned refs;                       /* peer's lock */
+	uint32_t events;                     /* in the epoll set; 0: not in it */
+	/* reader */
+	uint8_t header[STATION_HEADER];
+	unsigned n_header;
+	struct station_frame f;
+	bool in_body, touching;              /* touching (peer's lock): a read into a waiter's buffer is under way */
+	uint8_t *to;                         /* where the body goes; NULL: nowhere */
+	uint32_t got, guess;                 /* guess: of the next body's size */
+	struct station_msg *msg;
+	struct station_waiter *waiter;
+	uint8_t small[STATION_CONTROL_MAX];
+	/* writer */
+	uint8_t control[512];
+	unsigned control_len, control_at;
+};
+TAILQ_HEAD(station_conns, station_conn);
+
+enum { WORK_FLUSH = 1, WORK_INBOX = 2, WORK_NOTES = 4, WORK_CONNECT = 8, WORK_PARTED = 16, WORK_DRAINED = 32, WORK_GONE = 64 };
+#define STATION_NOTES 8
+
+struct station_peer {
+	struct ssi_ccm_station *s;
+	uint32_t node;
+	pthread_mutex_t lock;
+	pthread_cond_t room, idle;           /* room: senders, settlers, those who await; idle: who waits for a role to be given back */
+	unsigned waiting_room, waiting_idle, users;
+	bool known, listens, has_key;
+	uint8_t key[SSI_CCM_STATION_KEY];
+	struct in_addr addr;
+	uint16_t port;
+	/* session */
+	enum { PEER_NEW, PEER_UP, PEER_GONE } state;
+	uint64_t session, incarnation, highest;    /* highest: incarnation that was ever seen */
+	uint32_t window, retain;             /* the other end's */
+	struct station_conn *conn;
+	bool reader, leased, lease_used, hot, starved;
+	bool more;                           /* loop: the chunk holds more frames, an answer need not be written yet */
+	_Atomic(struct station_lane *) lanes;
+	struct station_out out;
+	_Atomic uint64_t rx_serial;          /* reader writes */
+	uint64_t rx_acked, rx_bytes;         /* reader: the highest ack that was seen; bytes since the last ack was due */
+	_Atomic uint64_t ack_told;
+	uint64_t ack_mark;
+	atomic_bool ack_due, credit_due, heard, said, alive_due;
+	struct station_waiters waiters;
+	struct station_asyncs asyncs;
+	struct station_msgs inbox;           /* for the loop: calls, and answers for callbacks */
+	unsigned n_inbox;
+	_Atomic uint64_t calls;              /* received, of those that took no lock */
+	/* loop */
+	uint64_t last_heard, last_said, connect_at, linked_at;
+	unsigned backoff;
+	uint64_t progress;                   /* serials sent and received when the connection began */
+	struct station_conn *connecting;
+	/* work lock */
+	unsigned work;
+	TAILQ_ENTRY(station_peer) work_link, hot_link;
+	struct { uint64_t incarnation; enum ssi_ccm_state state; } notes[STATION_NOTES];
+	unsigned n_notes;
+	/* statistics, under the lock */
+	uint64_t sent, received, again, duplicates, sessions, links;
+};
+TAILQ_HEAD(station_peers, station_peer);
+
+struct station_table { size_t cap; struct station_table *older; _Atomic(struct station_peer *) slots[]; };
+
+struct station_handler { atomic_uint running, key; _Atomic(ssi_ccm_handler) fn; void *userdata; };    /* key: module and function; 0: free */
+
+struct station_refusal { struct in_addr addr; uint32_t node; struct ssi_err why; };
+
+struct ssi_ccm_station {
+	struct ssi_ccm_station_config config;
+	struct in_addr address;
+	int listener, epoll, wake, tick, hot_timer;
+	enum station_tag tag_listener, tag_wake, tag_tick, tag_hot;
+	sd_event_source *source;
+	pthread_t thread;
+	bool threaded;
+	atomic_bool down;
+	_Atomic(struct station_table *) table;
+	pthread_mutex_t peers_lock;          /* who adds to the table */
+	struct station_peer **all;
+	atomic_uint n_peers;
+	bool any;
+	uint8_t any_key[SSI_CCM_STATION_KEY];
+	bool has_any_key;
+	struct ssi_ccm_permit permits[STATION_PERMITS_MAX];
+	size_t n_permits;
+	struct station_conns shaking, dead;  /* dead: work lock */
+	atomic_uint n_shaking;
+	uint8_t *chunk;
+	uint64_t now, last_tick;             /* loop: ms */
+	pthread_mutex_t work_lock;
+	struct station_peers work, hot;
+	bool woken, hot_armed;
+	struct station_refusal refusals[8];
+	unsigned n_refusals;
+	uint64_t refused_from;
+	unsigned refused_told, refused_kept;
+	atomic_ullong refused;
+	pthread_mutex_t calls_lock;
+	struct station_handler handlers[2 * STATION_HANDLERS_MAX];     /* open addressing; a place that was taken keeps its key */
+	unsigned n_handlers;
+	pthread_cond_t calls_cond;
+	_Atomic uint64_t next_call;
+	pthread_mutex_t jobs_lock;
+	pthread_cond_t jobs_cond;
+	struct station_msgs jobs;
+	pthread_t *workers;
+	unsigned n_workers, idle_workers, n_jobs;
+	bool jobs_end;
+};
+
+/* station.c */
+struct station_peer *station_peer_find(struct ssi_ccm_station *s, uint32_t node);        /* or NULL; known or not */
+int station_peer_add(struct ssi_ccm_station *s, uint32_t node, struct station_peer **ret);
+/* Lane of a module; made if need be (NULL: no memory). Needs the peer's lock to make one, or the reader's role and create = false. */
+struct station_lane *station_lane_find(struct station_peer *p, uint16_t module);
+struct station_lane *station_lane_get(struct station_peer *p, uint16_t module);
+const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s, uint32_t node, uint16_t module, uint16_t type);
+
+/* Deadlines: 0 = not begun to count, so that a call that is served at once never looks at the clock. */
+uint64_t station_deadline(unsigned timeout_ms);                    /* absolute ms; UINT64_MAX = none */
+/* Wait on cond with the lock held; 0 or -ETIMEDOUT. */
+int station_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);
+
+/* station-loop.c */
+int station_loop_start(struct ssi_ccm_station *s, struct ssi_err *e);
+void station_loop_stop(struct ssi_ccm_station *s);
+bool station_in_loop(const struct ssi_ccm_station *s);
+void station_work(struct station_peer *p, unsigned bits);          /* the loop is to do something for p */
+void station_heat(struct station_peer *p);                         /* peer's lock held: look at p in STATION_HOT_MS */
+void station_note(struct station_peer *p, enum ssi_ccm_state state);       /* peer's lock held */
+void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_err *why);
+
+/* station-io.c: a connection's socket. All may be called without a lock; refs under the peer's. */
+struct station_conn *station_conn_new(struct ssi_ccm_station *s, int fd, struct in_addr addr, bool outgoing);   /* takes fd, also when it fails */
+void station_conn_unref(struct station_conn *c);                   /* the last one: the loop frees it */
+void station_conn_free(struct station_conn *c);                    /* loop */
+/* Bytes, 0 at the end, -EAGAIN, or -errno. wait: sleep, but not longer than STATION_SLICE_MS. */
+ssize_t station_conn_readv(struct station_conn *c, struct iovec *iov, int n, bool wait, struct ssi_err *e);
+ssize_t station_conn_read(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e);
+ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bool wait, struct ssi_err *e);
+ssize_t station_conn_sendfile(struct station_conn *c, int fd, off_t offset, size_t n, bool wait, struct ssi_err *e);
+bool station_conn_pending(struct station_conn *c);                 /* something decrypted that the socket will not announce */
+int station_conn_wait(struct station_conn *c, unsigned ms);        /* until there is something to read; 0, -ETIMEDOUT */
+void station_conn_watch(struct station_conn *c, uint32_t events);  /* what the loop waits for; peer's lock, or while shaking the loop */
+void station_conn_interest(struct station_peer *p);                /* the same, by what the peer's state asks for */
+
+/* station-link.c: loop */
+int station_link_listen(struct ssi_ccm_station *s, struct ssi_err *e);
+void station_link_accept(struct ssi_ccm_station *s);
+void station_link_connect(struct station_peer *p);
+void station_link_event(struct station_conn *c, uint32_t events);
+void station_link_expire(struct ssi_ccm_station *s);
+void station_link_close_all(struct ssi_ccm_station *s);
+void station_link_abandon(struct station_peer *p);                 /* stop connecting to p */
+void station_link_encode_hello(struct station_conn *c, uint32_t to, const struct station_hello *h, uint8_t *buf);
+
+/* station-session.c: peer's lock held */
+/* A connection of p, whose HELLO is h, is through its handshake: take it over. Loop. 0, or -errno: it must be closed. */
+int station_session_attach(struct station_peer *p, struct station_conn *c, const struct station_hello *h, uint64_t incarnation, struct ssi_err *e);
+void station_session_gone(struct station_peer *p);                 /* loop: the end of the session, if there is one */
+/* c is of no use any more; nothing happens when it is not p's. */
+void station_session_broken(struct station_peer *p, struct station_conn *c);
+/* No one reads or writes any more: breaks the connection and waits for the roles. Not from who holds one. */
+void station_session_quiesce(struct station_peer *p);
+void station_session_end(struct station_peer *p, int code);        /* everything that waits gets code; quiesced before */
+void station_session_fail_waiters(struct station_peer *p, int code);
+void station_session_free(struct station_peer *p);                 /* what it still holds */
+
+/* station-out.c: peer's lock held */
+int station_out_room(struct station_peer *p, struct station_lane *lane, uint32_t ring_bytes, uint32_t cost);   /* 1, 0: wait */
+void station_out_append(struct station_peer *p, struct station_lane *lane, struct station_frame *f, const struct iovec *iov, int n, struct station_ext *ext);
+/* Write until offset `until` has gone out, or the socket is full; wait: may sleep in the kernel for a slice. Gives the lock up meanwhile. */
+void station_out_flush(struct station_peer *p, uint64_t until, bool wait);
+int station_out_acked(struct station_peer *p, uint64_t ack, struct ssi_err *e);
+void station_out_rewind(struct station_peer *p);                   /* all that is retained is to be written again */
+void station_out_clear(struct station_peer *p);
+void station_out_part(struct station_peer *p);                      /* say goodbye, if that can be done at once */
+void station_out_shrink(struct station_peer *p);                    /* nothing is retained, and was not for a while */
+void station_ext_free(struct station_ext *x);
+
+/* station-in.c: by the reader, no lock held */
+int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_t *b, size_t n, struct ssi_err *e);
+int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi_err *e);      /* c->header is whole; peer's lock held */
+int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_err *e);       /* the body is whole; peer's lock held */
+void station_in_count(struct station_peer *p, const struct station_frame *f);                  /* a message is whole */
+bool station_in_fills(struct station_peer *p, struct station_conn *c);     /* worth it? */
+ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, bool wait, struct ssi_err *e);
+void station_in_read(struct station_peer *p, struct station_conn *c);                          /* the socket has something: by the loop */
+void station_in_reset(struct station_conn *c);                     /* forget what is half here; peer's lock held */
+void station_in_detach(struct station_peer *p, struct station_waiter *w);                      /* w, claimed, leaves; peer's lock held */
+void station_in_fail(struct station_peer *p, struct station_conn *c, int r, const struct ssi_err *e);  /* the connection ends; peer's lock held */
+struct station_msg *station_msg_new(struct station_peer *p, const struct station_frame *f);
+void station_in_taken(struct station_peer *p, struct station_lane *lane, uint32_t size);       /* a body was taken: credit */
+
+/* station-recv.c: peer's lock held */
+void station_waiter_done(struct station_peer *p, struct station_waiter *w, ssize_t result);
+struct station_waiter *station_waiter_find(struct station_peer *p, const struct ssi_ccm_head *h, bool answer);
+ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms);  /* w is in the list */
+void station_recv_put(struct station_peer *p, struct station_msg *m);          /* a message is whole: to its waiter, or kept */
+void station_role_leave(struct station_peer *p, struct station_conn *c);       /* the reader's */
+
+/* station-send.c */
+/* kind: a frame's flags. lazy: it may lie in the ring until the loop comes. An answer needs no credit, and may come from the loop. */
+int station_send_any(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, uint8_t kind, const struct iovec *iov, int n, unsigned flags,
+		     unsigned timeout_ms, bool lazy);
+
+/* station-call.c */
+void station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head, const void *body);    /* no lock held */
+void station_call_job(struct station_msg *m);                      /* a long one: to a worker; takes m */
+void station_call_inbox(struct station_peer *p);                   /* loop: what readers left for it */
+void station_call_end(struct ssi_ccm_station *s);                  /* workers */
+/* These with the peer's lock held. */
+void station_call_inbox_put(struct station_peer *p, struct station_msg *m);    /* for the loop; takes m */
+struct station_async *station_async_find(struct station_peer *p, const struct ssi_ccm_head *h);
+void station_call_answered(struct station_peer *p, struct station_msg *m);     /* an answer for a callback; takes m */
+void station_call_expire(struct station_peer *p, uint64_t now);
+void station_call_fail(struct station_peer *p, int code);          /* all that wait for an answer by callback */

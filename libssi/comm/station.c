@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns a station, its peers and what they may send. Called by programs. A peer, once made, stays until the station is freed: so one is
+ * found without a lock, and a number that was parted with and comes back finds its place again.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
+#include "libssi/base/hash.h"
+#include "libssi/comm/station-internal.h"
+
+#define TABLE_MIN 64
+
+static size_t table_slot(uint32_t node, size_t cap)
+{
+	return (node * 2654435761u) & (cap - 1);
+}
+
+struct station_peer *station_peer_find(struct ssi_ccm_station *s, uint32_t node)
+{
+	struct station_table *t = atomic_load_explicit(&s->table, memory_order_acquire);
+	struct station_peer *p;
+
+	for (size_t i = table_slot(node, t->cap); (p = atomic_load_explicit(&t->slots[i], memory_order_acquire)); i = (i + 1) & (t->cap - 1))
+		if (p->node == node)
+			return p;
+	return NULL;
+}
+
+static void table_put(struct station_table *t, struct station_peer *p)
+{
+	size_t i = table_slot(p->node, t->cap);
+
+	while (atomic_load_explicit(&t->slots[i], memory_order_relaxed))
+		i = (i + 1) & (t->cap - 1);
+	atomic_store_explicit(&t->slots[i], p, memory_order_release);
+}
+
+/* A larger table beside the old one, which somebody may be searching; together they are no more than twice the last. */
+static int table_grow(struct ssi_ccm_station *s, size_t cap)
+{
+	struct station_table *old = atomic_load(&s->table), *t = calloc(1, sizeof(*t) + cap * sizeof(t->slots[0]));
+	struct station_peer **all = realloc(s->all, cap / 2 * sizeof(*all));
+
+	if (all)
+		s->all = all;
+	if (!t || !all) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->cap = cap;
+	t->older = old;
+	for (unsigned i = 0; i < s->n_peers; i++)
+		table_put(t, s->all[i]);
+	atomic_store_explicit(&s->table, t, memory_order_release);
+	return 0;
+}
+
+static struct station_peer *peer_new(struct ssi_ccm_station *s, uint32_t node)
+{
+	struct station_peer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->s = s;
+	p->node = node;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->room, NULL);
+	pthread_cond_init(&p->idle, NULL);
+	STAILQ_INIT(&p->out.exts);
+	TAILQ_INIT(&p->waiters);
+	TAILQ_INIT(&p->asyncs);
+	TAILQ_INIT(&p->inbox);
+	return p;
+}
+
+static void peer_free(struct station_peer *p)
+{
+	struct station_lane *lane, *next;
+
+	station_session_free(p);
+	for (lane = atomic_load(&p->lanes); lane; lane = next) {
+		next = lane->next;
+		free(lane);
+	}
+	pthread_mutex_destroy(&p->lock);
+	pthread_cond_destroy(&p->room);
+	pthread_cond_destroy(&p->idle);
+	free(p);
+}
+
+int station_peer_add(struct ssi_ccm_station *s, uint32_t node, struct station_peer **ret)
+{
+	struct station_peer *p;
+	int r = 0;
+
+	pthread_mutex_lock(&s->peers_lock);
+	p = station_peer_find(s, node);
+	if (!p && s->n_peers >= s->config.max_peers)
+		r = -E2BIG;
+	if (!p && !r && (s->n_peers + 1) * 2 > s->table->cap)
+		r = table_grow(s, s->table->cap * 2);
+	if (!p && !r) {
+		p = peer_new(s, node);
+		if (p) {
+			s->all[s->n_peers] = p;
+			table_put(s->table, p);
+			s->n_peers++;
+		} else
+			r = -ENOMEM;
+	}
+	pthread_mutex_unlock(&s->peers_lock);
+	if (r < 0)
+		return r;
+	*ret = p;
+	return 0;
+}
+
+const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s, uint32_t node, uint16_t module, uint16_t type)
+{
+	for (size_t i = 0; i < s->n_permits; i++) {
+		const struct ssi_ccm_permit *l = &s->permits[i];
+
+		if (l->module == module && (!l->type || l->type == type) && l->first <= node && node <= l->last)
+			return l;
+	}
+	return NULL;
+}
+
+struct station_lane *station_lane_find(struct station_peer *p, uint16_t module)
+{
+	struct station_lane *l = atomic_load_explicit(&p->lanes, memory_order_acquire);
+
+	while (l && l->module != module)
+		l = l->next;
+	return l;
+}
+
+struct station_lane *station_lane_get(struct station_peer *p, uint16_t module)
+{
+	struct station_lane *l = station_lane_find(p, module);
+
+	if (l)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->module = module;
+	for (size_t i = 0; i < p->s->n_permits; i++) {
+		const struct ssi_ccm_permit *m = &p->s->permits[i];
+
+		if (m->module == module && m->first <= p->node && p->node <= m->last && m->max_size + STATION_HEADER > l->largest)
+			l->largest = m->max_size + STATION_HEADER;
+	}
+	TAILQ_INIT(&l->queue);
+	l->next = atomic_load_explicit(&p->lanes, memory_order_relaxed);
+	atomic_store_explicit(&p->lanes, l, memory_order_release);
+	return l;
+}
+
+uint64_t station_deadline(unsigned timeout_ms)
+{
+	return timeout_ms == SSI_CCM_FOREVER ? UINT64_MAX : ssi_clock_mono_ms() + timeout_ms;
+}
+
+int station_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
+{
+	struct timespec t = { .tv_sec = (time_t)(deadline / 1000), .tv_nsec = (long)(deadline % 1000) * 1000000 };
+
+	if (deadline == UINT64_MAX) {
+		pthread_cond_wait(cond, lock);
+		return 0;
+	}
+	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &t) == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+static void config_default(struct ssi_ccm_station_config *c)
+{
+	static const struct ssi_ccm_station_ops none;
+
+	c->ops = c->ops ? c->ops : &none;
+	c->heartbeat_ms = c->heartbeat_ms ? c->heartbeat_ms : 500;
+	c->dead_ms = c->dead_ms ? c->dead_ms : 3000;
+	c->connect_ms = c->connect_ms ? c->connect_ms : 5000;
+	c->retain = c->retain ? c->retain : 4u << 20;
+	c->window = c->window ? c->window : 4u << 20;
+	c->max_peers = c->max_peers ? c->max_peers : 16384;
+	c->workers = c->workers ? c->workers : 4;
+}
+
+static int config_check(const struct ssi_ccm_station_config *c, struct ssi_err *e)
+{
+	if (!c->incarnation || c->number == SSI_CCM_ANY_NODE)
+		return ssi_errf(e, -EINVAL, "a station needs a number and an incarnation");
+	if (c->plain && ntohl(c->address.s_addr) >> 24 != 127)
+		return ssi_errf(e, -EPERM, "without TLS on 127.0.0.0/8 only");
+	if (c->retain < STATION_WINDOW_MIN || c->window < STATION_WINDOW_MIN || c->retain > 1u << 30 || c->window > 1u << 30)
+		return ssi_errf(e, -EINVAL, "windows are 64 KiB to 1 GiB");
+	return 0;
+}
+
+int ssi_ccm_station_new(const struct ssi_ccm_station_config *config, struct ssi_ccm_station **ret, struct ssi_err *e)
+{
+	SSI_CLEANUP(ssi_ccm_station_freep) struct ssi_ccm_station *s = NULL;
+	struct ssi_ccm_station_config whole = *config;
+	int r;
+
+	config_default(&whole);
+	r = config_check(&whole, e);
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return ssi_errf(e, -ENOMEM, "no memory for a station");
+	s->config = whole;
+	s->listener = s->epoll = s->wake = s->tick = s->hot_timer = -1;
+	TAILQ_INIT(&s->shaking);
+	TAILQ_INIT(&s->dead);
+	TAILQ_INIT(&s->work);
+	TAILQ_INIT(&s->hot);
+	TAILQ_INIT(&s->jobs);
+	pthread_mutex_init(&s->peers_lock, NULL);
+	pthread_mutex_init(&s->work_lock, NULL);
+	pthread_mutex_init(&s->calls_lock, NULL);
+	pthread_mutex_init(&s->jobs_lock, NULL);
+	pthread_cond_init(&s->jobs_cond, NULL);
+	pthread_cond_init(&s->calls_cond, NULL);
+	s->workers = calloc(s->config.workers, sizeof(*s->workers));
+	r = ssi_hash_random(&s->next_call, sizeof(s->next_call));
+	s->next_call >>= 16;     /* so that it never comes to SSI_CCM_NOSEQ */
+	s->chunk = malloc(STATION_CHUNK);
+	if (r < 0 || !s->chunk || !s->workers || table_grow(s, TABLE_MIN) < 0)
+		return ssi_errf(e, -ENOMEM, "no memory for a station");
+	r = station_link_listen(s, e);
+	if (r >= 0)
+		r = station_loop_start(s, e);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+/* Everybody out: the sessions end, and whoever was inside a call has left it. */
+static void station_evict(struct ssi_ccm_station *s)
+{
+	for (unsigned i = 0; i < s->n_peers; i++) {
+		struct station_peer *p = s->all[i];
+
+		pthread_mutex_lock(&p->lock);
+		station_out_part(p);
+		station_session_quiesce(p);
+		station_session_end(p, -ESHUTDOWN);
+		p->known = false;
+		while (p->users) {
+			p->waiting_idle++;
+			station_cond_wait(&p->idle, &p->lock, UINT64_MAX);
+			p->waiting_idle--;
+		}
+		pthread_mutex_unlock(&p->lock);
+		station_call_inbox(p);       /* callbacks of calls: each is told once */
+	}
+}
+
+void ssi_ccm_station_free(struct ssi_ccm_station *s)
+{
+	struct station_table *t, *older;
+	int fds[5];
+
+	if (!s)
+		return;
+	atomic_store(&s->down, true);
+	station_loop_stop(s);
+	station_evict(s);
+	station_call_end(s);
+	station_link_close_all(s);
+	memcpy(fds, (int[]){ s->listener, s->epoll, s->wake, s->tick, s->hot_timer }, sizeof(fds));
+	for (unsigned i = 0; i < s->n_peers; i++)
+		peer_free(s->all[i]);
+	for (t = atomic_load(&s->table); t; t = older) {
+		older = t->older;
+		free(t);
+	}
+	pthread_mutex_destroy(&s->peers_lock);
+	pthread_mutex_destroy(&s->work_lock);
+	pthread_mutex_destroy(&s->calls_lock);
+	pthread_mutex_destroy(&s->jobs_lock);
+	pthread_cond_destroy(&s->jobs_cond);
+	pthread_cond_destroy(&s->calls_cond);
+	free(s->workers);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(s->all);
+	free(s->chunk);
+	explicit_bzero(s->any_key, sizeof(s->any_key));
+	free(s);
+}
+
+uint16_t ssi_ccm_station_port(const struct ssi_ccm_station *s)
+{
+	struct sockaddr_in sa = { 0 };
+	socklen_t n = sizeof(sa);
+
+	return getsockname(s->listener, (struct sockaddr *)&sa, &n) < 0 ? 0 : ntohs(sa.sin_port);
+}
+
+int ssi_ccm_permit(struct ssi_ccm_station *s, const struct ssi_ccm_permit *lines, size_t n)
+{
+	if (s->n_peers || s->any)
+		return -EBUSY;
+	if (n > STATION_PERMITS_MAX - s->n_permits)
+		return -E2BIG;
+	for (size_t i = 0; i < n; i++)
+		if (lines[i].max_size > SSI_CCM_BODY_MAX)
+			return -EMSGSIZE;
+		else if (!lines[i].module)
+			return -EINVAL;
+	memcpy(s->permits + s->n_permits, lines, n * sizeof(*lines));
+	s->n_permits += n;
+	return 0;
+}
+
+/* Make node known; its lock is held on return. */
+static int station_know(struct ssi_ccm_station *s, uint32_t node, const uint8_t *key, struct station_peer **ret)
+{
+	struct station_peer *p;
+	int r = station_peer_add(s, node, &p);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&p->lock);
+	if (p->known) {
+		pthread_mutex_unlock(&p->lock);
+		return -EEXIST;
+	}
+	p->known = true;
+	p->state = PEER_NEW;
+	p->has_key = key != NULL;
+	if (key)
+		memcpy(p->key, key, sizeof(p->key));
+	*ret = p;
+	return 0;
+}
+
+int ssi_ccm_listen_to(struct ssi_ccm_station *s, uint32_t node, const uint8_t *key)
+{
+	struct station_peer *p;
+	int r;
+
+	if (node == SSI_CCM_ANY_NODE) {
+		pthread_mutex_lock(&s->peers_lock);
+		r = s->any ? -EEXIST : 0;
+		if (!r && key)
+			memcpy(s->any_key, key, sizeof(s->any_key));
+		s->has_any_key = s->has_any_key || key;
+		s->any = true;
+		pthread_mutex_unlock(&s->peers_lock);
+		return r;
+	}
+	if (node >= s->config.number)
+		return -EINVAL;
+	r = station_know(s, node, key, &p);
+	if (r < 0)
+		return r;
+	p->listens = true;
+	pthread_mutex_unlock(&p->lock);
+	return 0;
+}
+
+int ssi_ccm_connect_to(struct ssi_ccm_station *s, uint32_t node, struct in_addr addr, uint16_t port, const uint8_t *key)
+{
+	struct station_peer *p;
+	int r;
+
+	if (node <= s->config.number || node == SSI_CCM_ANY_NODE || (s->config.plain && ntohl(addr.s_addr) >> 24 != 127))
+		return -EINVAL;
+	r = station_know(s, node, key, &p);
+	if (r < 0)
+		return r;
+	p->listens = false;
+	p->addr = addr;
+	p->port = port;
+	pthread_mutex_unlock(&p->lock);
+	station_work(p, WORK_CONNECT);
+	return 0;
+}
+
+int ssi_ccm_part(struct ssi_ccm_station *s, uint32_t node)
+{
+	struct station_peer *p = station_peer_find(s, node);
+
+	if (!p)
+		return -ENOENT;
+	pthread_mutex_lock(&p->lock);
+	if (!p->known) {
+		pthread_mutex_unlock(&p->lock);
+		return -ENOENT;
+	}
+	p->known = false;
+	station_session_fail_waiters(p, -EHOSTDOWN);
+	pthread_mutex_unlock(&p->lock);
+	station_work(p, WORK_PARTED);
+	return 0;
+}
+
+int ssi_ccm_await(struct ssi_ccm_station *s, uint32_t node, unsigned timeout_ms)
+{
+	struct station_peer *p = station_peer_find(s, node);
+	uint64_t deadline = station_deadline(timeout_ms);
+	int r = 0;
+
+	if (station_in_loop(s))
+		return -EDEADLK;
+	if (!p)
+		return -ENOENT;
+	pthread_mutex_lock(&p->lock);
+	p->users++;
+	p->waiting_room++;
+	while (!r && p->state != PEER_UP) {
+		if (s->down)
+			r = -ESHUTDOWN;
+		else if (!p->known)
+			r = -ENOENT;
+		else
+			r = station_cond_wait(&p->room, &p->lock, deadline);
+	}
+	p->waiting_room--;
+	if (!--p->users && p->waiting_idle)
+		pthread_cond_broadcast(&p->idle);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+void ssi_ccm_station_stats(struct ssi_ccm_station *s, struct ssi_ccm_station_stats *ret)
+{
+	unsigned n = s->n_peers;
+
+	*ret = (struct ssi_ccm_station_stats){ .refused = s->refused, .shaking = s->n_shaking };
+	for (unsigned i = 0; i < n; i++) {
+		struct station_peer *p;
+
+		pthread_mutex_lock(&s->peers_lock);
+		p = s->all[i];
+		pthread_mutex_unlock(&s->peers_lock);
+		pthread_mutex_lock(&p->lock);
+		ret->peers += p->known;
+		ret->up += p->conn != NULL;
+		ret->sessions += p->sessions;
+		ret->links += p->links;
+		ret->sent += p->sent;
+		ret->received += p->received + p->calls;
+		ret->again += p->again;
+		ret->duplicates += p->duplicates;
+		ret->bytes += p->out.retained;
+		for (struct station_lane *l = atomic_load(&p->lanes); l; l = l->next)
+			ret->bytes += l->received - l->taken;
+		pthread_mutex_unlock(&p->lock);
+	}
+}
