@@ -2,7 +2,7 @@
 /*
  * siege: who may not come in is refused, what may not be said ends its connection, memory stays bounded, what is logged too, and a good
  * peer feels none of it. Run by make check in its short form. Prints one line for each attack. Latencies on a busy machine are the
- * machine's: the bounds that decide here are wide, the figures are what to read.
+ * machine's: what decides is that no answer takes half of a node's detach time; the figures are there to read.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,7 +28,6 @@
 #else
 #define SIEGE_GROWTH_KIB (32 << 10)  /* more memory than this is not bounded */
 #endif
-#define SIEGE_P50_US 50000
 #define SIEGE_MAX_US 1500000         /* half of the time after which a node is detached */
 #define SIEGE_FILES 12000
 
@@ -93,7 +92,7 @@ static bool siege_line(const char *name, unsigned n, unsigned right, unsigned to
 {
 	printf("%-28s %6u %6u %5u %9ld %8u %8u %8u %8u\n", name, n, right, told, kib, f.n, f.p50, f.p99, f.max);
 	fflush(stdout);
-	return n == right && f.n && f.p50 < SIEGE_P50_US && f.max < SIEGE_MAX_US;
+	return n == right && f.n && f.max < SIEGE_MAX_US;
 }
 
 /* One kind of attack, n times: true when each ended as it should and nobody else was hurt. */
