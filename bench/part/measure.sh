@@ -66,6 +66,16 @@ target() { # LABEL VALUE LIMIT UNIT
 	fi
 }
 
+# The same where more is better.
+target_least() { # LABEL VALUE LIMIT UNIT
+	if awk "BEGIN { exit !($2 >= $3) }"; then
+		printf '%-58s %9s %-3s  at least %s: reached\n' "$1" "$2" "$4" "$3"
+	else
+		printf '%-58s %9s %-3s  at least %s: MISSED\n' "$1" "$2" "$4" "$3"
+		MISSED=1
+	fi
+}
+
 met() {
 	[ "$MISSED" = 0 ]
 }
