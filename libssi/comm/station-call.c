@@ -160,7 +160,7 @@ static void job_end(struct station_msg *m)
 	pthread_mutex_lock(&p->lock);
 	if (m->session == p->session) {
 		station_in_taken(p, m->lane, m->head.size);
-		if (atomic_load(&p->credit_due))
+		if (atomic_load(&p->due) & DUE_NOW)
 			station_out_flush(p, p->out.head, false);
 	}
 	pthread_mutex_unlock(&p->lock);

@@ -10,7 +10,7 @@
 #define FRAME_MAGIC 0x5353
 #define FRAME_VERSION 2
 
-/* The 56 bytes as they are; every field is aligned by nature. */
+/* The 64 bytes as they are; every field is aligned by nature. */
 struct frame_bytes {
 	uint16_t magic;
 	uint8_t version, flags;
@@ -18,6 +18,7 @@ struct frame_bytes {
 	uint32_t source, destination;
 	uint64_t incarnation, sequence, serial, ack;
 	uint32_t size, zero;
+	uint64_t taken;
 };
 _Static_assert(sizeof(struct frame_bytes) == STATION_HEADER, "no padding in the header");
 
@@ -34,7 +35,7 @@ static int frame_check_control(const struct station_frame *f, struct ssi_err *e)
 {
 	if (!f->type || f->type > CONTROL_PART)
 		return ssi_errf(e, -EBADMSG, "control frame of unknown type %u", f->type);
-	if (f->size != control_sizes[f->type] || f->serial || f->flags)
+	if (f->size != control_sizes[f->type] || f->serial || f->flags || f->taken)
 		return ssi_errf(e, -EBADMSG, "control frame %u of %u bytes, serial %llu, flags 0x%02x", f->type, f->size,
 				(unsigned long long)f->serial, f->flags);
 	return 0;
@@ -56,7 +57,7 @@ int station_frame_decode(const uint8_t *p, struct station_frame *ret, struct ssi
 	*ret = (struct station_frame){
 		.flags = h.flags, .module = be16toh(h.module), .type = be16toh(h.type),
 		.source = be32toh(h.source), .destination = be32toh(h.destination), .incarnation = be64toh(h.incarnation),
-		.sequence = be64toh(h.sequence), .serial = be64toh(h.serial), .ack = be64toh(h.ack), .size = be32toh(h.size),
+		.sequence = be64toh(h.sequence), .serial = be64toh(h.serial), .ack = be64toh(h.ack), .size = be32toh(h.size), .taken = be64toh(h.taken),
 	};
 	if (!ret->module)
 		return frame_check_control(ret, e);
@@ -69,7 +70,7 @@ void station_frame_encode(const struct station_frame *f, uint8_t *p)
 		.magic = htobe16(FRAME_MAGIC), .version = FRAME_VERSION, .flags = f->flags,
 		.module = htobe16(f->module), .type = htobe16(f->type),
 		.source = htobe32(f->source), .destination = htobe32(f->destination), .incarnation = htobe64(f->incarnation),
-		.sequence = htobe64(f->sequence), .serial = htobe64(f->serial), .ack = htobe64(f->ack), .size = htobe32(f->size),
+		.sequence = htobe64(f->sequence), .serial = htobe64(f->serial), .ack = htobe64(f->ack), .size = htobe32(f->size), .taken = htobe64(f->taken),
 	};
 
 	memcpy(p, &h, sizeof(h));

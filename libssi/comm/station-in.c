@@ -31,9 +31,14 @@ void station_in_taken(struct station_peer *p, struct station_lane *lane, uint32_
 	uint64_t taken = atomic_fetch_add(&lane->taken, STATION_HEADER + size) + STATION_HEADER + size;
 	uint32_t window = p->s->config.window, spare = window > lane->largest ? window - lane->largest : 0;
 
-	/* Half a window, or earlier where what is left might not let the largest message through. */
-	if (taken - atomic_load(&lane->told) >= (spare < window / 2 ? spare : window / 2))
-		atomic_store(&p->credit_due, true);
+	uint64_t untold = taken - atomic_load(&lane->told);
+
+	/*
+	 * What goes back of this module says it for nothing; past half a window it is said anyhow, or earlier
+	 * where what is left might not let the largest message through.
+	 */
+	if (untold >= (spare < window / 2 ? spare : window / 2))
+		atomic_fetch_or(&p->due, DUE_CREDIT | DUE_NOW);
 }
 
 static int in_check_credit(struct station_peer *p, const struct station_frame *f, struct ssi_err *e)
@@ -128,9 +133,26 @@ static int in_message(struct station_peer *p, struct station_conn *c, struct ssi
 	return r < 0 ? ssi_errf(e, r, "no memory for a message of %u bytes", c->f.size) : 0;
 }
 
-int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
+/* The peer has taken so much of what was sent it; the lock is held. */
+static int in_granted(struct station_peer *p, uint16_t module, uint64_t taken, struct ssi_err *e)
 {
-	int r = station_frame_decode(c->header, &c->f, e), again;
+	struct station_lane *lane = station_lane_find(p, module);
+
+	if (!lane || taken > lane->sent)
+		return ssi_errf(e, -EPROTO, "credit for module %u, of which so much was not sent", module);
+	if (taken <= atomic_load_explicit(&lane->granted, memory_order_relaxed))
+		return 0;
+	atomic_store_explicit(&lane->granted, taken, memory_order_relaxed);
+	if (p->waiting_room)
+		pthread_cond_broadcast(&p->room);
+	if (lane->starved)
+		station_work(p, WORK_DRAINED);
+	return 0;
+}
+
+int station_in_header(struct station_peer *p, struct station_conn *c, const uint8_t *header, struct ssi_err *e)
+{
+	int r = station_frame_decode(header, &c->f, e), again;
 
 	if (r < 0)
 		return r;
@@ -142,6 +164,11 @@ int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi
 		if (r < 0)
 			return r;
 		p->rx_acked = c->f.ack;
+	}
+	if (c->f.taken) {
+		r = in_granted(p, c->f.module, c->f.taken, e);
+		if (r < 0)
+			return r;
 	}
 	c->got = 0;
 	c->to = c->f.module ? NULL : c->small;
@@ -158,17 +185,16 @@ int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi
 
 void station_in_count(struct station_peer *p, const struct station_frame *f)
 {
+	uint64_t bytes = atomic_load_explicit(&p->rx_bytes, memory_order_relaxed) + STATION_HEADER + f->size;
+
 	atomic_store_explicit(&p->rx_serial, f->serial, memory_order_relaxed);
-	p->rx_bytes += STATION_HEADER + f->size;
-	if (p->rx_bytes >= p->retain / 4) {
-		p->rx_bytes = 0;
-		atomic_store(&p->ack_due, true);
-	}
+	atomic_store_explicit(&p->rx_bytes, bytes, memory_order_relaxed);
+	if (bytes - atomic_load_explicit(&p->rx_bytes_told, memory_order_relaxed) >= p->retain / 2)
+		atomic_fetch_or(&p->due, DUE_ACK | DUE_NOW);
 }
 
 static int in_control(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
 {
-	struct station_lane *lane;
 	uint16_t module;
 	uint64_t taken;
 
@@ -177,17 +203,7 @@ static int in_control(struct station_peer *p, struct station_conn *c, struct ssi
 	if (c->f.type != CONTROL_CREDIT)
 		return 0;
 	station_credit_decode(c->small, &module, &taken);
-	lane = station_lane_find(p, module);
-	if (!lane || taken > lane->sent)
-		return ssi_errf(e, -EPROTO, "credit for module %u, of which so much was not sent", module);
-	if (taken > lane->granted) {
-		lane->granted = taken;
-		if (p->waiting_room)
-			pthread_cond_broadcast(&p->room);
-		if (lane->starved)
-			station_work(p, WORK_DRAINED);
-	}
-	return 0;
+	return in_granted(p, module, taken, e);
 }
 
 /* The body is whole; the lock is held. */
@@ -245,7 +261,10 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	int r;
 
 	if (*n < STATION_HEADER || station_frame_size(*b) > *n - STATION_HEADER || p->n_inbox || station_frame_decode(*b, &f, NULL) < 0 ||
-	    !f.module || station_frame_kind(&f) != KIND_SHORT || f.ack > p->rx_acked || !station_lane_find(p, f.module))
+	    !f.module || station_frame_kind(&f) != KIND_SHORT || f.ack > p->rx_acked)
+		return 0;
+	lane = station_lane_find(p, f.module);
+	if (!lane || f.taken > atomic_load_explicit(&lane->granted, memory_order_relaxed))
 		return 0;
 	r = in_check(p, &f, e);
 	if (r)
@@ -253,7 +272,6 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	r = in_check_credit(p, &f, e);
 	if (r < 0)
 		return r;
-	lane = station_lane_find(p, f.module);
 	head = (struct ssi_ccm_head){ p->node, f.module, f.type, f.sequence, f.size, f.flags & STATION_WANTS_ANSWER };
 	station_in_count(p, &f);
 	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
@@ -292,7 +310,7 @@ int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_
 		if (p->conn != c)
 			r = ssi_errf(e, -ECANCELED, "closed");
 		if (!r && !c->in_body)
-			r = station_in_header(p, c, e);
+			r = station_in_header(p, c, c->header, e);
 		if (!r)
 			r = in_body(p, c, &b, &n, e);
 		pthread_mutex_unlock(&p->lock);
@@ -391,7 +409,8 @@ void station_in_fail(struct station_peer *p, struct station_conn *c, int r, cons
 	if (rule)
 		station_refused(p->s, c->addr, p->node, e);
 	station_session_broken(p, c);
-	if (r == -EHOSTDOWN)
+	/* What may not be said would be said again for ever: that ends the session, not only the connection. */
+	if (r == -EHOSTDOWN || r == -EPERM || r == -EMSGSIZE)
 		station_work(p, WORK_GONE);
 }
 

@@ -52,7 +52,8 @@ struct station_lane {
 	struct station_lane *next;
 	uint16_t module;
 	uint32_t largest;                    /* frame that the peer may send here; 0: none */
-	uint64_t sent, granted;              /* bytes: ours, and of them taken by the peer as far as it told */
+	uint64_t sent;                       /* bytes: ours */
+	_Atomic uint64_t granted;            /* of them taken by the peer, as far as it told; peer's lock to write */
 	bool starved;                        /* somebody was told -EAGAIN */
 	_Atomic uint64_t received;           /* bytes of the peer's; the reader writes */
 	_Atomic uint64_t taken, told;        /* of them taken here, and what the peer was told of it */
@@ -108,7 +109,7 @@ struct station_out {
 	struct station_exts exts;
 	struct station_ext *at;              /* the first that has not gone out whole, or NULL */
 	uint32_t at_done;
-	uint64_t next, acked;                /* serials: of the next message, the highest acknowledged */
+	uint64_t next, acked, released;      /* serials: of the next message, the highest acknowledged, and when was last given back */
 	uint64_t retained;                   /* bytes, bodies by reference too */
 	bool writing, stalled;               /* the role; the socket is full, the loop waits for it */
 };
@@ -127,7 +128,7 @@ struct station_conn {
 	uint64_t deadline;
 	uint32_t node;                       /* of the other end, once it is known */
 	uint64_t incarnation;                /* as its key says; 0 in plain */
-	uint64_t fresh;
+	int low_water;                       /* while its first record is waited for */
 	TAILQ_ENTRY(station_conn) link;      /* of those that shake hands; then of those to be freed */
 	unsigned refs;                       /* peer's lock */
 	uint32_t events;                     /* in the epoll set; 0: not in it */
@@ -147,6 +148,8 @@ struct station_conn {
 };
 TAILQ_HEAD(station_conns, station_conn);
 
+enum { DUE_ACK = 1, DUE_CREDIT = 2, DUE_ALIVE = 4,
+       DUE_NOW = 8 };                    /* and it can not wait for a message that takes it along */
 enum { WORK_FLUSH = 1, WORK_INBOX = 2, WORK_NOTES = 4, WORK_CONNECT = 8, WORK_PARTED = 16, WORK_DRAINED = 32, WORK_GONE = 64 };
 #define STATION_NOTES 8
 
@@ -163,6 +166,7 @@ struct station_peer {
 	/* session */
 	enum { PEER_NEW, PEER_UP, PEER_GONE } state;
 	uint64_t session, incarnation, highest;    /* highest: incarnation that was ever seen */
+	uint64_t fresh;                      /* what this end offers for a new session, the same until one has begun */
 	uint32_t window, retain;             /* the other end's */
 	struct station_conn *conn;
 	bool reader, leased, lease_used, hot, starved;
@@ -170,10 +174,12 @@ struct station_peer {
 	_Atomic(struct station_lane *) lanes;
 	struct station_out out;
 	_Atomic uint64_t rx_serial;          /* reader writes */
-	uint64_t rx_acked, rx_bytes;         /* reader: the highest ack that was seen; bytes since the last ack was due */
+	uint64_t rx_acked;                   /* reader: the highest ack that was seen */
+	_Atomic uint64_t rx_bytes, rx_bytes_told;    /* received, and when the last ack went out */
 	_Atomic uint64_t ack_told;
 	uint64_t ack_mark;
-	atomic_bool ack_due, credit_due, heard, said, alive_due;
+	atomic_uint due;                     /* what this station has to say of itself, between two messages */
+	atomic_bool heard, said;
 	struct station_waiters waiters;
 	struct station_asyncs asyncs;
 	struct station_msgs inbox;           /* for the loop: calls, and answers for callbacks */
@@ -225,6 +231,7 @@ struct ssi_ccm_station {
 	pthread_mutex_t work_lock;
 	struct station_peers work, hot;
 	bool woken, hot_armed;
+	uint64_t accept_at;                  /* loop: out of descriptors, the listener rests until then; 0: it does not */
 	struct station_refusal refusals[8];
 	unsigned n_refusals;
 	uint64_t refused_from;
@@ -271,6 +278,7 @@ void station_conn_unref(struct station_conn *c);                   /* the last o
 void station_conn_free(struct station_conn *c);                    /* loop */
 /* Bytes, 0 at the end, -EAGAIN, or -errno. wait: sleep, but not longer than STATION_SLICE_MS. */
 ssize_t station_conn_readv(struct station_conn *c, struct iovec *iov, int n, bool wait, struct ssi_err *e);
+ssize_t station_conn_some(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e);    /* what there is */
 ssize_t station_conn_read(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e);
 ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bool wait, struct ssi_err *e);
 ssize_t station_conn_sendfile(struct station_conn *c, int fd, off_t offset, size_t n, bool wait, struct ssi_err *e);
@@ -315,7 +323,7 @@ void station_ext_free(struct station_ext *x);
 
 /* station-in.c: by the reader, no lock held */
 int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_t *b, size_t n, struct ssi_err *e);
-int station_in_header(struct station_peer *p, struct station_conn *c, struct ssi_err *e);      /* c->header is whole; peer's lock held */
+int station_in_header(struct station_peer *p, struct station_conn *c, const uint8_t *header, struct ssi_err *e);    /* peer's lock held */
 int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_err *e);       /* the body is whole; peer's lock held */
 void station_in_count(struct station_peer *p, const struct station_frame *f);                  /* a message is whole */
 bool station_in_fills(struct station_peer *p, struct station_conn *c);     /* worth it? */

@@ -136,6 +136,15 @@ ssize_t station_conn_readv(struct station_conn *c, struct iovec *iov, int n, boo
 	return io_tls_readv(c, iov, n, e);
 }
 
+ssize_t station_conn_some(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e)
+{
+	struct iovec iov = { p, n };
+
+	if (!c->tls)
+		return io_errno(recv(c->fd, p, n, wait ? 0 : MSG_DONTWAIT), "receive", e);
+	return station_conn_readv(c, &iov, 1, wait, e);
+}
+
 /* n bytes if it may wait for them, some if not. */
 ssize_t station_conn_read(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e)
 {

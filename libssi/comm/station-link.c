@@ -20,6 +20,7 @@
 #define LINK_BACKOFF_MIN 50
 #define LINK_BACKOFF_MAX 2000
 #define LINK_LASTED_MS 1000
+#define LINK_PAUSE_MS 500                /* without descriptors: how long until the next try */
 
 int station_link_listen(struct ssi_ccm_station *s, struct ssi_err *e)
 {
@@ -107,16 +108,18 @@ static int link_hello(struct station_conn *c, struct ssi_err *e)
 	uint8_t buf[STATION_HEADER + STATION_HELLO];
 	struct iovec iov = { buf, sizeof(buf) };
 	ssize_t n;
+	int r = 0;
 
-	while (!c->fresh)
-		if (ssi_hash_random(&c->fresh, sizeof(c->fresh)) < 0)
-			return ssi_errf(e, -EIO, "no random numbers");
-	h.fresh = c->fresh;
 	pthread_mutex_lock(&p->lock);
+	while (!p->fresh && r >= 0)
+		r = ssi_hash_random(&p->fresh, sizeof(p->fresh));
+	h.fresh = p->fresh;
 	h.session = p->session;
 	h.known = p->highest;
 	h.next = p->session ? atomic_load(&p->rx_serial) + 1 : 1;
 	pthread_mutex_unlock(&p->lock);
+	if (r < 0)
+		return ssi_errno(e, r, "random number of a session");
 	station_link_encode_hello(c, p->node, &h, buf);
 	n = station_conn_writev(c, &iov, 1, false, e);
 	if (n != sizeof(buf))
@@ -277,10 +280,18 @@ static int link_secure(struct station_conn *c, struct ssi_err *e)
 	return r;
 }
 
+/* A stranger gets no TLS session before its first record is here, and looks like one. */
 static int link_shake(struct station_conn *c, struct ssi_err *e)
 {
-	int r = ssi_tls_handshake(c->tls, e);
+	int r = 0;
 
+	if (!c->tls)
+		r = ssi_tls_greet(c->fd, &c->low_water, e);
+	if (!c->tls && r >= 0)
+		r = link_secure(c, e);
+	if (r < 0)
+		return r;
+	r = ssi_tls_handshake(c->tls, e);
 	if (r == -EAGAIN)
 		station_conn_watch(c, ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN);
 	return r;
@@ -300,7 +311,7 @@ static int link_go(struct station_conn *c, struct ssi_err *e)
 		c->state = LINK_TLS;
 	}
 	if (c->state == LINK_TLS) {
-		r = c->tls ? link_shake(c, e) : 0;
+		r = c->s->config.plain ? 0 : link_shake(c, e);
 		if (r >= 0 && c->outgoing)
 			r = link_hello(c, e);
 		if (r < 0)
@@ -331,6 +342,10 @@ void station_link_accept(struct ssi_ccm_station *s)
 		struct station_conn *c;
 		struct ssi_err e;
 
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+			s->accept_at = s->now + LINK_PAUSE_MS;
+		if (s->accept_at)
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
 		if (fd < 0)
 			return;
 		c = station_conn_new(s, fd, addr, false);
@@ -342,8 +357,6 @@ void station_link_accept(struct ssi_ccm_station *s)
 		}
 		c->state = LINK_TLS;
 		link_add(c, EPOLLIN);
-		if (!s->config.plain && link_secure(c, &e) < 0)
-			link_fail(c, &e);
 	}
 }
 
@@ -387,9 +400,14 @@ void station_link_connect(struct station_peer *p)
 
 void station_link_expire(struct ssi_ccm_station *s)
 {
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &s->tag_listener };
 	struct station_conn *c;
 	struct ssi_err e;
 
+	if (s->accept_at && s->now >= s->accept_at) {
+		s->accept_at = 0;
+		epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &ev);
+	}
 	while ((c = TAILQ_FIRST(&s->shaking)) && s->now >= c->deadline) {
 		ssi_errf(&e, -ETIMEDOUT, "%s timed out", c->state == LINK_CONNECTING ? "connect" : "handshake");
 		link_fail(c, &e);

@@ -258,7 +258,7 @@ static void hot_peer(struct station_peer *p)
 	rx = atomic_load(&p->rx_serial);
 	told = atomic_load(&p->ack_told);
 	if (told < rx && p->ack_mark > told) {
-		atomic_store(&p->ack_due, true);
+		atomic_fetch_or(&p->due, DUE_ACK);
 		station_out_flush(p, p->out.head, false);
 	}
 	p->ack_mark = rx;
@@ -306,7 +306,7 @@ static void tick_peer(struct station_peer *p, uint64_t gap)
 		station_session_gone(p);
 	else if (p->conn && s->now - p->last_said >= s->config.heartbeat_ms) {
 		p->last_said = s->now;
-		atomic_store(&p->alive_due, true);
+		atomic_fetch_or(&p->due, DUE_ALIVE);
 		station_out_flush(p, p->out.head, false);
 	}
 	if (s->now - p->last_said >= LOOP_IDLE_MS || !p->conn)

@@ -55,7 +55,7 @@ static int ring_reserve(struct station_out *o, size_t n)
 		cap *= 2;
 	if (cap > STATION_RING_MAX || o->writing)
 		return 0;
-	ring = malloc(cap);
+	ring = aligned_alloc(STATION_HEADER, cap);
 	if (!ring)
 		return -ENOMEM;
 	for (uint64_t at = o->tail; at < o->head;) {
@@ -87,20 +87,40 @@ int station_out_room(struct station_peer *p, struct station_lane *lane, uint32_t
 	return ring_reserve(o, ring_bytes);
 }
 
+/* A header with this ack is on its way. */
+static void out_told(struct station_peer *p, uint64_t ack)
+{
+	atomic_store_explicit(&p->ack_told, ack, memory_order_relaxed);
+	atomic_store_explicit(&p->rx_bytes_told, atomic_load_explicit(&p->rx_bytes, memory_order_relaxed), memory_order_relaxed);
+}
+
 void station_out_append(struct station_peer *p, struct station_lane *lane, struct station_frame *f, const struct iovec *iov, int n,
 			struct station_ext *ext)
 {
+	struct station_lane *taken_of = lane ? lane : station_lane_find(p, f->module);
 	struct station_out *o = &p->out;
-	uint8_t header[STATION_HEADER];
+	uint8_t header[STATION_HEADER], *at;
+	size_t straight;
 
 	f->serial = o->next++;
 	f->ack = atomic_load_explicit(&p->rx_serial, memory_order_relaxed);
 	f->source = p->s->config.number;
 	f->destination = p->node;
 	f->incarnation = p->s->config.incarnation;
-	atomic_store_explicit(&p->ack_told, f->ack, memory_order_relaxed);
-	station_frame_encode(f, header);
-	ring_put(o, header, sizeof(header));
+	f->taken = 0;
+	if (taken_of) {
+		f->taken = atomic_load_explicit(&taken_of->taken, memory_order_relaxed);
+		atomic_store_explicit(&taken_of->told, f->taken, memory_order_relaxed);
+	}
+	out_told(p, f->ack);
+	at = ring_at(o, o->head, &straight);
+	if (straight >= STATION_HEADER) {
+		station_frame_encode(f, at);
+		o->head += STATION_HEADER;
+	} else {
+		station_frame_encode(f, header);
+		ring_put(o, header, sizeof(header));
+	}
 	if (ext) {
 		ext->at = o->head;
 		STAILQ_INSERT_TAIL(&o->exts, ext, link);
@@ -124,12 +144,30 @@ void station_ext_free(struct station_ext *x)
 	free(x);
 }
 
+/* The common case: nothing is under way. The ring begins anew where copies are fast. */
+static void out_release_all(struct station_out *o)
+{
+	struct station_ext *x;
+
+	while ((x = STAILQ_FIRST(&o->exts))) {
+		STAILQ_REMOVE_HEAD(&o->exts, link);
+		station_ext_free(x);
+	}
+	o->head = o->written = o->batch_end = o->tail = (o->head + STATION_HEADER - 1) & ~(uint64_t)(STATION_HEADER - 1);
+	o->retained = 0;
+	o->released = o->acked;
+}
+
 /* Give back what was acknowledged and has gone out whole. */
 static void out_release(struct station_peer *p)
 {
 	struct station_out *o = &p->out;
 	uint64_t tail = o->tail;
 
+	if (o->released == o->acked)
+		return;
+	if (o->acked + 1 == o->next && o->written == o->head && !o->at)
+		out_release_all(o);
 	while (o->tail < o->written) {
 		uint8_t header[STATION_HEADER];
 		struct station_ext *x = STAILQ_FIRST(&o->exts);
@@ -142,7 +180,11 @@ static void out_release(struct station_peer *p)
 			x = NULL;
 		if (!x)
 			end += size;
-		if (station_frame_serial(header) > o->acked || end > o->written || (x && x == o->at))
+		if (station_frame_serial(header) > o->acked) {
+			o->released = o->acked;
+			break;
+		}
+		if (end > o->written || (x && x == o->at))
 			break;
 		if (x) {
 			STAILQ_REMOVE_HEAD(&o->exts, link);
@@ -185,7 +227,7 @@ static void out_control(struct station_peer *p, struct station_conn *c, uint16_t
 	if (size)
 		memcpy(c->control + c->control_len + STATION_HEADER, body, size);
 	c->control_len += STATION_HEADER + size;
-	atomic_store_explicit(&p->ack_told, f.ack, memory_order_relaxed);
+	out_told(p, f.ack);
 }
 
 static void out_credits(struct station_peer *p, struct station_conn *c)
@@ -197,7 +239,7 @@ static void out_credits(struct station_peer *p, struct station_conn *c)
 		if (taken == atomic_load(&l->told) && !l->retell)
 			continue;
 		if (c->control_len + STATION_HEADER + STATION_CREDIT > sizeof(c->control)) {
-			atomic_store(&p->credit_due, true);
+			atomic_fetch_or(&p->due, DUE_CREDIT);
 			return;
 		}
 		station_credit_encode(l->module, taken, body);
@@ -216,15 +258,22 @@ static bool out_between(const struct station_out *o)
 static void out_own(struct station_peer *p, struct station_conn *c)
 {
 	struct station_out *o = &p->out;
+	unsigned due;
 
 	if (!out_between(o) || c->control_at != c->control_len)
 		return;
 	c->control_at = c->control_len = 0;
-	if (atomic_exchange(&p->credit_due, false))
+	if (!atomic_load_explicit(&p->due, memory_order_relaxed))
+		return;
+	due = atomic_exchange(&p->due, 0);
+	if (due & DUE_CREDIT)
 		out_credits(p, c);
-	if (atomic_exchange(&p->ack_due, false) && !c->control_len)
+	/* A message that goes out now says the rest. */
+	if (c->control_len || p->out.written < p->out.head)
+		return;
+	if (due & DUE_ACK)
 		out_control(p, c, CONTROL_ACK, NULL, 0);
-	if (atomic_exchange(&p->alive_due, false) && !c->control_len)
+	else if (due & DUE_ALIVE)
 		out_control(p, c, CONTROL_ALIVE, NULL, 0);
 }
 
@@ -326,8 +375,7 @@ static void out_account(struct station_peer *p, struct station_conn *c, size_t n
 
 static bool out_pending(struct station_peer *p, const struct station_conn *c)
 {
-	return p->out.written < p->out.head || p->out.at || c->control_at < c->control_len || atomic_load_explicit(&p->ack_due, memory_order_relaxed) ||
-		atomic_load_explicit(&p->credit_due, memory_order_relaxed) || atomic_load_explicit(&p->alive_due, memory_order_relaxed);
+	return p->out.written < p->out.head || p->out.at || c->control_at < c->control_len || atomic_load_explicit(&p->due, memory_order_relaxed);
 }
 
 /* One system call of the writer. 1: go on; 0: the socket is full, or the connection is no longer the peer's. */

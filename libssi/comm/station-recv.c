@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "libssi/base/clock.h"
 #include "libssi/comm/station-internal.h"
 
 #define RECV_AHEAD 16384                 /* what is read beyond the message that is awaited */
+#define RECV_SMALL 8192                  /* up to here a copy is cheaper than a read in three pieces */
 
 static bool waiter_wants(const struct station_waiter *w, uint16_t module, uint64_t sequence)
 {
@@ -143,7 +143,7 @@ static ssize_t recv_direct(struct station_peer *p, struct station_conn *c, struc
 	c->n_header = n < STATION_HEADER ? (unsigned)n : STATION_HEADER;
 	if (n < STATION_HEADER)
 		return n;
-	r = p->conn == c ? station_in_header(p, c, e) : -ECANCELED;
+	r = p->conn == c ? station_in_header(p, c, c->header, e) : -ECANCELED;
 	if (r < 0)
 		return r;
 	body = (size_t)n - STATION_HEADER;
@@ -166,6 +166,37 @@ static ssize_t recv_direct(struct station_peer *p, struct station_conn *c, struc
 	return r < 0 ? r : n;
 }
 
+/*
+ * Small bodies: one piece, and a copy. The kernel takes one piece faster than three, by more than a copy of some KiB costs. The lock is held
+ * on return.
+ */
+static ssize_t recv_small(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
+{
+	uint8_t buf[RECV_AHEAD];
+	ssize_t n = station_conn_some(c, buf, sizeof(buf), wait, e);
+	size_t at = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&p->lock);
+	if (n <= 0)
+		return n;
+	if (n >= STATION_HEADER && p->conn == c && station_frame_size(buf) <= (size_t)n - STATION_HEADER) {
+		r = station_in_header(p, c, buf, e);
+		if (r < 0)
+			return r;
+		if (c->to && c->f.size)
+			memcpy(c->to, buf + STATION_HEADER, c->f.size);
+		at = STATION_HEADER + c->f.size;
+		r = station_in_whole(p, c, e);
+	}
+	if (r < 0 || at == (size_t)n)
+		return r < 0 ? r : n;
+	pthread_mutex_unlock(&p->lock);
+	r = station_in_feed(p, c, buf + at, (size_t)n - at, e);
+	pthread_mutex_lock(&p->lock);
+	return r < 0 ? r : n;
+}
+
 /* One read by a thread that waits, with the role; the lock is held on return. */
 static ssize_t recv_some(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
 {
@@ -174,7 +205,7 @@ static ssize_t recv_some(struct station_peer *p, struct station_conn *c, struct 
 	int r;
 
 	if (!c->n_header && !c->tls)
-		return recv_direct(p, c, w, wait, e);
+		return c->guess <= RECV_SMALL ? recv_small(p, c, w, wait, e) : recv_direct(p, c, w, wait, e);
 	if (station_in_fills(p, c))
 		n = station_in_fill(p, c, wait, e);
 	else {
@@ -188,38 +219,9 @@ static ssize_t recv_some(struct station_peer *p, struct station_conn *c, struct 
 	return n;
 }
 
-static uint64_t recv_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* Look at the socket without sleeping, for as long as the configuration says: for who would rather burn a processor than be woken. */
-static ssize_t recv_spin(struct station_peer *p, struct station_conn *c, struct station_waiter *w, struct ssi_err *e)
-{
-	uint64_t until = recv_now_us() + p->s->config.spin_us;
-	ssize_t n;
-
-	for (;;) {
-		n = recv_some(p, c, w, false, e);
-		if (n != -EAGAIN || recv_now_us() >= until)
-			return n;
-		pthread_mutex_unlock(&p->lock);
-	}
-}
-
 /* One try of the reader, no lock held; held on return. -EAGAIN: nothing came, look at the time. */
 static ssize_t recv_try(struct station_peer *p, struct station_conn *c, struct station_waiter *w, uint64_t left, struct ssi_err *e)
 {
-	if (p->s->config.spin_us && left) {
-		ssize_t n = recv_spin(p, c, w, e);
-
-		if (n != -EAGAIN)
-			return n;
-		pthread_mutex_unlock(&p->lock);
-	}
 	if (left >= STATION_SLICE_MS)
 		return recv_some(p, c, w, true, e);
 	if (left)
@@ -312,7 +314,7 @@ ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsi
 
 static void recv_leave(struct station_peer *p)
 {
-	if (atomic_load_explicit(&p->credit_due, memory_order_relaxed) || atomic_load_explicit(&p->ack_due, memory_order_relaxed))
+	if (atomic_load_explicit(&p->due, memory_order_relaxed) & DUE_NOW)
 		station_out_flush(p, p->out.head, false);
 	if (!--p->users && p->waiting_idle)
 		pthread_cond_broadcast(&p->idle);

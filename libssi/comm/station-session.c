@@ -90,7 +90,8 @@ static void session_begin(struct station_peer *p, uint64_t session, uint64_t inc
 	station_out_clear(p);
 	session_drop_kept(p);
 	for (struct station_lane *l = atomic_load(&p->lanes); l; l = l->next) {
-		l->sent = l->granted = 0;
+		l->sent = 0;
+		atomic_store(&l->granted, 0);
 		atomic_store(&l->received, 0);
 		atomic_store(&l->taken, 0);
 		atomic_store(&l->told, 0);
@@ -101,7 +102,11 @@ static void session_begin(struct station_peer *p, uint64_t session, uint64_t inc
 	p->incarnation = p->highest = incarnation;
 	atomic_store(&p->rx_serial, 0);
 	atomic_store(&p->ack_told, 0);
-	p->rx_acked = p->rx_bytes = p->ack_mark = 0;
+	atomic_store(&p->rx_bytes, 0);
+	atomic_store(&p->rx_bytes_told, 0);
+	atomic_store(&p->due, 0);
+	p->rx_acked = p->ack_mark = 0;
+	p->fresh = 0;
 	p->sessions++;
 	station_note(p, SSI_CCM_UP);
 }
@@ -113,7 +118,7 @@ static void session_resume(struct station_peer *p, uint64_t next)
 	p->rx_acked = p->out.acked;
 	for (struct station_lane *l = atomic_load(&p->lanes); l; l = l->next)
 		l->retell = atomic_load(&l->taken) > 0;
-	atomic_store(&p->credit_due, true);
+	atomic_fetch_or(&p->due, DUE_CREDIT);
 	station_note(p, SSI_CCM_LINK_UP);
 }
 
@@ -132,18 +137,23 @@ static int session_check(const struct station_peer *p, const struct station_conn
 /* The end that accepts says which session it is: the one that both hold, or the fresh one. */
 static int session_choose(struct station_peer *p, struct station_conn *c, const struct station_hello *h, uint64_t incarnation, struct ssi_err *e)
 {
-	bool held = p->state == PEER_UP && h->session && h->session == p->session && incarnation == p->incarnation;
-	uint64_t fresh = c->outgoing ? c->fresh : h->fresh;
+	uint64_t fresh = c->outgoing ? p->fresh : h->fresh;
+	bool held = p->state == PEER_UP && incarnation == p->incarnation && h->session && h->session == p->session;
 
-	if (held && (h->next <= p->out.acked || h->next > p->out.next))
-		return ssi_errf(e, -EPROTO, "HELLO expects serial %llu, of %llu to %llu", (unsigned long long)h->next,
+	uint64_t next = held ? h->next : 1;
+
+	/* This end began it, and the connection was cut before the other one knew. */
+	if (!c->outgoing && p->state == PEER_UP && incarnation == p->incarnation && fresh == p->session)
+		held = true;
+	if (held && (next <= p->out.acked || next > p->out.next))
+		return ssi_errf(e, -EPROTO, "HELLO expects serial %llu, of %llu to %llu", (unsigned long long)next,
 				(unsigned long long)p->out.acked + 1, (unsigned long long)p->out.next);
 	if (c->outgoing && !held && h->session != fresh)
 		return ssi_errf(e, -EPROTO, "HELLO of a session that was not offered");
 	if (!fresh || (!held && h->next != 1 && c->outgoing))
 		return ssi_errf(e, -EPROTO, "HELLO without a fresh session");
 	if (held)
-		session_resume(p, h->next);
+		session_resume(p, next);
 	else
 		session_begin(p, fresh, incarnation);
 	return 0;

@@ -80,7 +80,6 @@ struct ssi_ccm_station_config {
 	uint32_t window;                     /* bytes received and not yet taken, for each peer and module; 4 MiB, at least 64 KiB */
 	unsigned max_peers;                  /* 16384 */
 	unsigned workers;                    /* threads for long calls, started when needed; 4 */
-	unsigned spin_us;                    /* a thread that receives looks so long at the socket before it sleeps; 0 */
 };
 
 /*

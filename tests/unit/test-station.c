@@ -83,8 +83,8 @@ static void on_refused(struct in_addr peer, uint32_t node, const struct ssi_err 
 	struct seen *x = userdata;
 
 	pthread_mutex_lock(&x->lock);
-	x->refused++;
-	x->why = *why;
+	if (!x->refused++)
+		x->why = *why;
 	pthread_mutex_unlock(&x->lock);
 }
 
@@ -497,6 +497,7 @@ static void test_permits(void **state)
 	assert_int_equal(ssi_ccm_bsend(x->a, &h, "not allowed", 12, 0, WAIT), 0);
 	assert_true(seen_comes(&x->seen_b, &x->seen_b.refused, 1));
 	assert_int_equal(x->seen_b.why.code, -EPERM);
+	assert_true(seen_comes(&x->seen_a, &x->seen_a.gone, 1));    /* it would only say it again */
 }
 
 static void test_wrong_key(void **state)
