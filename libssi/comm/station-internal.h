@@ -121,6 +121,7 @@ struct station_conn {
 	int fd;
 	struct ssi_tls *tls;                 /* NULL: plain */
 	pthread_mutex_t tls_lock;
+	uint8_t *raw;                        /* reader: what came, as TLS has it, until all of it has been taken; or NULL */
 	struct in_addr addr;
 	uint16_t port;
 	bool outgoing;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns a station's connection as a socket: reading and writing it, plain or by TLS, and its place in the epoll set. A plain socket blocks,
- * with a bound, so that a thread that waits for a message needs one system call; one with TLS never does: GnuTLS's session is behind
- * a lock, under which nobody may sleep.
+ * Owns a station's connection as a socket: reading and writing it, plain or by TLS, and its place in the epoll set.
+ * Both block, with a bound, so that a thread that waits for a message needs one system call. GnuTLS's session is behind a lock, under which nobody sleeps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +16,7 @@
 #include "libssi/comm/station-internal.h"
 
 #define IO_FILE_PIECE 16384              /* of a file, through TLS: a record holds no more */
+#define IO_RAW (256u << 10)              /* what is read of a connection with TLS at a time */
 
 struct station_conn *station_conn_new(struct ssi_ccm_station *s, int fd, struct in_addr addr, bool outgoing)
 {
@@ -46,6 +46,7 @@ void station_conn_free(struct station_conn *c)
 	close(c->fd);
 	pthread_mutex_destroy(&c->tls_lock);
 	free(c->msg);
+	free(c->raw);
 	free(c);
 }
 
@@ -70,52 +71,70 @@ static ssize_t io_errno(ssize_t r, const char *doing, struct ssi_err *e)
 	return ssi_errno(e, -errno, "%s", doing);
 }
 
-static ssize_t io_tls_readv(struct station_conn *c, const struct iovec *iov, int n, struct ssi_err *e)
+/* What c->raw holds, deciphered, into the pieces one after the other; -EAGAIN when it holds no whole record. */
+static ssize_t io_tls_take(struct station_conn *c, const struct iovec *iov, int n, struct ssi_err *e)
 {
-	size_t sum = 0;
+	size_t sum = 0, at = 0;
+	ssize_t r = 0;
 
 	pthread_mutex_lock(&c->tls_lock);
-	for (int i = 0; i < n; i++) {
-		ssize_t r = iov[i].iov_len ? ssi_tls_read(c->tls, iov[i].iov_base, iov[i].iov_len, e) : 0;
-
-		if (r <= 0 && iov[i].iov_len) {
-			pthread_mutex_unlock(&c->tls_lock);
-			return sum ? (ssize_t)sum : r;
+	for (int i = 0; i < n; at += (size_t)r) {
+		if (at == iov[i].iov_len) {
+			r = at = 0;
+			i++;
+			continue;
 		}
-		sum += (size_t)r;
-		if ((size_t)r < iov[i].iov_len || !ssi_tls_pending(c->tls))
+		r = ssi_tls_read(c->tls, (uint8_t *)iov[i].iov_base + at, iov[i].iov_len - at, e);
+		if (r <= 0)
 			break;
+		sum += (size_t)r;
+	}
+	if (r == -EAGAIN) {
+		free(c->raw);
+		c->raw = NULL;
 	}
 	pthread_mutex_unlock(&c->tls_lock);
-	return (ssize_t)sum;
+	return sum ? (ssize_t)sum : r;
+}
+
+/*
+ * As much as there is by one system call, which may sleep; then record by record from memory. Not before the connection is a session's: who
+ * reads a HELLO must find what follows it in the socket.
+ */
+static ssize_t io_tls_readv(struct station_conn *c, const struct iovec *iov, int n, bool wait, struct ssi_err *e)
+{
+	if (!c->raw && c->state == LINK_OPEN) {
+		uint8_t *raw = aligned_alloc(64, IO_RAW);
+		ssize_t r;
+
+		if (!raw)
+			return ssi_errf(e, -ENOMEM, "no memory to read");
+		r = io_errno(recv(c->fd, raw, IO_RAW, wait ? 0 : MSG_DONTWAIT), "receive", e);
+		if (r <= 0) {
+			free(raw);
+			return r;
+		}
+		c->raw = raw;
+		pthread_mutex_lock(&c->tls_lock);
+		ssi_tls_feed(c->tls, raw, (size_t)r);
+		pthread_mutex_unlock(&c->tls_lock);
+	}
+	return io_tls_take(c, iov, n, e);
 }
 
 static ssize_t io_tls_writev(struct station_conn *c, const struct iovec *iov, int n, struct ssi_err *e)
 {
-	size_t sum = 0;
-	ssize_t r = 0;
+	ssize_t r;
 
 	pthread_mutex_lock(&c->tls_lock);
-	for (int i = 0; i < n && r >= 0; i++)
-		for (size_t at = 0; at < iov[i].iov_len; at += (size_t)r, sum += (size_t)r) {
-			r = ssi_tls_write(c->tls, (uint8_t *)iov[i].iov_base + at, iov[i].iov_len - at, e);
-			if (r < 0)
-				break;
-		}
+	r = ssi_tls_writev(c->tls, iov, n, e);
 	pthread_mutex_unlock(&c->tls_lock);
-	return sum || r >= 0 ? (ssize_t)sum : r;
+	return r;
 }
 
 bool station_conn_pending(struct station_conn *c)
 {
-	bool pending;
-
-	if (!c->tls)
-		return false;
-	pthread_mutex_lock(&c->tls_lock);
-	pending = ssi_tls_pending(c->tls);
-	pthread_mutex_unlock(&c->tls_lock);
-	return pending;
+	return c->raw;
 }
 
 int station_conn_wait(struct station_conn *c, unsigned ms)
@@ -131,9 +150,7 @@ ssize_t station_conn_readv(struct station_conn *c, struct iovec *iov, int n, boo
 
 	if (!c->tls)
 		return io_errno(recvmsg(c->fd, &m, wait ? 0 : MSG_DONTWAIT), "receive", e);
-	if (wait && station_conn_wait(c, STATION_SLICE_MS) < 0)
-		return -EAGAIN;
-	return io_tls_readv(c, iov, n, e);
+	return io_tls_readv(c, iov, n, wait, e);
 }
 
 ssize_t station_conn_some(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e)

@@ -180,8 +180,7 @@ int station_session_attach(struct station_peer *p, struct station_conn *c, const
 		station_link_encode_hello(c, p->node, &reply, c->control);
 		c->control_len = STATION_HEADER + STATION_HELLO;
 	}
-	if (!c->tls)
-		fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
 	c->state = LINK_OPEN;
 	c->peer = p;
 	p->conn = c;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@
 #define TLS_AES_FIRST TLS_PRIORITY("+AES-128-GCM:+CHACHA20-POLY1305")
 #define TLS_AES_LAST TLS_PRIORITY("+CHACHA20-POLY1305:+AES-128-GCM")
 #define TLS_HANDSHAKE_MAX 8192       /* bytes that are heard of the other end before it has proved its key; ours says some hundred */
+#define TLS_RECORD 16384             /* bytes of ours in the largest record */
+#define TLS_OVERHEAD 64              /* more than what a record adds to them */
 #define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 struct ssi_tls {
@@ -28,6 +31,10 @@ struct ssi_tls {
 	const uint8_t *fed;              /* what is read instead of the socket, while feeding */
 	size_t n_fed;
 	bool feeding;
+	uint8_t *out;                    /* records that were gathered and have not been sent */
+	size_t n_out, max_out, sent;     /* bytes in it, room, and those that are gone */
+	size_t taken;                    /* bytes of the caller's that they hold */
+	bool gathering;
 	bool proved;                     /* the handshake is over */
 	size_t heard;                    /* bytes before that */
 	struct ssi_identity id;
@@ -85,12 +92,45 @@ static ssize_t tls_pull(gnutls_transport_ptr_t p, void *to, size_t n)
 	return r;
 }
 
+/* Aligned: the kernel copies it twice as fast. */
+static int tls_out_reserve(struct ssi_tls *t, size_t n)
+{
+	size_t max = (t->n_out + n + 63) & ~(size_t)63;
+	uint8_t *out;
+
+	if (t->max_out - t->n_out >= n)
+		return 0;
+	out = aligned_alloc(64, max);
+	if (!out)
+		return -ENOMEM;
+	if (t->n_out)
+		memcpy(out, t->out, t->n_out);
+	free(t->out);
+	t->out = out;
+	t->max_out = max;
+	return 0;
+}
+
 static ssize_t tls_push(gnutls_transport_ptr_t p, const giovec_t *iov, int n)
 {
 	struct ssi_tls *t = p;
 	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
-	ssize_t r = sendmsg(t->fd, &m, MSG_NOSIGNAL);
+	size_t sum = 0;
+	ssize_t r;
 
+	/* What GnuTLS says of itself meanwhile goes behind what waits. */
+	if (t->gathering || t->n_out) {
+		for (int i = 0; i < n; sum += iov[i++].iov_len) {
+			if (tls_out_reserve(t, iov[i].iov_len) < 0) {
+				gnutls_transport_set_errno(t->session, ENOMEM);
+				return -1;
+			}
+			memcpy(t->out + t->n_out, iov[i].iov_base, iov[i].iov_len);
+			t->n_out += iov[i].iov_len;
+		}
+		return (ssize_t)sum;
+	}
+	r = sendmsg(t->fd, &m, MSG_NOSIGNAL);
 	if (r < 0)
 		gnutls_transport_set_errno(t->session, errno);
 	return r;
@@ -223,6 +263,7 @@ void ssi_tls_free(struct ssi_tls *t)
 		gnutls_deinit(t->session);
 	if (t->client)
 		gnutls_psk_free_client_credentials(t->client);
+	free(t->out);
 	free(t);
 }
 
@@ -267,6 +308,69 @@ ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err
 	while (r == GNUTLS_E_INTERRUPTED);
 	t->unfinished = r == GNUTLS_E_AGAIN;
 	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
+}
+
+/* All pieces as records into t->out, until enough are taken. */
+static int tls_gather(struct ssi_tls *t, const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (size_t at = 0; at < iov[i].iov_len;) {
+			size_t want = iov[i].iov_len - at;
+			ssize_t r;
+
+			if (t->taken == SSI_TLS_GATHER)
+				return 0;
+			if (want > SSI_TLS_GATHER - t->taken)
+				want = SSI_TLS_GATHER - t->taken;
+			r = gnutls_record_send(t->session, (const uint8_t *)iov[i].iov_base + at, want);
+			if (r == GNUTLS_E_INTERRUPTED)
+				continue;
+			if (r < 0)
+				return (int)r;
+			at += (size_t)r;
+			t->taken += (size_t)r;
+		}
+	return 0;
+}
+
+/* Room for all of it at once: a buffer that grows is copied each time. */
+static int tls_gather_reserve(struct ssi_tls *t, const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n && sum < SSI_TLS_GATHER; i++)
+		sum += iov[i].iov_len;
+	sum = sum < SSI_TLS_GATHER ? sum : SSI_TLS_GATHER;
+	return tls_out_reserve(t, sum + (size_t)TLS_OVERHEAD * (sum / TLS_RECORD + (size_t)n + 1));
+}
+
+ssize_t ssi_tls_writev(struct ssi_tls *t, const struct iovec *iov, int n, struct ssi_err *e)
+{
+	ssize_t r;
+
+	if (!t->n_out) {
+		if (tls_gather_reserve(t, iov, n) < 0)
+			return ssi_errf(e, -ENOMEM, "no memory for records");
+		t->gathering = true;
+		r = tls_gather(t, iov, n);
+		t->gathering = false;
+		if (r < 0)
+			return tls_error(t, (int)r, "conversation", e);
+	}
+	while (t->sent < t->n_out) {
+		r = send(t->fd, t->out + t->sent, t->n_out - t->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return errno == EAGAIN ? -EAGAIN : ssi_errno(e, -errno, "conversation");
+		t->sent += (size_t)r;
+	}
+	/* Not kept: ten thousand sessions would hold a gigabyte. */
+	free(t->out);
+	r = (ssize_t)t->taken;
+	t->out = NULL;
+	t->n_out = t->max_out = t->sent = t->taken = 0;
+	return r;
 }
 
 bool ssi_tls_wants_write(const struct ssi_tls *t)

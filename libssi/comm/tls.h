@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/err.h"
 #include "libssi/model/wire.h"
@@ -39,6 +40,12 @@ int ssi_tls_handshake(struct ssi_tls *t, struct ssi_err *e);
 ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e);    /* 0: orderly end */
 /* After -EAGAIN call again with the same bytes: they have been taken already. */
 ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e);
+/*
+ * The same of n pieces, up to SSI_TLS_GATHER bytes of them: records are gathered, and sent by one system call that does not sleep. The bytes
+ * taken; after -EAGAIN call again with the same, or more behind them. A session is written to in one of the two ways.
+ */
+#define SSI_TLS_GATHER (128u << 10)
+ssize_t ssi_tls_writev(struct ssi_tls *t, const struct iovec *iov, int n, struct ssi_err *e);
 bool ssi_tls_wants_write(const struct ssi_tls *t);
 /* From now ssi_tls_read takes its bytes from p (borrowed until it says -EAGAIN: then all are taken) instead of the socket; p NULL: from the socket again. */
 void ssi_tls_feed(struct ssi_tls *t, const void *p, size_t n);
