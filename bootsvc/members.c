@@ -15,6 +15,7 @@
 #include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
+#include "libssi/base/file.h"
 #include "libssi/base/hash.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
@@ -334,7 +335,20 @@ static void on_join_refused(struct ssi_ccm_conn *c, const char *text, void *user
 
 static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused };
 static const struct ssi_boot_ops boot_ops = { on_token, on_stage, on_failed, on_node_event };
-static const struct ssi_head_ops head_ops = { .changed = on_changed, .refused = on_join_refused };
+static uint64_t on_link_ups(const char *system, void *userdata)
+{
+	struct daemon *d = userdata;
+	const struct ssi_system *s = ssi_registry_system(d->registry, system);
+	char path[64], line[24];
+	uint64_t ups;
+
+	if (!s)
+		return 0;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/carrier_up_count", s->interface);
+	return ssi_file_read_line(path, line, sizeof(line)) >= 0 && ssi_num_u64(line, 0, UINT64_MAX, &ups) >= 0 ? ups : 0;
+}
+
+static const struct ssi_head_ops head_ops = { .link_ups = on_link_ups, .changed = on_changed, .refused = on_join_refused };
 
 int members_start(struct daemon *d, struct ssi_err *e)
 {

@@ -40,6 +40,7 @@ struct head_system {
 	unsigned n_past;                     /* told ever since the last that cannot be built on */
 	struct ssi_ccm_body *whole;          /* the view that everyone was told of, packed; NULL: to be made when asked for */
 	struct head_nodes nodes;             /* in the order in which they changed */
+	uint64_t link_ups, link_asked, link_back;   /* of the master's own link: as counted when somebody was judged last; when that was; when it was seen to be back */
 	TAILQ_ENTRY(head_system) link;
 };
 

@@ -3,7 +3,7 @@
  * Owns the nodes of the membership engine and what becomes of them in time. Called by the daemon and, through head-msg.c, by what
  * nodes say. It judges silence, so it must be sure of its own ears: a node with something unread in its socket is not silent, between
  * suspicion and verdict those that connect anew have their turn, and a timer that came late (this process did not run) judges nobody but
- * starts counting anew.
+ * starts counting anew. When the master's own link was down and is back, everyone has a while to be heard again; while it is down, silence counts.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -138,11 +138,27 @@ static void head_arm(struct ssi_head *h)
 
 static uint64_t head_deadline(const struct head_node *n)
 {
-	uint64_t limit = n->heard + n->sys->detach_ms;
+	uint64_t limit = n->heard + n->sys->detach_ms, back = n->sys->link_back + n->sys->detach_ms / 2;
 
 	if (n->pub.state != SSI_NODE_SUSPECT)
 		return n->heard + n->sys->detach_ms / 2;
+	if (n->sys->link_back && limit < back)
+		limit = back;
 	return limit > n->grace ? limit : n->grace;
+}
+
+/* Before somebody is judged: has our own link come up since that happened last? What was said meanwhile is on its way again, at the pace of TCP. */
+static void head_look_at_link(struct ssi_head *h, struct head_system *s, uint64_t now)
+{
+	uint64_t ups;
+
+	if (!h->ops->link_ups || s->link_asked == now)
+		return;
+	ups = h->ops->link_ups(s->name, h->userdata);
+	if (s->link_ups && ups > s->link_ups)
+		s->link_back = now;
+	s->link_ups = ups;
+	s->link_asked = now;
 }
 
 /* We did not run for a while: nobody's silence in that time is theirs. */
@@ -167,6 +183,8 @@ void head_tick(struct ssi_head *h)
 
 		if (head_deadline(n) <= now && n->conn && ssi_ccm_waiting(n->conn))
 			n->heard = now;      /* it is not silent: we have not listened yet */
+		if (head_deadline(n) <= now)
+			head_look_at_link(h, n->sys, now);
 		due = head_deadline(n);
 
 		if (due > now) {

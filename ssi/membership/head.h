@@ -50,6 +50,9 @@ struct ssi_head_ops {
 	/* May be NULL: monotonic and wall clock in ms (tests bring their own). */
 	uint64_t (*mono)(void *userdata);
 	uint64_t (*wall)(void *userdata);
+	/* May be NULL: how often the master's own link to this system has come up; 0: not known. Asked before somebody is judged: if it came up since the last time,
+	 * everyone has half of detach_ms more from there. */
+	uint64_t (*link_ups)(const char *system, void *userdata);
 	/*
 	 * A node's state has changed or (SSI_EVENT_JOIN with join->rejoin, from a state that was joined) it came back; n is up to date, before
 	 * is the state before. join is set for SSI_EVENT_JOIN only. Store it before returning: the node's answer and the view follow it.

@@ -22,7 +22,7 @@ struct fixture {
 	sd_event *event;
 	struct ssi_ccm *ccm;
 	struct ssi_head *head;
-	uint64_t now;
+	uint64_t now, link_ups;
 	int changes, refusals, closed;
 	struct { char name[64]; enum ssi_nodestate before, after; enum ssi_nodeevent ev; bool rejoin; size_t stages; char reason[128]; } last;
 	char refusal[256];
@@ -31,6 +31,11 @@ struct fixture {
 static inline uint64_t fx_clock(void *userdata)
 {
 	return ((struct fixture *)userdata)->now;
+}
+
+static inline uint64_t fx_link_ups(const char *system, void *userdata)
+{
+	return ((struct fixture *)userdata)->link_ups;
 }
 
 static inline void fx_changed(const struct ssi_head_node *n, enum ssi_nodestate before, enum ssi_nodeevent ev, const struct ssi_head_join *join, void *userdata)
@@ -63,7 +68,7 @@ static inline void fx_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, 
 	ssi_head_closed(x->head, c);
 }
 
-static const struct ssi_head_ops head_ops = { .mono = fx_clock, .wall = fx_clock, .changed = fx_changed, .refused = fx_refused };
+static const struct ssi_head_ops head_ops = { .mono = fx_clock, .wall = fx_clock, .link_ups = fx_link_ups, .changed = fx_changed, .refused = fx_refused };
 static const struct ssi_ccm_ops ccm_ops = { .closed = fx_closed };
 
 static inline int setup(void **state)

@@ -229,6 +229,38 @@ static void own_absence_is_nobodys_silence(void **state)
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
+static void own_link_down_and_back_gives_time(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_ccm_conn *c = fx_join(x, "n01");
+
+	fx_join(x, "n02");
+	x->link_ups = 7;
+	fx_pass(x, 1600);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
+	x->link_ups = 8;                 /* it was down, and is back: half the limit more */
+	fx_pass(x, 2000);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
+	fx_beat(c);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	fx_pass(x, 1100);
+	assert_int_equal(fx_state(x, "n02"), SSI_NODE_DETACHED);
+	/* And from then on as ever. */
+	fx_beat(c);
+	fx_pass(x, 3100);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+}
+
+static void own_link_that_stays_down_saves_nobody(void **state)
+{
+	struct fixture *x = *state;
+
+	fx_join(x, "n01");
+	x->link_ups = 7;
+	fx_pass(x, 3100);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+}
+
 static void nothing_to_time_no_timer(void **state)
 {
 	struct fixture *x = *state;
@@ -393,6 +425,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restored_have_grace, setup, teardown),
 		cmocka_unit_test_setup_teardown(come_back_is_judged_as_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(own_absence_is_nobodys_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_link_down_and_back_gives_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_link_that_stays_down_saves_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_time_no_timer, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(drained_stays_and_is_told, setup, teardown),
