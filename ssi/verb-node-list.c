@@ -9,16 +9,22 @@
 
 const struct ssi_opt verb_node_list_opts[] = {
 	{ "system", 0, "NAME", "only the nodes of this system", NULL },
-	{ "state", 0, "STATE", "only the nodes in this state", "off booting joined suspect detached failed" },
+	{ "state", 0, "STATE", "only the nodes in this state", "off booting joined suspect detached failed drained" },
 	{ "names", 0, NULL, "the names and nothing else", NULL },
 	{ 0 },
 };
+
+/* Drained is no state, but asked for like one. */
+static bool is_in(const json_t *node, const char *state)
+{
+	return strcmp(ssi_json_str(node, "state"), state) == 0 || (*state && strcmp(ssi_json_str(node, "hold"), state) == 0);
+}
 
 /* Keep those in a state; the server does not know this question. */
 static void keep_state(json_t *nodes, const char *state)
 {
 	for (size_t i = json_array_size(nodes); i-- > 0;)
-		if (strcmp(ssi_json_str(json_array_get(nodes, i), "state"), state) != 0)
+		if (!is_in(json_array_get(nodes, i), state))
 			json_array_remove(nodes, i);
 }
 

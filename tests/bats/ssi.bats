@@ -83,6 +83,7 @@ asked() { # the last request
 	ssi node list 'n[01-02]' --system demo
 	asked 'node.list {"range":"n[01-02]","system":"demo"}'
 	[ "$(ssi node list -o json --state failed | jq -r '.[].name')" = n05 ]
+	[ "$(ssi node list -o json --state drained | jq -r '.[].name')" = n02 ]
 }
 
 @test "control characters from elsewhere do not reach the terminal" {
