@@ -99,8 +99,10 @@ static void hotplug_load_drivers(struct agent *a)
 	if (hotplug_undriven(h)) {
 		if (ssi_spawn_start(argv, NULL, SSI_SPAWN_MORTAL, &pid, &h->report, &e) < 0)
 			log_error("drivers of new devices: %s", e.text);
-		else if (sd_event_add_child(a->event, &h->driver_child, pid, WEXITED, hotplug_on_loaded, a) < 0)
+		else if (sd_event_add_child(a->event, &h->driver_child, pid, WEXITED, hotplug_on_loaded, a) < 0) {
 			log_error("drivers of new devices: out of memory");
+			close(TAKE_FD(h->report));
+		}
 	}
 	ssi_buf_consume(&h->devices, h->devices.len);
 }
