@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the yardstick: TCP sockets as somebody who knows them would write them, and nothing else. No delay, the system's buffers; what is to come is
- * known to both sides, so that each message is one send and, where the kernel has it all, one receive. Called by ccm-ends and
- * the table of experiments. Serves one connection at a time.
+ * Owns the yardstick: TCP sockets as somebody who knows them would write them, and nothing else. The options are those of a station's sockets: no
+ * delay, a bound on what sleeps, the system's buffers. What is to come is known to both sides, so that each message is one send and, where the
+ * kernel has it all, one receive. Called by ccm-ends and the table of experiments. Serves one connection at a time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include "bench/part/ccm-ends.h"
 #include "libssi/base/cleanup.h"
+
+enum { PATIENCE_S = 30 };
 
 /* What the next block is, in this machine's byte order: measuring across byte orders is nobody's wish. */
 struct raw_block {
@@ -79,14 +83,30 @@ int bench_tcp_listen(const struct bench_peer *self, unsigned above, struct ssi_e
 	return TAKE_FD(fd);
 }
 
+static int raw_bound(int fd)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ?
+		-errno : 0;
+}
+
+/* Between two blocks it may take longer. */
+static int raw_await(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, -1) == 1 ? 0 : -errno;
+}
+
 /* Blocks of one connection, until it goes. */
 static void raw_converse(int fd)
 {
 	_cleanup_free_ uint8_t *body = bench_body();
 	struct raw_block b;
-	int r = body ? 0 : -ENOMEM;
+	int r = body ? raw_bound(fd) : -ENOMEM;
 
-	while (r == 0 && raw_recv_all(fd, &b, sizeof(b)) == 0 && b.size <= BENCH_BODY_MAX) {
+	while (r == 0 && raw_await(fd) == 0 && raw_recv_all(fd, &b, sizeof(b)) == 0 && b.size <= BENCH_BODY_MAX) {
 		for (uint32_t i = 0; i < b.count && r == 0; i++) {
 			r = raw_recv_all(fd, body, b.size);
 			if (r == 0 && !b.stream)
@@ -129,12 +149,14 @@ static int raw_serve(const struct bench_peer *self, struct ssi_err *e)
 /* The calling end is no more than its descriptor. */
 static int raw_open(const struct bench_peer *peer, void **ret, struct ssi_err *e)
 {
-	int fd = bench_tcp_connect(peer, BENCH_RAW, e);
+	_cleanup_close_ int fd = bench_tcp_connect(peer, BENCH_RAW, e);
+	int r = fd < 0 ? fd : raw_bound(fd);
 
-	if (fd < 0)
-		return fd;
-	*ret = (void *)(intptr_t)fd;
-	return 0;
+	if (fd >= 0 && r < 0)
+		return ssi_errno(e, r, "raw sockets");
+	if (r == 0)
+		*ret = (void *)(intptr_t)TAKE_FD(fd);
+	return r;
 }
 
 static int raw_fd(void *end)
