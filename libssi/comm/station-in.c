@@ -41,26 +41,41 @@ void station_in_taken(struct station_peer *p, struct station_lane *lane, uint32_
 		atomic_fetch_or(&p->due, DUE_CREDIT | DUE_NOW);
 }
 
-static int in_check_credit(struct station_peer *p, const struct station_frame *f, struct ssi_err *e)
+static int in_check_credit(struct station_peer *p, struct station_lane *lane, const struct station_frame *f, struct ssi_err *e)
 {
-	struct station_lane *lane = station_lane_get(p, f->module);
+	uint64_t received = atomic_load_explicit(&lane->received, memory_order_relaxed);
+	uint64_t open = received - atomic_load_explicit(&lane->told, memory_order_relaxed);
 	uint32_t cost = STATION_HEADER + f->size;
-	uint64_t open;
 
-	if (!lane)
-		return -ENOMEM;
-	open = atomic_load(&lane->received) - atomic_load(&lane->told);
 	if (open && open + cost > p->s->config.window)
 		return ssi_errf(e, -EPROTO, "message of module %u beyond its credit", f->module);
-	atomic_fetch_add(&lane->received, cost);
+	atomic_store_explicit(&lane->received, received + cost, memory_order_relaxed);
+	return 0;
+}
+
+/* What the table says of it. */
+static int in_permit(struct station_peer *p, struct station_lane *lane, const struct station_frame *f, struct ssi_err *e)
+{
+	const struct ssi_ccm_permit *permit = lane ? lane->permit : NULL;
+
+	if (!permit || lane->permit_type != f->type)
+		permit = station_permit_find(p->s, p->node, f->module, f->type);
+	if (!permit)
+		return ssi_errf(e, -EPERM, "message %u.%u is not node %u's to send", f->module, f->type, p->node);
+	if (f->size > permit->max_size)
+		return ssi_errf(e, -EMSGSIZE, "message %u.%u of %u bytes, at most %u may come", f->module, f->type, f->size, permit->max_size);
+	if (lane) {
+		lane->permit = permit;
+		lane->permit_type = f->type;
+	}
 	return 0;
 }
 
 /* Who, what, how large; and which serial: 1 = a duplicate. */
-static int in_check(struct station_peer *p, const struct station_frame *f, struct ssi_err *e)
+static int in_check(struct station_peer *p, struct station_lane *lane, const struct station_frame *f, struct ssi_err *e)
 {
 	uint64_t have = atomic_load_explicit(&p->rx_serial, memory_order_relaxed);
-	const struct ssi_ccm_permit *permit;
+	int r;
 
 	if (f->source != p->node || f->destination != p->s->config.number)
 		return ssi_errf(e, -EPROTO, "frame from node %u to node %u on a connection of %u and %u", f->source, f->destination, p->node,
@@ -73,11 +88,9 @@ static int in_check(struct station_peer *p, const struct station_frame *f, struc
 	if (station_frame_kind(f) == KIND_NO_HANDLER && f->size)
 		return ssi_errf(e, -EPROTO, "an answer that should be empty, of %u bytes", f->size);
 	/* An answer was asked for by this node: a table of who may send what is of those who begin. */
-	permit = station_permit_find(p->s, p->node, f->module, f->type);
-	if (!permit && station_frame_kind(f) < KIND_ANSWER)
-		return ssi_errf(e, -EPERM, "message %u.%u is not node %u's to send", f->module, f->type, p->node);
-	if (permit && station_frame_kind(f) < KIND_ANSWER && f->size > permit->max_size)
-		return ssi_errf(e, -EMSGSIZE, "message %u.%u of %u bytes, at most %u may come", f->module, f->type, f->size, permit->max_size);
+	r = station_frame_kind(f) < KIND_ANSWER ? in_permit(p, lane, f, e) : 0;
+	if (r < 0)
+		return r;
 	if (f->serial <= have)
 		return 1;
 	return f->serial == have + 1 ? 0 :
@@ -123,23 +136,25 @@ static int in_place(struct station_peer *p, struct station_conn *c)
 static int in_message(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
 {
 	bool counts = station_frame_kind(&c->f) < KIND_ANSWER;
-	int r = counts ? in_check_credit(p, &c->f, e) : 0;
+	int r = 0;
 
+	c->lane = station_lane_get(p, c->f.module);
+	if (!c->lane)
+		return ssi_errf(e, -ENOMEM, "no memory for module %u", c->f.module);
+	r = counts ? in_check_credit(p, c->lane, &c->f, e) : 0;
 	if (r < 0)
 		return r;
 	r = in_place(p, c);
 	if (r < 0 && counts)
-		atomic_fetch_sub(&station_lane_find(p, c->f.module)->received, STATION_HEADER + c->f.size);
+		atomic_fetch_sub(&c->lane->received, STATION_HEADER + c->f.size);
 	return r < 0 ? ssi_errf(e, r, "no memory for a message of %u bytes", c->f.size) : 0;
 }
 
 /* The peer has taken so much of what was sent it; the lock is held. */
-static int in_granted(struct station_peer *p, uint16_t module, uint64_t taken, struct ssi_err *e)
+static int in_granted(struct station_peer *p, struct station_lane *lane, uint64_t taken, struct ssi_err *e)
 {
-	struct station_lane *lane = station_lane_find(p, module);
-
 	if (!lane || taken > lane->sent)
-		return ssi_errf(e, -EPROTO, "credit for module %u, of which so much was not sent", module);
+		return ssi_errf(e, -EPROTO, "credit for what was not sent");
 	if (taken <= atomic_load_explicit(&lane->granted, memory_order_relaxed))
 		return 0;
 	atomic_store_explicit(&lane->granted, taken, memory_order_relaxed);
@@ -156,7 +171,8 @@ int station_in_header(struct station_peer *p, struct station_conn *c, const uint
 
 	if (r < 0)
 		return r;
-	again = in_check(p, &c->f, e);
+	c->lane = station_lane_find(p, c->f.module);
+	again = in_check(p, c->lane, &c->f, e);
 	if (again < 0)
 		return again;
 	if (c->f.ack > p->rx_acked) {
@@ -166,7 +182,7 @@ int station_in_header(struct station_peer *p, struct station_conn *c, const uint
 		p->rx_acked = c->f.ack;
 	}
 	if (c->f.taken) {
-		r = in_granted(p, c->f.module, c->f.taken, e);
+		r = in_granted(p, c->lane, c->f.taken, e);
 		if (r < 0)
 			return r;
 	}
@@ -186,10 +202,13 @@ int station_in_header(struct station_peer *p, struct station_conn *c, const uint
 void station_in_count(struct station_peer *p, const struct station_frame *f)
 {
 	uint64_t bytes = atomic_load_explicit(&p->rx_bytes, memory_order_relaxed) + STATION_HEADER + f->size;
+	uint64_t ring = atomic_load_explicit(&p->rx_ring, memory_order_relaxed) + STATION_HEADER + (f->size < STATION_KEEP_MIN ? f->size : 0);
 
 	atomic_store_explicit(&p->rx_serial, f->serial, memory_order_relaxed);
 	atomic_store_explicit(&p->rx_bytes, bytes, memory_order_relaxed);
-	if (bytes - atomic_load_explicit(&p->rx_bytes_told, memory_order_relaxed) >= p->retain / 2)
+	atomic_store_explicit(&p->rx_ring, ring, memory_order_relaxed);
+	if (bytes - atomic_load_explicit(&p->rx_bytes_told, memory_order_relaxed) >= p->retain / 2 ||
+	    ring - atomic_load_explicit(&p->rx_ring_told, memory_order_relaxed) >= STATION_RING_ACK)
 		atomic_fetch_or(&p->due, DUE_ACK | DUE_NOW);
 }
 
@@ -203,7 +222,7 @@ static int in_control(struct station_peer *p, struct station_conn *c, struct ssi
 	if (c->f.type != CONTROL_CREDIT)
 		return 0;
 	station_credit_decode(c->small, &module, &taken);
-	return in_granted(p, module, taken, e);
+	return in_granted(p, station_lane_find(p, module), taken, e);
 }
 
 /* The body is whole; the lock is held. */
@@ -222,7 +241,7 @@ int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_
 	p->received++;
 	if (w) {
 		if (!w->answer)
-			station_in_taken(p, station_lane_find(p, c->f.module), c->f.size);
+			station_in_taken(p, c->lane, c->f.size);
 		station_waiter_done(p, w, (ssize_t)c->f.size);
 	} else if (m && station_frame_kind(&c->f) == KIND_MESSAGE)
 		station_recv_put(p, m);
@@ -266,10 +285,10 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	lane = station_lane_find(p, f.module);
 	if (!lane || f.taken > atomic_load_explicit(&lane->granted, memory_order_relaxed))
 		return 0;
-	r = in_check(p, &f, e);
+	r = in_check(p, lane, &f, e);
 	if (r)
 		return r < 0 ? r : 0;
-	r = in_check_credit(p, &f, e);
+	r = in_check_credit(p, lane, &f, e);
 	if (r < 0)
 		return r;
 	head = (struct ssi_ccm_head){ p->node, f.module, f.type, f.sequence, f.size, f.flags & STATION_WANTS_ANSWER };
@@ -384,8 +403,7 @@ void station_in_detach(struct station_peer *p, struct station_waiter *w)
 
 void station_in_reset(struct station_conn *c)
 {
-	struct station_peer *p = c->peer;
-	struct station_lane *lane = c->in_body && c->f.module && c->f.serial ? station_lane_find(p, c->f.module) : NULL;
+	struct station_lane *lane = c->in_body && c->f.module && c->f.serial ? c->lane : NULL;
 
 	/* It comes again, and is counted then. */
 	if (lane && station_frame_kind(&c->f) < KIND_ANSWER)

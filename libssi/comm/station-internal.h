@@ -18,7 +18,8 @@
 
 #define STATION_KEEP_MIN (16u << 10)     /* bodies from here on do not go through the ring */
 #define STATION_RING_MIN (4u << 10)
-#define STATION_RING_MAX (1u << 20)
+#define STATION_RING_MAX (256u << 10)    /* larger than a processor's cache it is slower, not faster */
+#define STATION_RING_ACK (64u << 10)     /* so much of the other end's ring is acknowledged at once */
 #define STATION_IOV 16
 #define STATION_CHUNK (256u << 10)       /* what the loop reads at a time */
 #define STATION_SLICE_MS 250             /* a thread that sleeps in the kernel looks at its deadline this often */
@@ -55,6 +56,8 @@ struct station_lane {
 	uint64_t sent;                       /* bytes: ours */
 	_Atomic uint64_t granted;            /* of them taken by the peer, as far as it told; peer's lock to write */
 	bool starved;                        /* somebody was told -EAGAIN */
+	const struct ssi_ccm_permit *permit; /* reader: the line that let the last message in, and its type */
+	uint16_t permit_type;
 	_Atomic uint64_t received;           /* bytes of the peer's; the reader writes */
 	_Atomic uint64_t taken, told;        /* of them taken here, and what the peer was told of it */
 	bool retell;                         /* a new connection: say it again */
@@ -71,7 +74,7 @@ struct station_waiter {
 	size_t n;
 	struct ssi_ccm_head head;            /* filled at the end */
 	ssize_t result;
-	bool done;
+	bool done, sleeps;                   /* sleeps: on cond */
 	struct station_conn *claimed;        /* its message's body is being read from there */
 	pthread_cond_t cond;
 };
@@ -142,6 +145,7 @@ struct station_conn {
 	uint32_t got, guess;                 /* guess: of the next body's size */
 	struct station_msg *msg;
 	struct station_waiter *waiter;
+	struct station_lane *lane;           /* of f's module, or NULL */
 	uint8_t small[STATION_CONTROL_MAX];
 	/* writer */
 	uint8_t control[512];
@@ -177,6 +181,7 @@ struct station_peer {
 	_Atomic uint64_t rx_serial;          /* reader writes */
 	uint64_t rx_acked;                   /* reader: the highest ack that was seen */
 	_Atomic uint64_t rx_bytes, rx_bytes_told;    /* received, and when the last ack went out */
+	_Atomic uint64_t rx_ring, rx_ring_told;      /* the same of what lies in the other end's ring */
 	_Atomic uint64_t ack_told;
 	uint64_t ack_mark;
 	atomic_uint due;                     /* what this station has to say of itself, between two messages */
@@ -341,6 +346,7 @@ void station_waiter_done(struct station_peer *p, struct station_waiter *w, ssize
 struct station_waiter *station_waiter_find(struct station_peer *p, const struct ssi_ccm_head *h, bool answer);
 ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms);  /* w is in the list */
 void station_recv_put(struct station_peer *p, struct station_msg *m);          /* a message is whole: to its waiter, or kept */
+void station_role_pass(struct station_peer *p);                    /* somebody who waits is to read */
 void station_role_leave(struct station_peer *p, struct station_conn *c);       /* the reader's */
 
 /* station-send.c */

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
@@ -60,6 +61,17 @@ void station_conn_unref(struct station_conn *c)
 	pthread_mutex_lock(&s->work_lock);
 	TAILQ_INSERT_TAIL(&s->dead, c, link);
 	pthread_mutex_unlock(&s->work_lock);
+}
+
+/* Not as points of cancellation, which threads of this library have no use for: entering and leaving one costs two locked instructions. */
+static ssize_t io_recv(int fd, void *p, size_t n, int flags)
+{
+	return syscall(SYS_recvfrom, fd, p, n, flags, NULL, NULL);
+}
+
+static ssize_t io_send(int fd, const void *p, size_t n, int flags)
+{
+	return syscall(SYS_sendto, fd, p, n, flags, NULL, 0);
 }
 
 static ssize_t io_errno(ssize_t r, const char *doing, struct ssi_err *e)
@@ -158,7 +170,7 @@ ssize_t station_conn_some(struct station_conn *c, void *p, size_t n, bool wait, 
 	struct iovec iov = { p, n };
 
 	if (!c->tls)
-		return io_errno(recv(c->fd, p, n, wait ? 0 : MSG_DONTWAIT), "receive", e);
+		return io_errno(io_recv(c->fd, p, n, wait ? 0 : MSG_DONTWAIT), "receive", e);
 	return station_conn_readv(c, &iov, 1, wait, e);
 }
 
@@ -180,7 +192,7 @@ ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bo
 	if (c->tls)
 		return io_tls_writev(c, iov, n, e);
 	if (n == 1)
-		return io_errno(send(c->fd, iov->iov_base, iov->iov_len, flags), "send", e);
+		return io_errno(io_send(c->fd, iov->iov_base, iov->iov_len, flags), "send", e);
 	return io_errno(sendmsg(c->fd, &m, flags), "send", e);
 }
 

@@ -92,6 +92,7 @@ static void out_told(struct station_peer *p, uint64_t ack)
 {
 	atomic_store_explicit(&p->ack_told, ack, memory_order_relaxed);
 	atomic_store_explicit(&p->rx_bytes_told, atomic_load_explicit(&p->rx_bytes, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&p->rx_ring_told, atomic_load_explicit(&p->rx_ring, memory_order_relaxed), memory_order_relaxed);
 }
 
 void station_out_append(struct station_peer *p, struct station_lane *lane, struct station_frame *f, const struct iovec *iov, int n,

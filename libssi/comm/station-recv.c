@@ -34,7 +34,8 @@ void station_waiter_done(struct station_peer *p, struct station_waiter *w, ssize
 	w->result = result;
 	w->done = true;
 	w->claimed = NULL;
-	pthread_cond_signal(&w->cond);
+	if (w->sleeps)
+		pthread_cond_signal(&w->cond);
 }
 
 /* The first kept message that w wants. */
@@ -104,12 +105,22 @@ static void role_take(struct station_peer *p, struct station_conn *c)
 }
 
 /* Somebody who waits goes on reading. */
-static void role_pass(struct station_peer *p)
+void station_role_pass(struct station_peer *p)
 {
-	struct station_waiter *w = TAILQ_FIRST(&p->waiters);
+	struct station_waiter *w;
 
-	if (w && p->conn && !p->reader)
-		pthread_cond_signal(&w->cond);
+	if (!p->conn || p->reader)
+		return;
+	TAILQ_FOREACH(w, &p->waiters, link)
+		if (w->sleeps) {
+			pthread_cond_signal(&w->cond);
+			return;
+		}
+}
+
+static bool recv_untold(const struct station_peer *p)
+{
+	return atomic_load_explicit(&p->rx_serial, memory_order_relaxed) > atomic_load_explicit(&p->ack_told, memory_order_relaxed);
 }
 
 void station_role_leave(struct station_peer *p, struct station_conn *c)
@@ -120,8 +131,17 @@ void station_role_leave(struct station_peer *p, struct station_conn *c)
 	station_conn_unref(c);
 	if (p->waiting_idle)
 		pthread_cond_broadcast(&p->idle);
-	role_pass(p);
-	if (!p->hot && (p->leased || atomic_load_explicit(&p->rx_serial, memory_order_relaxed) > atomic_load_explicit(&p->ack_told, memory_order_relaxed)))
+	station_role_pass(p);
+	if (!p->hot && (p->leased || recv_untold(p)))
+		station_heat(p);
+}
+
+/* A thread that reads for others for long: the other end must hear of what has come, now or soon. */
+static void recv_tell(struct station_peer *p)
+{
+	if (atomic_load_explicit(&p->due, memory_order_relaxed) & DUE_NOW)
+		station_out_flush(p, p->out.head, false);
+	if (!p->hot && recv_untold(p))
 		station_heat(p);
 }
 
@@ -259,11 +279,13 @@ static int recv_read(struct station_peer *p, struct station_waiter *w, unsigned 
 		n = recv_try(p, c, w, left, &e);
 		if (n > 0)
 			atomic_store_explicit(&p->heard, true, memory_order_relaxed);
+		if (n > 0 && !w->done)
+			recv_tell(p);
 		else if (n == 0)
 			station_in_fail(p, c, -ECONNRESET, NULL);
-		else if (n != -EAGAIN)
+		else if (n < 0 && n != -EAGAIN)
 			station_in_fail(p, c, (int)n, &e);
-		else if (!left || (*deadline && ssi_clock_mono_ms() >= *deadline))
+		else if (n < 0 && (!left || (*deadline && ssi_clock_mono_ms() >= *deadline)))
 			r = -ETIMEDOUT;
 	}
 	while (p->conn == c && station_conn_pending(c)) {    /* what TLS has in its hands, no one else would see */
@@ -299,7 +321,9 @@ ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsi
 		else {
 			if (!deadline)
 				deadline = station_deadline(timeout_ms);
+			w->sleeps = true;
 			r = station_cond_wait(&w->cond, &p->lock, deadline);
+			w->sleeps = false;
 		}
 		if (r < 0)
 			break;
@@ -308,7 +332,7 @@ ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsi
 		station_in_detach(p, w);
 	if (!w->done)
 		station_waiter_done(p, w, r);
-	role_pass(p);
+	station_role_pass(p);
 	return w->result;
 }
 

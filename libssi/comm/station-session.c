@@ -104,6 +104,8 @@ static void session_begin(struct station_peer *p, uint64_t session, uint64_t inc
 	atomic_store(&p->ack_told, 0);
 	atomic_store(&p->rx_bytes, 0);
 	atomic_store(&p->rx_bytes_told, 0);
+	atomic_store(&p->rx_ring, 0);
+	atomic_store(&p->rx_ring_told, 0);
 	atomic_store(&p->due, 0);
 	p->rx_acked = p->ack_mark = 0;
 	p->fresh = 0;
@@ -193,8 +195,7 @@ int station_session_attach(struct station_peer *p, struct station_conn *c, const
 		pthread_cond_broadcast(&p->room);
 	if (p->starved)
 		station_work(p, WORK_DRAINED);
-	if (!TAILQ_EMPTY(&p->waiters))
-		pthread_cond_signal(&TAILQ_FIRST(&p->waiters)->cond);
+	station_role_pass(p);
 	return 0;
 }
 
