@@ -296,14 +296,18 @@ static bool tick_unread(const struct station_peer *p)
 static void tick_peer(struct station_peer *p, uint64_t gap)
 {
 	struct ssi_ccm_station *s = p->s;
+	uint64_t silent;
 	bool connect;
 
 	pthread_mutex_lock(&p->lock);
 	p->last_heard = atomic_exchange(&p->heard, false) ? s->now : p->last_heard + gap;
 	if (atomic_exchange(&p->said, false))
 		p->last_said = s->now;
-	if (p->state == PEER_UP && s->now - p->last_heard >= s->config.dead_ms && !tick_unread(p))
+	silent = s->now - p->last_heard;
+	if (p->state == PEER_UP && silent >= s->config.dead_ms && !tick_unread(p))
 		station_session_gone(p);
+	else if (p->conn && silent >= s->config.dead_ms / 2 && s->now - p->linked_at >= s->config.dead_ms / 2 && !tick_unread(p))
+		station_session_broken(p, p->conn);      /* it may be the connection: a half-open one, a record that never ends */
 	else if (p->conn && s->now - p->last_said >= s->config.heartbeat_ms) {
 		p->last_said = s->now;
 		atomic_fetch_or(&p->due, DUE_ALIVE);

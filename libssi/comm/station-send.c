@@ -72,13 +72,16 @@ static void send_help(struct station_peer *p, bool patient)
 /* Until there is a session, credit and room; the lock is held. */
 static int send_wait(struct station_peer *p, struct station_lane *lane, uint32_t ring, uint32_t cost, unsigned flags, unsigned timeout_ms)
 {
-	uint64_t deadline = 0;
+	uint64_t deadline = 0, session = 0;
 	int r;
 
 	for (;;) {
 		r = send_may(p);
 		if (r < 0)
 			return r == -ENOENT && deadline ? -EHOSTDOWN : r;    /* parted with while it waited */
+		if (session && session != p->session)
+			return -EHOSTDOWN;           /* it came back as another while this waited */
+		session = p->session;
 		r = p->state == PEER_UP ? station_out_room(p, lane, ring, cost) : 0;
 		if (r)
 			return r < 0 ? r : 0;
