@@ -17,6 +17,7 @@
 #define PAIR_HELD_MAX (256u << 10)   /* bytes under way in a direction; then its source waits */
 #define PAIR_FIRST 2048              /* bytes of a connection's start that are kept for a replay */
 #define PAIR_REORDER_US 20000        /* a segment waits so long for the one that is to overtake it */
+#define PAIR_RESET_US 10000          /* what is under way has so long to arrive, at most, before a reset throws it away */
 #define PAIR_REPLAY_US 500000        /* a replayed connection is listened to so long */
 
 struct segment {
@@ -185,8 +186,6 @@ static bool flow_write(struct flow *f, int to, uint64_t now)
 {
 	struct segment *s;
 
-	if (f->overtaken && f->overtaken->due <= now)
-		flow_release(f, now);
 	while ((s = STAILQ_FIRST(&f->segments)) && s->due <= now) {
 		ssize_t n = send(to, s->data + s->at, s->n - s->at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -234,7 +233,9 @@ static bool pair_strike(struct pair *p, struct chaos *c, int i, uint8_t *bytes, 
 		c->stats.cuts++;
 	switch (p->fate) {
 	case CHAOS_RESET:
-		return false;
+		flow_add(f, c, bytes, below(c, n), now);
+		p->over = now + below(c, PAIR_RESET_US);
+		return true;
 	case CHAOS_TRUNCATE:
 		flow_add(f, c, bytes, below(c, n), now);
 		p->doomed = true;
@@ -254,19 +255,23 @@ static bool pair_strike(struct pair *p, struct chaos *c, int i, uint8_t *bytes, 
 		flow_release(f, now);
 		f->overtaken = segment_new(bytes, n);
 		f->overtaken->due = now + PAIR_REORDER_US;
-		pair_draw(p, c);
+		p->left = INT64_MAX;
 		return true;
 	case CHAOS_FLIP:
 		bytes[below(c, n)] ^= (uint8_t)(1u << below(c, 8));
 		break;
 	case CHAOS_REPLAY:
 		*ret_again = pair_replay(p, c, now);
-		return false;
+		p->over = now + below(c, PAIR_RESET_US);
+		return true;
 	case CHAOS_FAULTS:
 		break;
 	}
 	flow_add(f, c, bytes, n, now);
-	pair_draw(p, c);
+	if (p->fate == CHAOS_STALL)
+		pair_draw(p, c);
+	else
+		p->left = INT64_MAX;         /* its ends will notice, and end it */
 	return true;
 }
 
@@ -310,6 +315,8 @@ int pair_interest(struct pair *p, struct pollfd fds[2], int wait_ms)
 {
 	uint64_t now = gauge_now_us();
 
+	if (p->over && (wait_ms < 0 || p->over < now + (uint64_t)wait_ms * 1000))
+		wait_ms = p->over < now ? 0 : (int)((p->over - now + 999) / 1000);
 	for (int i = 0; i < 2; i++) {
 		const struct segment *s = STAILQ_FIRST(&p->flow[1 - i].segments);
 
@@ -332,6 +339,11 @@ bool pair_turn(struct pair *p, struct chaos *c, const struct pollfd fds[2], stru
 	for (int i = 0; i < 2 && alive; i++)
 		if (pair_reads(p, i) && fds[i].revents)
 			alive = pair_read(p, c, i, now, ret_again);
+	for (int i = 0; i < 2 && alive; i++)
+		if (p->flow[i].overtaken && p->flow[i].overtaken->due <= now) {
+			flow_release(&p->flow[i], now);      /* nothing overtook it: no harm was done */
+			pair_draw(p, c);
+		}
 	for (int i = 0; i < 2 && alive; i++)
 		if (p->fd[1 - i] >= 0)
 			alive = flow_write(&p->flow[i], p->fd[1 - i], now);

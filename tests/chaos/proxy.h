@@ -3,7 +3,7 @@
 /*
  * A TCP proxy on loopback that does harm, at random from a seed, for tests of what must survive it. What each fault does:
  *
- *   reset      both ends get an RST in the middle of what was under way; what the proxy still held is lost
+ *   reset      after up to 10 ms both ends get an RST in the middle of what was under way; what they had not read by then is lost
  *   truncate   a part of a segment is passed on, then both ends see an orderly end (FIN)
  *   half       one end is reset, the other stays open and hears nothing for up to hold_ms: a half-open connection
  *   stall      nothing passes for up to stall_ms, in both directions; then all of it does. No connection ends by it
@@ -16,8 +16,9 @@
  * or flips: these three make a stream wrong, which who reads it must notice (TLS does at the first such record) and end the connection.
  * Beside faults, each segment is delayed with the chance delay_percent by up to delay_us; the order within a direction stays.
  *
- * A connection's fate is drawn when it begins: after so many bytes (in both directions, exponential with mean `every`), this fault. A
- * fault that did not end it is followed by another draw. The draws repeat with the seed; what the ends do meanwhile does not.
+ * A connection's fate is drawn when it begins: after so many bytes (in both directions, exponential with mean `every`), this fault. After
+ * a stall there is another draw; a stream that was made wrong is left alone, for its ends to end it. The draws repeat with the seed; what
+ * the ends do meanwhile does not.
  */
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Owns what besieges libssi/comm/ccm.h, the endpoint of the daemon. Called by siege.c. */
-#include <endian.h>
 #include <errno.h>
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
 #include <string.h>
-#include <sys/socket.h>
 #include "libssi/comm/ccm.h"
 #include "tests/chaos/siege.h"
 
@@ -21,16 +17,20 @@
 #define NOW 7                        /* the incarnation that counts */
 
 static const struct in_addr loopback = { 0x0100007f };
-static const struct ssi_identity good = { SSI_IDENTITY_NODE, "n01", NOW }, hostile = { SSI_IDENTITY_NODE, "n66", NOW };
-static const uint8_t good_key[SSI_CCM_KEY] = "the key of every node in here..", bad_key[SSI_CCM_KEY] = "a key that nobody knows";
+static const struct ssi_identity good = { SSI_IDENTITY_NODE, "n01", NOW };
+static const struct siege_names names = {
+	.key = "the key of every node in here..",
+	.hostile = { SSI_IDENTITY_NODE, "n66", NOW }, .nobody = { SSI_IDENTITY_NODE, "nobody", NOW },
+	.before = { SSI_IDENTITY_NODE, "n66", NOW - 1 }, .used = { SSI_IDENTITY_BOOT, "52:54:00:00:00:01", NOW - 1 },
+};
 
 /* --- the endpoint --- */
 
 static int on_key(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata)
 {
-	if (strcmp(id->who, good.who) && strcmp(id->who, hostile.who) && id->kind != SSI_IDENTITY_BOOT)
+	if (strcmp(id->who, good.who) && strcmp(id->who, names.hostile.who) && id->kind != SSI_IDENTITY_BOOT)
 		return -ENOENT;
-	memcpy(ret, good_key, SSI_CCM_KEY);
+	memcpy(ret, names.key, SSI_CCM_KEY);
 	return id->incarnation < NOW ? 2 : 0;
 }
 
@@ -105,7 +105,7 @@ static void befriend(uint16_t port, struct gauge *g)
 {
 	struct ssi_ccm_line *l = NULL;
 
-	if (ssi_ccm_dial(loopback, port, &good, good_key, PING_MS, &l, NULL) < 0)
+	if (ssi_ccm_dial(loopback, port, &good, names.key, PING_MS, &l, NULL) < 0)
 		g->failed++;
 	for (uint64_t i = 0; l; i++) {
 		uint64_t began = gauge_now_us();
@@ -119,90 +119,13 @@ static void befriend(uint16_t port, struct gauge *g)
 	}
 }
 
-/* --- attacks before the door --- */
-
-static int wrong_key(struct siege *s, struct raider *r)
-{
-	return raider_enter(r, s->port, &hostile, bad_key);
-}
-
-static int unknown_name(struct siege *s, struct raider *r)
-{
-	static const struct ssi_identity nobody = { SSI_IDENTITY_NODE, "nobody", NOW };
-
-	return raider_enter(r, s->port, &nobody, good_key);
-}
-
-static int enter_late(struct siege *s, struct raider *r, const struct ssi_identity *id)
-{
-	int k = raider_enter(r, s->port, id, good_key);
-
-	return k < 0 ? k : raider_verdict(r);
-}
-
-static int wrong_incarnation(struct siege *s, struct raider *r)
-{
-	static const struct ssi_identity before = { SSI_IDENTITY_NODE, "n66", NOW - 1 };
-
-	return enter_late(s, r, &before);
-}
-
-static int replayed_token(struct siege *s, struct raider *r)
-{
-	static const struct ssi_identity used = { SSI_IDENTITY_BOOT, "52:54:00:00:00:01", NOW - 1 };
-
-	return enter_late(s, r, &used);
-}
-
-static int garbage(struct siege *s, struct raider *r)
-{
-	uint8_t noise[512];
-	int k = raider_connect(r, s->port);
-
-	gnutls_rnd(GNUTLS_RND_NONCE, noise, sizeof(noise));
-	if (k >= 0)
-		k = raider_spit(r, noise, sizeof(noise));
-	return k < 0 ? k : raider_verdict(r);
-}
-
-/* A handshake record announces far more than a ClientHello has, and brings it slowly: what is kept of it meanwhile? */
-static int long_hello(struct siege *s, struct raider *r)
-{
-	static uint8_t record[5 + 16384] = { 22, 3, 1, 0x40, 0 };
-	int k = raider_connect(r, s->port);
-
-	for (int i = 0; i < 7 && k >= 0; i++) {
-		memcpy(record + 5, (uint8_t [4]){ 1, 1, 0xf0, 0 }, i ? 0 : 4);
-		k = raider_spit(r, record, sizeof(record));
-	}
-	return 0;
-}
-
-static int half_hello(struct siege *s, struct raider *r)
-{
-	static const uint8_t start[] = { 22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3 };
-	int k = raider_connect(r, s->port);
-
-	return k < 0 ? k : raider_spit(r, start, sizeof(start));
-}
-
-static int idle(struct siege *s, struct raider *r)
-{
-	return raider_connect(r, s->port);
-}
-
-static int come_and_go(struct siege *s, struct raider *r)
-{
-	return raider_connect(r, s->port);
-}
-
 /* --- attacks of a node whose key is good --- */
 
 static int say_frame(struct siege *s, struct raider *r, const struct ssi_frame *f, size_t body)
 {
 	static const uint8_t nothing[ECHO_MAX];
 	uint8_t header[SSI_WIRE_HEADER];
-	int k = raider_enter(r, s->port, &hostile, good_key);
+	int k = siege_enter(s, r);
 
 	ssi_wire_encode(f, header);
 	if (k >= 0)
@@ -253,41 +176,11 @@ static int stale_frame(struct siege *s, struct raider *r)
 	return say_and_hear(s, r, &f);
 }
 
-static int garbage_inside(struct siege *s, struct raider *r)
-{
-	uint8_t noise[512];
-	int k = raider_enter(r, s->port, &hostile, good_key);
-
-	gnutls_rnd(GNUTLS_RND_NONCE, noise, sizeof(noise));
-	if (k >= 0)
-		k = raider_say(r, noise, sizeof(noise));
-	return k < 0 ? k : raider_verdict(r);
-}
-
-static int garbage_below(struct siege *s, struct raider *r)
-{
-	uint8_t noise[512] = { 23, 3, 3, 0, 200 };
-	int k = raider_enter(r, s->port, &hostile, good_key);
-
-	gnutls_rnd(GNUTLS_RND_NONCE, noise + 5, sizeof(noise) - 5);
-	if (k >= 0)
-		k = raider_spit(r, noise, sizeof(noise));
-	if (k < 0)
-		return k;
-	k = raider_verdict(r);
-	return k == -EKEYREJECTED ? -ECONNRESET : k;     /* bad_record_mac, if the alert came before the reset */
-}
-
 static int half_frame(struct siege *s, struct raider *r)
 {
 	const struct ssi_frame f = { .module = MOD, .type = TYPE_ECHO, .incarnation = NOW, .size = ECHO_MAX };
 
 	return say_frame(s, r, &f, s->i % 2 ? ECHO_MAX - 1 : 0);
-}
-
-static int idle_inside(struct siege *s, struct raider *r)
-{
-	return raider_enter(r, s->port, &hostile, good_key);
 }
 
 /* As much as it takes, as fast as it goes: many frames of the smallest size. */
@@ -296,7 +189,7 @@ static int flood(struct siege *s, struct raider *r)
 	enum { FRAMES = 400 };
 	const struct ssi_frame f = { .module = MOD, .type = TYPE_SHORT, .incarnation = NOW };
 	static uint8_t frames[FRAMES * SSI_WIRE_HEADER];
-	int k = raider_enter(r, s->port, &hostile, good_key);
+	int k = siege_enter(s, r);
 
 	for (int i = 0; i < FRAMES; i++)
 		ssi_wire_encode(&f, frames + i * SSI_WIRE_HEADER);
@@ -310,7 +203,7 @@ static int deaf(struct siege *s, struct raider *r)
 {
 	const struct ssi_frame f = { .module = MOD, .type = TYPE_ECHO, .incarnation = NOW, .size = ECHO_MAX };
 	static uint8_t frame[SSI_WIRE_HEADER + ECHO_MAX];
-	int k = raider_enter(r, s->port, &hostile, good_key);
+	int k = siege_enter(s, r);
 
 	ssi_wire_encode(&f, frame);
 	for (int i = 0; i < 400 && k >= 0; i++)
@@ -319,27 +212,27 @@ static int deaf(struct siege *s, struct raider *r)
 }
 
 static const struct siege_attack attacks[] = {
-	{ "wrong key", 200, 2000, false, -EKEYREJECTED, wrong_key },
-	{ "unknown name", 200, 2000, false, -EKEYREJECTED, unknown_name },
-	{ "wrong incarnation", 200, 2000, false, -EKEYREVOKED, wrong_incarnation },
-	{ "replayed token", 200, 2000, false, -EKEYREVOKED, replayed_token },
-	{ "garbage", 500, 5000, false, -ECONNRESET, garbage },
-	{ "long hello", 200, 2000, true, 0, long_hello },
-	{ "half hello", 2000, 10000, true, 0, half_hello },
-	{ "idle", 10000, 10000, true, 0, idle },
-	{ "come and go", 5000, 50000, false, 0, come_and_go },
+	{ "wrong key", 200, 2000, false, -EKEYREJECTED, door_wrong_key },
+	{ "unknown name", 200, 2000, false, -EKEYREJECTED, door_unknown_name },
+	{ "wrong incarnation", 200, 2000, false, -EKEYREVOKED, door_wrong_incarnation },
+	{ "replayed token", 200, 2000, false, -EKEYREVOKED, door_replayed_token },
+	{ "garbage", 500, 5000, false, -ECONNRESET, door_garbage },
+	{ "long hello", 200, 2000, true, 0, door_long_hello },
+	{ "half hello", 2000, 10000, true, 0, door_half_hello },
+	{ "idle", 10000, 10000, true, 0, door_idle },
+	{ "come and go", 5000, 50000, false, 0, door_come_and_go },
 	{ "oversize", 100, 1000, false, -ECONNRESET, oversize },
 	{ "wrong sender", 100, 1000, false, -ECONNRESET, wrong_sender },
 	{ "unknown type", 100, 1000, false, -ECONNRESET, unknown_type },
 	{ "false source", 100, 1000, false, -ECONNRESET, false_source },
 	{ "stale frame", 100, 1000, false, -ECONNRESET, stale_frame },
-	{ "garbage inside", 100, 1000, false, -ECONNRESET, garbage_inside },
-	{ "garbage below", 100, 1000, false, -ECONNRESET, garbage_below },
+	{ "garbage inside", 100, 1000, false, -ECONNRESET, door_garbage_inside },
+	{ "garbage below", 100, 1000, false, -ECONNRESET, door_garbage_below },
 	{ "half frame", 500, 2000, true, 0, half_frame },
-	{ "idle inside", 500, 10000, true, 0, idle_inside },
+	{ "idle inside", 500, 10000, true, 0, siege_enter },
 	{ "flood", 1, 10, false, 0, flood },
 	{ "deaf", 4, 20, true, 0, deaf },
 	{ 0 },
 };
 
-const struct siege_target siege_ccm = { .name = "ccm", .serve = serve, .befriend = befriend, .attacks = attacks };
+const struct siege_target siege_ccm = { .name = "ccm", .names = &names, .serve = serve, .befriend = befriend, .attacks = attacks };

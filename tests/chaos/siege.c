@@ -31,11 +31,11 @@
 #define SIEGE_MAX_US 1500000         /* half of the time after which a node is detached */
 #define SIEGE_FILES 12000
 
-static const struct siege_target *const targets[] = { &siege_ccm };
+static const struct siege_target *const targets[] = { &siege_ccm, &siege_station };
 
 static const char help[] =
 	"Usage: siege [OPTION]... [TARGET]...\n"
-	"Besieges each TARGET (all by default): ccm\n\n"
+	"Besieges each TARGET (all by default): ccm, station\n\n"
 	"      --full         as many of each attack as it takes\n"
 	"      --only=ATTACK  this attack only\n"
 	"  -h, --help         show this and exit\n";

@@ -32,12 +32,34 @@ struct siege_attack {
 	int (*one)(struct siege *s, struct raider *r);
 };
 
+/* Who speaks: the endpoint knows hostile and its key; nobody is unknown, the key's time is over for the last two. */
+struct siege_names {
+	uint8_t key[SSI_TLS_KEY];
+	struct ssi_identity hostile, nobody, before, used;
+};
+
 struct siege_target {
 	const char *name;
+	const struct siege_names *names;
 	/* Both in a process of their own; they never return. The port is written to ready (2 bytes) once the endpoint listens. */
 	void (*serve)(int ready, struct siege_tally *t);
 	void (*befriend)(uint16_t port, struct gauge *g);
 	const struct siege_attack *attacks;  /* the last has no name */
 };
 
-extern const struct siege_target siege_ccm;
+extern const struct siege_target siege_ccm, siege_station;
+
+/* Be let in as the hostile one: 0 or what came of it. */
+int siege_enter(struct siege *s, struct raider *r);
+/* siege-door.c: before the door, and bytes inside or below TLS that nobody should say. */
+int door_wrong_key(struct siege *s, struct raider *r);
+int door_unknown_name(struct siege *s, struct raider *r);
+int door_wrong_incarnation(struct siege *s, struct raider *r);
+int door_replayed_token(struct siege *s, struct raider *r);
+int door_garbage(struct siege *s, struct raider *r);
+int door_long_hello(struct siege *s, struct raider *r);
+int door_half_hello(struct siege *s, struct raider *r);
+int door_idle(struct siege *s, struct raider *r);
+int door_come_and_go(struct siege *s, struct raider *r);
+int door_garbage_inside(struct siege *s, struct raider *r);
+int door_garbage_below(struct siege *s, struct raider *r);
