@@ -22,13 +22,13 @@ teardown() { show_trouble; }
 }
 
 @test "a second lab does not see the first, and down leaves no process and no file" {
-	local first=$SSI_LAB dir
+	local first=$SSI_LAB second=$SSI_LAB-second dir
 	[ "$(lab list | grep -c "^$first\$")" = 1 ]
-	dir=${XDG_RUNTIME_DIR:-/tmp}/ssi-lab-$(id -u)/check-second
-	SSI_LAB=check-second lab up -n 1
-	[ "$(SSI_LAB=check-second lab exec master ssi status -o json | jq '.systems[0].joined')" = 0 ]
-	SSI_LAB=check-second lab power on m01
-	SSI_LAB=check-second lab down
+	dir=${XDG_RUNTIME_DIR:-/tmp}/ssi-lab-$(id -u)/$second
+	SSI_LAB=$second lab up -n 1
+	[ "$(SSI_LAB=$second lab exec master ssi status -o json | jq '.systems[0].joined')" = 0 ]
+	SSI_LAB=$second lab power on m01
+	SSI_LAB=$second lab down
 	[ ! -e "$dir" ]
 	run pgrep -f "$dir/"
 	[ "$status" -ne 0 ]

@@ -22,7 +22,10 @@ teardown() { show_trouble; }
 }
 
 @test "an hour under load without one false detach" {
-	local since node end=$((SECONDS + 3600))
+	local since node end
+	ssi node power 'n[01-04]' on
+	await 300 in_state 'n[01-04]' joined
+	end=$((SECONDS + 3600))
 	since=$(last_event)
 	ssi exec 'n[01-04]' -- sh -c 'for i in 1 2 3 4; do (timeout 4000 sh -c "while :; do :; done" >/dev/null 2>&1 &) ; done'
 	while [ "$SECONDS" -lt "$end" ]; do
