@@ -48,11 +48,17 @@ static void on_event(struct ssi_ccm_conn *c, const char *kind, const char *text,
 
 static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before, enum ssi_nodeevent ev, const struct ssi_head_join *join, void *userdata)
 {
+	_cleanup_buf_ struct ssi_buf changes = SSI_BUF_INIT;
+
 	printable(n->reason);
 	printable(n->inventory.cpu_model);
 	printable(n->inventory.kernel);
 	for (size_t i = 0; i < n->inventory.n_nics; i++)
 		printable(n->inventory.nics[i].name);
+	for (size_t i = 0; i < n->inventory.n_accelerators; i++)
+		printable(n->inventory.accelerators[i].address);
+	if (join && ssi_inventory_diff(join->was, &n->inventory, &changes) > 0)
+		printable(changes.data);
 	for (size_t i = 0; join && i < join->n_stages; i++)
 		printable(join->stages[i].name);
 }
