@@ -7,20 +7,7 @@
 #include "libssi/comm/station.h"
 #include "libssi/comm/station-frame.h"
 
-#define FRAME_MAGIC 0x5353
-#define FRAME_VERSION 2
-
-/* The 64 bytes as they are; every field is aligned by nature. */
-struct frame_bytes {
-	uint16_t magic;
-	uint8_t version, flags;
-	uint16_t module, type;
-	uint32_t source, destination;
-	uint64_t incarnation, sequence, serial, ack;
-	uint32_t size, zero;
-	uint64_t taken;
-};
-_Static_assert(sizeof(struct frame_bytes) == STATION_HEADER, "no padding in the header");
+_Static_assert(STATION_BODY_MAX == SSI_CCM_BODY_MAX, "one bound");
 
 struct hello_bytes { uint64_t session, fresh, known, next; uint32_t window, retain; };
 _Static_assert(sizeof(struct hello_bytes) == STATION_HELLO, "no padding in a HELLO");
@@ -31,65 +18,31 @@ static const uint32_t control_sizes[] = {
 	[CONTROL_HELLO] = STATION_HELLO, [CONTROL_ACK] = 0, [CONTROL_CREDIT] = STATION_CREDIT, [CONTROL_ALIVE] = 0, [CONTROL_PART] = 0,
 };
 
-static int frame_check_control(const struct station_frame *f, struct ssi_err *e)
+static int frame_check_control(const struct station_frame_bytes *h, struct ssi_err *e)
 {
-	if (!f->type || f->type > CONTROL_PART)
-		return ssi_errf(e, -EBADMSG, "control frame of unknown type %u", f->type);
-	if (f->size != control_sizes[f->type] || f->serial || f->flags || f->taken)
-		return ssi_errf(e, -EBADMSG, "control frame %u of %u bytes, serial %llu, flags 0x%02x", f->type, f->size,
-				(unsigned long long)f->serial, f->flags);
+	uint16_t type = be16toh(h->type);
+
+	if (!type || type > CONTROL_PART)
+		return ssi_errf(e, -EBADMSG, "control frame of unknown type %u", type);
+	if (be32toh(h->size) != control_sizes[type] || h->serial || h->flags || h->taken)
+		return ssi_errf(e, -EBADMSG, "control frame %u of %u bytes, serial %llu, flags 0x%02x", type, be32toh(h->size),
+				(unsigned long long)be64toh(h->serial), h->flags);
 	return 0;
 }
 
-int station_frame_decode(const uint8_t *p, struct station_frame *ret, struct ssi_err *e)
+int station_frame_refuse(const struct station_frame_bytes *h, struct ssi_err *e)
 {
-	struct frame_bytes h;
-
-	memcpy(&h, p, sizeof(h));
-	if (h.magic != htobe16(FRAME_MAGIC))
-		return ssi_errf(e, -EBADMSG, "not a frame (it begins with 0x%04x)", be16toh(h.magic));
-	if (h.version != FRAME_VERSION)
-		return ssi_errf(e, -EBADMSG, "frame of version %u, this is version %u", h.version, FRAME_VERSION);
-	if ((h.flags & ~(STATION_KIND | STATION_WANTS_ANSWER)) || (h.flags & STATION_KIND) > KIND_NO_HANDLER || h.zero)
-		return ssi_errf(e, -EBADMSG, "frame with unknown flags 0x%02x", h.flags);
-	if (be32toh(h.size) > SSI_CCM_BODY_MAX)
-		return ssi_errf(e, -EBADMSG, "frame with a body of %u bytes, at most %u are allowed", be32toh(h.size), SSI_CCM_BODY_MAX);
-	*ret = (struct station_frame){
-		.flags = h.flags, .module = be16toh(h.module), .type = be16toh(h.type),
-		.source = be32toh(h.source), .destination = be32toh(h.destination), .incarnation = be64toh(h.incarnation),
-		.sequence = be64toh(h.sequence), .serial = be64toh(h.serial), .ack = be64toh(h.ack), .size = be32toh(h.size), .taken = be64toh(h.taken),
-	};
-	if (!ret->module)
-		return frame_check_control(ret, e);
-	return ret->serial ? 0 : ssi_errf(e, -EBADMSG, "message of module %u without a serial", ret->module);
-}
-
-void station_frame_encode(const struct station_frame *f, uint8_t *p)
-{
-	struct frame_bytes h = {
-		.magic = htobe16(FRAME_MAGIC), .version = FRAME_VERSION, .flags = f->flags,
-		.module = htobe16(f->module), .type = htobe16(f->type),
-		.source = htobe32(f->source), .destination = htobe32(f->destination), .incarnation = htobe64(f->incarnation),
-		.sequence = htobe64(f->sequence), .serial = htobe64(f->serial), .ack = htobe64(f->ack), .size = htobe32(f->size), .taken = htobe64(f->taken),
-	};
-
-	memcpy(p, &h, sizeof(h));
-}
-
-uint64_t station_frame_serial(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p + offsetof(struct frame_bytes, serial), sizeof(v));
-	return be64toh(v);
-}
-
-uint32_t station_frame_size(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p + offsetof(struct frame_bytes, size), sizeof(v));
-	return be32toh(v);
+	if (h->magic != htobe16(STATION_MAGIC))
+		return ssi_errf(e, -EBADMSG, "not a frame (it begins with 0x%04x)", be16toh(h->magic));
+	if (h->version != STATION_VERSION)
+		return ssi_errf(e, -EBADMSG, "frame of version %u, this is version %u", h->version, STATION_VERSION);
+	if ((h->flags & ~(STATION_KIND | STATION_WANTS_ANSWER)) || (h->flags & STATION_KIND) > KIND_NO_HANDLER || h->zero)
+		return ssi_errf(e, -EBADMSG, "frame with unknown flags 0x%02x", h->flags);
+	if (be32toh(h->size) > STATION_BODY_MAX)
+		return ssi_errf(e, -EBADMSG, "frame with a body of %u bytes, at most %u are allowed", be32toh(h->size), STATION_BODY_MAX);
+	if (!h->module)
+		return frame_check_control(h, e);
+	return h->serial ? 0 : ssi_errf(e, -EBADMSG, "message of module %u without a serial", be16toh(h->module));
 }
 
 int station_hello_decode(const uint8_t *p, struct station_hello *ret, struct ssi_err *e)

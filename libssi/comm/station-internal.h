@@ -26,7 +26,7 @@
 #define STATION_HANDSHAKES_MAX 1024
 #define STATION_PERMITS_MAX 128
 #define STATION_HANDLERS_MAX 256
-#define STATION_HOT_MS 2                 /* after this a lease that was not renewed ends, and an acknowledgement is due */
+#define STATION_HOT_MS 4                 /* after this a lease that was not renewed ends, and an acknowledgement is due */
 #define STATION_LAZY (32u << 10)         /* so much of one-way calls waits for the loop to write it; then the caller does */
 
 enum station_tag { TAG_LISTENER, TAG_WAKE, TAG_TICK, TAG_HOT, TAG_CONN };
@@ -117,39 +117,40 @@ struct station_out {
 	bool writing, stalled;               /* the role; the socket is full, the loop waits for it */
 };
 
+/* What every message touches stands together: after a sleep each line of it comes from afar. */
 struct station_conn {
 	enum station_tag tag;
-	struct ssi_ccm_station *s;
-	struct station_peer *peer;           /* NULL while shaking hands */
 	int fd;
 	struct ssi_tls *tls;                 /* NULL: plain */
-	pthread_mutex_t tls_lock;
-	uint8_t *raw;                        /* reader: what came, as TLS has it, until all of it has been taken; or NULL */
+	struct ssi_ccm_station *s;
+	struct station_peer *peer;           /* NULL while shaking hands */
+	unsigned refs;                       /* peer's lock */
+	unsigned control_len, control_at;    /* writer */
+	/* reader */
+	unsigned n_header;
+	uint32_t got, guess;                 /* guess: of the next body's size */
+	bool in_body, touching;              /* touching (peer's lock): a read into a waiter's buffer is under way */
+	uint8_t *to;                         /* where the body goes; NULL: nowhere */
+	struct station_waiter *waiter;
+	struct station_lane *lane;           /* of f's module, or NULL */
+	struct station_msg *msg;
+	struct station_frame f;
+	uint8_t header[STATION_HEADER];
+	uint8_t small[STATION_CONTROL_MAX];
+	uint8_t *raw;                        /* what came, as TLS has it, until all of it has been taken; or NULL */
+	uint8_t control[512];                /* writer */
+	/* until a session has it */
+	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN } state;
+	bool outgoing;
 	struct in_addr addr;
 	uint16_t port;
-	bool outgoing;
-	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN } state;
 	uint64_t deadline;
 	uint32_t node;                       /* of the other end, once it is known */
 	uint64_t incarnation;                /* as its key says; 0 in plain */
 	int low_water;                       /* while its first record is waited for */
-	TAILQ_ENTRY(station_conn) link;      /* of those that shake hands; then of those to be freed */
-	unsigned refs;                       /* peer's lock */
 	uint32_t events;                     /* in the epoll set; 0: not in it */
-	/* reader */
-	uint8_t header[STATION_HEADER];
-	unsigned n_header;
-	struct station_frame f;
-	bool in_body, touching;              /* touching (peer's lock): a read into a waiter's buffer is under way */
-	uint8_t *to;                         /* where the body goes; NULL: nowhere */
-	uint32_t got, guess;                 /* guess: of the next body's size */
-	struct station_msg *msg;
-	struct station_waiter *waiter;
-	struct station_lane *lane;           /* of f's module, or NULL */
-	uint8_t small[STATION_CONTROL_MAX];
-	/* writer */
-	uint8_t control[512];
-	unsigned control_len, control_at;
+	TAILQ_ENTRY(station_conn) link;      /* of those that shake hands; then of those to be freed */
+	pthread_mutex_t tls_lock;
 };
 TAILQ_HEAD(station_conns, station_conn);
 
@@ -158,39 +159,42 @@ enum { DUE_ACK = 1, DUE_CREDIT = 2, DUE_ALIVE = 4,
 enum { WORK_FLUSH = 1, WORK_INBOX = 2, WORK_NOTES = 4, WORK_CONNECT = 8, WORK_PARTED = 16, WORK_DRAINED = 32, WORK_GONE = 64 };
 #define STATION_NOTES 8
 
+/* As with a connection: first what every message touches. */
 struct station_peer {
-	struct ssi_ccm_station *s;
 	uint32_t node;
+	bool known, reader, leased, lease_used, hot, starved;
+	bool work_flush;                     /* the loop was asked to write */
+	bool more;                           /* loop: the chunk holds more frames, an answer need not be written yet */
+	enum { PEER_NEW, PEER_UP, PEER_GONE } state;
+	struct ssi_ccm_station *s;
 	pthread_mutex_t lock;
+	struct station_conn *conn;
+	_Atomic(struct station_lane *) lanes;
+	unsigned users, waiting_room, waiting_idle, n_inbox;
+	uint32_t window, retain;             /* the other end's */
+	uint64_t incarnation;
+	struct station_waiters waiters;
+	atomic_uint due;                     /* what this station has to say of itself, between two messages */
+	atomic_bool heard, said;
+	uint64_t rx_acked;                   /* reader: the highest ack that was seen */
+	_Atomic uint64_t rx_serial, ack_told;        /* reader writes; what the last ack said */
+	_Atomic uint64_t rx_bytes, rx_bytes_told;    /* received, and when the last ack went out */
+	_Atomic uint64_t rx_ring, rx_ring_told;      /* the same of what lies in the other end's ring */
+	uint64_t sent, received;             /* messages, under the lock */
+	struct station_out out;
+	/* session */
 	pthread_cond_t room, idle;           /* room: senders, settlers, those who await; idle: who waits for a role to be given back */
-	unsigned waiting_room, waiting_idle, users;
-	bool known, listens, has_key;
+	bool listens, has_key;
 	uint8_t key[SSI_CCM_STATION_KEY];
 	struct in_addr addr;
 	uint16_t port;
-	/* session */
-	enum { PEER_NEW, PEER_UP, PEER_GONE } state;
-	uint64_t session, incarnation, highest;    /* highest: incarnation that was ever seen */
+	uint64_t session, highest;           /* highest: incarnation that was ever seen */
 	uint64_t fresh;                      /* what this end offers for a new session, the same until one has begun */
-	uint32_t window, retain;             /* the other end's */
-	struct station_conn *conn;
-	bool reader, leased, lease_used, hot, starved;
-	bool more;                           /* loop: the chunk holds more frames, an answer need not be written yet */
-	_Atomic(struct station_lane *) lanes;
-	struct station_out out;
-	_Atomic uint64_t rx_serial;          /* reader writes */
-	uint64_t rx_acked;                   /* reader: the highest ack that was seen */
-	_Atomic uint64_t rx_bytes, rx_bytes_told;    /* received, and when the last ack went out */
-	_Atomic uint64_t rx_ring, rx_ring_told;      /* the same of what lies in the other end's ring */
-	_Atomic uint64_t ack_told;
 	uint64_t ack_mark;
-	atomic_uint due;                     /* what this station has to say of itself, between two messages */
-	atomic_bool heard, said;
-	struct station_waiters waiters;
 	struct station_asyncs asyncs;
 	struct station_msgs inbox;           /* for the loop: calls, and answers for callbacks */
-	unsigned n_inbox;
 	_Atomic uint64_t calls;              /* received, of those that took no lock */
+	uint64_t again, duplicates, sessions, links;
 	/* loop */
 	uint64_t last_heard, last_said, connect_at, linked_at;
 	unsigned backoff;
@@ -201,8 +205,6 @@ struct station_peer {
 	TAILQ_ENTRY(station_peer) work_link, hot_link;
 	struct { uint64_t incarnation; enum ssi_ccm_state state; } notes[STATION_NOTES];
 	unsigned n_notes;
-	/* statistics, under the lock */
-	uint64_t sent, received, again, duplicates, sessions, links;
 };
 TAILQ_HEAD(station_peers, station_peer);
 
@@ -260,7 +262,14 @@ struct ssi_ccm_station {
 struct station_peer *station_peer_find(struct ssi_ccm_station *s, uint32_t node);        /* or NULL; known or not */
 int station_peer_add(struct ssi_ccm_station *s, uint32_t node, struct station_peer **ret);
 /* Lane of a module; made if need be (NULL: no memory). Needs the peer's lock to make one, or the reader's role and create = false. */
-struct station_lane *station_lane_find(struct station_peer *p, uint16_t module);
+static inline struct station_lane *station_lane_find(const struct station_peer *p, uint16_t module)
+{
+	struct station_lane *l = atomic_load_explicit(&p->lanes, memory_order_acquire);
+
+	while (l && l->module != module)
+		l = l->next;
+	return l;
+}
 struct station_lane *station_lane_get(struct station_peer *p, uint16_t module);
 const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s, uint32_t node, uint16_t module, uint16_t type);
 
@@ -287,6 +296,7 @@ ssize_t station_conn_readv(struct station_conn *c, struct iovec *iov, int n, boo
 ssize_t station_conn_some(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e);    /* what there is */
 ssize_t station_conn_read(struct station_conn *c, void *p, size_t n, bool wait, struct ssi_err *e);
 ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bool wait, struct ssi_err *e);
+ssize_t station_conn_send(struct station_conn *c, const void *p, size_t n);      /* plain, does not sleep; bytes or -1 */
 ssize_t station_conn_sendfile(struct station_conn *c, int fd, off_t offset, size_t n, bool wait, struct ssi_err *e);
 bool station_conn_pending(struct station_conn *c);                 /* something decrypted that the socket will not announce */
 int station_conn_wait(struct station_conn *c, unsigned ms);        /* until there is something to read; 0, -ETIMEDOUT */
@@ -320,6 +330,8 @@ int station_out_room(struct station_peer *p, struct station_lane *lane, uint32_t
 void station_out_append(struct station_peer *p, struct station_lane *lane, struct station_frame *f, const struct iovec *iov, int n, struct station_ext *ext);
 /* Write until offset `until` has gone out, or the socket is full; wait: may sleep in the kernel for a slice. Gives the lock up meanwhile. */
 void station_out_flush(struct station_peer *p, uint64_t until, bool wait);
+/* Write the one message that was just appended, if that takes one try and nobody sleeps; false: flush. The lock is kept. */
+bool station_out_now(struct station_peer *p);
 int station_out_acked(struct station_peer *p, uint64_t ack, struct ssi_err *e);
 void station_out_rewind(struct station_peer *p);                   /* all that is retained is to be written again */
 void station_out_clear(struct station_peer *p);

@@ -74,6 +74,11 @@ static ssize_t io_send(int fd, const void *p, size_t n, int flags)
 	return syscall(SYS_sendto, fd, p, n, flags, NULL, 0);
 }
 
+ssize_t station_conn_send(struct station_conn *c, const void *p, size_t n)
+{
+	return io_send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static ssize_t io_errno(ssize_t r, const char *doing, struct ssi_err *e)
 {
 	if (r >= 0)

@@ -15,7 +15,7 @@
 
 #define LOOP_EVENTS 64
 #define LOOP_TICK_MIN 5
-#define LOOP_TICK_MAX 100
+#define LOOP_TICK_MAX 50
 #define LOOP_GAP_MS 1000                 /* so late a tick: this process did not run, and silence is nobody's fault */
 #define LOOP_IDLE_MS 2000                /* after this a ring is given back */
 #define REFUSED_WINDOW_MS 10000
@@ -215,6 +215,7 @@ static void peer_work(struct station_peer *p, unsigned bits)
 		station_link_connect(p);
 	if (bits & WORK_FLUSH) {
 		pthread_mutex_lock(&p->lock);
+		p->work_flush = false;
 		station_out_flush(p, p->out.head, false);
 		pthread_mutex_unlock(&p->lock);
 	}

@@ -152,7 +152,7 @@ static void recv_tell(struct station_peer *p)
 static ssize_t recv_direct(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
 {
 	size_t ahead = c->guess < w->n ? c->guess : w->n, body, at = 0;
-	uint8_t rest[RECV_AHEAD];
+	uint8_t rest[RECV_AHEAD] __attribute__((aligned(64)));
 	struct iovec iov[3] = { { c->header, STATION_HEADER }, { w->buf, ahead }, { rest, sizeof(rest) } };
 	ssize_t n = station_conn_readv(c, iov, 3, wait, e);
 	int r;
@@ -192,7 +192,7 @@ static ssize_t recv_direct(struct station_peer *p, struct station_conn *c, struc
  */
 static ssize_t recv_small(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
 {
-	uint8_t buf[RECV_AHEAD];
+	uint8_t buf[RECV_AHEAD] __attribute__((aligned(64)));
 	ssize_t n = station_conn_some(c, buf, sizeof(buf), wait, e);
 	size_t at = 0;
 	int r = 0;
@@ -220,7 +220,7 @@ static ssize_t recv_small(struct station_peer *p, struct station_conn *c, struct
 /* One read by a thread that waits, with the role; the lock is held on return. */
 static ssize_t recv_some(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
 {
-	uint8_t buf[RECV_AHEAD];
+	uint8_t buf[RECV_AHEAD] __attribute__((aligned(64)));
 	ssize_t n;
 	int r;
 
@@ -380,7 +380,7 @@ ssize_t ssi_ccm_brecv(struct ssi_ccm_station *s, struct ssi_ccm_head *from, void
 static void recv_look(struct station_peer *p)
 {
 	struct station_conn *c = p->conn;
-	uint8_t buf[RECV_AHEAD];
+	uint8_t buf[RECV_AHEAD] __attribute__((aligned(64)));
 	struct iovec iov = { buf, sizeof(buf) };
 	struct ssi_err e;
 	ssize_t n;

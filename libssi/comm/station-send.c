@@ -92,10 +92,13 @@ static int send_wait(struct station_peer *p, struct station_lane *lane, uint32_t
 		}
 		if (!deadline)
 			deadline = station_deadline(timeout_ms);
+		p->users++;
 		p->waiting_room++;
 		send_help(p, timeout_ms >= SEND_PATIENT_MS);
 		r = p->state == PEER_UP && !send_may(p) && station_out_room(p, lane, ring, cost) > 0 ? 0 : station_cond_wait(&p->room, &p->lock, deadline);
 		p->waiting_room--;
+		if (!--p->users && p->waiting_idle)
+			pthread_cond_broadcast(&p->idle);
 		if (r < 0)
 			return r;
 	}
@@ -106,6 +109,26 @@ static void send_leave(struct station_peer *p)
 	if (!--p->users && p->waiting_idle)
 		pthread_cond_broadcast(&p->idle);
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* Nobody writes: this thread does, or, what may wait, the loop. */
+static void send_out(struct station_peer *p, bool lazy, bool patient)
+{
+	size_t n = p->out.head - p->out.written;
+
+	if (lazy && n < STATION_LAZY) {
+		if (!p->work_flush)
+			station_work(p, WORK_FLUSH);
+		p->work_flush = true;
+		return;
+	}
+	if (n >= STATION_KEEP_MIN || !station_out_now(p)) {
+		p->users++;
+		station_out_flush(p, p->out.head, patient);
+		p->users--;
+		if (!p->users && p->waiting_idle)
+			pthread_cond_broadcast(&p->idle);
+	}
 }
 
 static int send_frame(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, uint8_t kind, const struct iovec *iov, int n,
@@ -121,22 +144,21 @@ static int send_frame(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, 
 	if (!p)
 		return -ENOENT;
 	pthread_mutex_lock(&p->lock);
-	p->users++;
 	if (!answer) {                       /* who asked for an answer takes it: that needs no credit */
-		lane = station_lane_get(p, f.module);
+		lane = station_lane_find(p, f.module);
+		if (!lane)
+			lane = station_lane_get(p, f.module);
 		r = lane ? 0 : -ENOMEM;
 	}
-	if (!r)
+	if (!r && (p->state != PEER_UP || send_may(p) < 0 || station_out_room(p, lane, ring, cost) <= 0))
 		r = send_wait(p, lane, ring, cost, flags, timeout_ms);
 	if (!r) {
 		station_out_append(p, lane, &f, iov, n, ext);
-		lazy = lazy || (p->more && station_in_loop(s));
-		if (!p->out.writing && (!lazy || p->out.head - p->out.written >= STATION_LAZY))
-			station_out_flush(p, p->out.head, !(flags & SSI_CCM_NOWAIT) && timeout_ms >= SEND_PATIENT_MS);
-		else if (!p->out.writing)
-			station_work(p, WORK_FLUSH);
+		lazy = lazy || (station_in_loop(s) && p->more);
+		if (!p->out.writing)
+			send_out(p, lazy, !(flags & SSI_CCM_NOWAIT) && timeout_ms >= SEND_PATIENT_MS);
 	}
-	send_leave(p);
+	pthread_mutex_unlock(&p->lock);
 	return r;
 }
 

@@ -133,15 +133,6 @@ const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s
 	return NULL;
 }
 
-struct station_lane *station_lane_find(struct station_peer *p, uint16_t module)
-{
-	struct station_lane *l = atomic_load_explicit(&p->lanes, memory_order_acquire);
-
-	while (l && l->module != module)
-		l = l->next;
-	return l;
-}
-
 struct station_lane *station_lane_get(struct station_peer *p, uint16_t module)
 {
 	struct station_lane *l = station_lane_find(p, module);
