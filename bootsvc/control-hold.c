@@ -51,7 +51,7 @@ static void hold_apply(struct daemon *d, const char *name, enum ssi_nodehold fro
 {
 	ssi_head_set_hold(d->head, name, to);
 	if (to == SSI_HOLD_OUT) {
-		ssi_head_detach(d->head, name, "by hand");
+		ssi_head_detach(d->head, name, "taken out by hand");
 		return;
 	}
 	events_add(d->events, to == SSI_HOLD_DRAINED ? "drain" : "accept", name, "", 0, "%s",

@@ -130,9 +130,9 @@ static void devices_accelerator(int sys, const char *name, struct ssi_inventory 
 		return;
 	snprintf(device, sizeof(device), "bus/pci/devices/%s", name);
 	a->pci_class = (uint32_t)devices_hex(sys, device, "class");
-	if (!ssi_accelerator_is(a->pci_class))
-		return;
 	a->vendor = (uint16_t)devices_hex(sys, device, "vendor");
+	if (!ssi_accelerator_is(a->pci_class, a->vendor))
+		return;
 	a->device = (uint16_t)devices_hex(sys, device, "device");
 	snprintf(a->address, sizeof(a->address), "%.15s", name);
 	if (!devices_driver(sys, device, a->driver, sizeof(a->driver)))

@@ -4,7 +4,8 @@
  * and drivers loaded, in children: both may take long, and the drivers lie on a root that may be away. Whatever it was, a moment after the
  * last word of the kernel this machine is looked at anew, and the master told what it has now. That the kernel's words are lost (ENOBUFS) delays what
  * was plugged in, and hides nothing that is in use.
- * What it does not do well: drivers are looked for among all devices (init-drivers rest), not for the one that came.
+ * What it does not do well: drivers are looked for among all devices (init-drivers rest), not for the one that came; and a processor that came while
+ * no agent ran stays off, for nothing tells it from one that was switched off by hand.
  */
 #include <errno.h>
 #include <linux/netlink.h>

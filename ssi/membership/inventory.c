@@ -7,13 +7,18 @@
 #include "ssi/membership/membership.pb-c.h"
 
 #define PCI_DISPLAY 0x03
+#define PCI_VGA 0x0300
 #define PCI_COPROCESSOR 0x0b40
 #define PCI_ACCELERATOR 0x12
 
-bool ssi_accelerator_is(uint32_t pci_class)
+bool ssi_accelerator_is(uint32_t pci_class, uint16_t vendor)
 {
+	static const uint16_t consoles[] = { 0x1a03, 0x102b, 0x18ca, 0x19e5 };       /* ASPEED, Matrox, XGI, Huawei */
 	uint32_t base = pci_class >> 16;
 
+	for (size_t i = 0; pci_class >> 8 == PCI_VGA && i < sizeof(consoles) / sizeof(*consoles); i++)
+		if (vendor == consoles[i])
+			return false;
 	return base == PCI_DISPLAY || base == PCI_ACCELERATOR || pci_class >> 8 == PCI_COPROCESSOR;
 }
 

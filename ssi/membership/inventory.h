@@ -28,8 +28,9 @@ struct ssi_inventory {
 	struct ssi_accelerator accelerators[SSI_INVENTORY_ACCELERATORS]; size_t n_accelerators;
 };
 
-/* Does a PCI class make a device an accelerator? Display controllers (03), co-processors (0b40) and processing accelerators (12) do. */
-bool ssi_accelerator_is(uint32_t pci_class);
+/* Is a PCI device an accelerator? Display controllers (03), co-processors (0b40) and processing accelerators (12) are; the picture of a server's
+ * management controller (a VGA controller of those who make these) is not. */
+bool ssi_accelerator_is(uint32_t pci_class, uint16_t vendor);
 
 /* What became of a node's hardware, as text for people: "processors 1 to 2; NIC ens7 (virtio_net, 52:54:…) added". Nothing is added to ret where both
  * are the same; memory counts from SSI_INVENTORY_MEMORY_STEP on, kernel and model do not. 1 if something was added, 0, or -ENOMEM. */

@@ -215,7 +215,7 @@ holds() { # HOLD
 	state_is detached
 	[ "$(ask status -o json | jq '.systems[0].cpus')" = 0 ]
 	until_true grep -q reboot "$dir/asked"
-	grep -q "detach n01: by hand" "$dir/daemon.log"
+	grep -q "detach n01: taken out by hand" "$dir/daemon.log"
 	run -1 ask node drain n01
 	kill -9 $daemon
 	wait $daemon || true

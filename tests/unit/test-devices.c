@@ -111,6 +111,7 @@ static void devices_are_listed(void **state)
 	pci(x, "0000:01:00.0", "0x030200\n", "0x10de\n", "0x20b0\n");
 	driver(x, "bus/pci/devices/0000:01:00.0", "nvidia");
 	pci(x, "0000:00:02.0", "0x020000\n", "0x1af4\n", "0x1041\n");
+	pci(x, "0000:00:03.0", "0x030000\n", "0x1a03\n", "0x2000\n");
 	devices_read(x->sys, &v);
 	assert_int_equal(v.n_nics, 2);
 	assert_string_equal(v.nics[0].name, "eth0");
