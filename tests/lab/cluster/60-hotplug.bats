@@ -34,16 +34,17 @@ told() { # NODE LINE
 }
 
 hotplug_said() { # NODE TEXT
-	await 5 has_event "$SINCE" hotplug "$1" "$2"
+	await 15 has_event "$SINCE" hotplug "$1" "$2"
 }
 
-# From before the command that plugs it in (half a second by itself) to the master's event, on the master's clock.
+# From before the command that plugs it in (half a second by itself) to the master's event, on the master's clock. The bound leaves room for an
+# emulated processor that takes half a second to start on a host with nothing else to do; what it took is printed.
 within_bound() { # NODE TEXT BEGAN
 	local at
 	hotplug_said "$1" "$2"
 	at=$(events_since "$SINCE" | jq -s --arg node "$1" --arg text "$2" '[.[] | select(.kind == "hotplug" and .node == $node and (.text | test($text)))] | last | .time')
 	echo "# $1: $2: known $((at - $3)) ms after it was asked for" >&3
-	[ $((at - $3)) -lt 3000 ]
+	[ $((at - $3)) -lt 5000 ]
 }
 
 now() {
@@ -79,9 +80,9 @@ plugged() { # MACHINE NODE OTHER-NODE
 	total_is cpus "$cpus"
 	total_is nics "$nics"
 	# It went on all the time.
-	run has_event "$SINCE" suspect "$2"
+	run has_event "$SINCE" detach "$2"
 	[ "$status" -ne 0 ]
-	run has_event "$SINCE" rejoin "$2"
+	run has_event "$SINCE" join "$2"
 	[ "$status" -ne 0 ]
 	lab power cut "$1"
 }
