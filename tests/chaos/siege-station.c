@@ -244,6 +244,15 @@ static int false_credit(struct siege *s, struct raider *r)
 	return verdict(r, k < 0 ? k : raider_say(r, bytes, sizeof(bytes)));
 }
 
+/* Credit rides on every frame: more was taken than was ever sent. */
+static int false_taken(struct siege *s, struct raider *r)
+{
+	struct station_frame f = frame(MOD_CALL, 1, 1, PING);
+
+	f.taken = 1 << 20;
+	return greet_and_say(s, r, f, PING);
+}
+
 /* More of a module that nobody serves than there is credit for. */
 static int overdrawn(struct siege *s, struct raider *r)
 {
@@ -301,6 +310,7 @@ static const struct siege_attack attacks[] = {
 	{ "false serial", 100, 1000, false, -ECONNRESET, false_serial },
 	{ "false ack", 100, 1000, false, -ECONNRESET, false_ack },
 	{ "false credit", 100, 1000, false, -ECONNRESET, false_credit },
+	{ "false taken", 100, 1000, false, -ECONNRESET, false_taken },
 	{ "overdrawn credit", 10, 100, false, -ECONNRESET, overdrawn },
 	{ "garbage inside", 100, 1000, false, -ECONNRESET, door_garbage_inside },
 	{ "garbage below", 100, 1000, false, -ECONNRESET, door_garbage_below },
