@@ -12,34 +12,27 @@
 #include "libssi/comm/ccm-internal.h"
 #include "libssi/comm/sock.h"
 
-static struct conn_list *conn_list(struct ssi_ccm_conn *c)
-{
-	struct ssi_ccm *m = c->m;
-
-	return c->where == CONN_IN_SHAKING ? &m->shaking : c->where == CONN_IN_DEAD ? &m->dead : &m->conns;
-}
-
 static void conn_unlink(struct ssi_ccm_conn *c)
 {
-	TAILQ_REMOVE(conn_list(c), c, link);
-	c->m->n_shaking -= c->where == CONN_IN_SHAKING;
+	TAILQ_REMOVE(&c->m->in[c->where], c, link);
+	c->m->n_in[c->where]--;
 }
 
-static void conn_link(struct ssi_ccm_conn *c, int where)
+static void conn_link(struct ssi_ccm_conn *c, enum conn_place where)
 {
 	c->where = where;
-	TAILQ_INSERT_TAIL(conn_list(c), c, link);
-	c->m->n_shaking += where == CONN_IN_SHAKING;
+	TAILQ_INSERT_TAIL(&c->m->in[where], c, link);
+	c->m->n_in[where]++;
 }
 
-static void conn_move(struct ssi_ccm_conn *c, int where)
+void conn_move(struct ssi_ccm_conn *c, enum conn_place where)
 {
 	conn_unlink(c);
 	conn_link(c, where);
 }
 
 /* Few connections have a reason to end at a time: it is not kept in all of them. */
-static void conn_because(struct ssi_ccm_conn *c, const struct ssi_err *why)
+void conn_because(struct ssi_ccm_conn *c, const struct ssi_err *why)
 {
 	if (!c->why)
 		c->why = malloc(sizeof(*c->why));
@@ -53,7 +46,7 @@ void conn_bury(struct ssi_ccm *m)
 	struct ssi_ccm_conn *c;
 
 	/* Not all: a user who connects anew at once, in vain, must not keep us here. */
-	for (unsigned n = 0; n < CCM_BATCH && (c = TAILQ_FIRST(&m->dead)); n++) {
+	for (unsigned n = 0; n < CCM_BATCH && (c = TAILQ_FIRST(&m->in[CONN_IN_DEAD])); n++) {
 		const struct ssi_err *why = c->why ? c->why : &nothing;
 
 		if (c->opened || c->outgoing)
@@ -62,7 +55,7 @@ void conn_bury(struct ssi_ccm *m)
 			ccm_refused(m, c->peer, c->tls ? ssi_tls_identity(c->tls) : NULL, why, why->code == -EKEYREVOKED && !c->old_news);
 		conn_free(c);
 	}
-	if (!TAILQ_EMPTY(&m->dead))
+	if (!TAILQ_EMPTY(&m->in[CONN_IN_DEAD]))
 		sd_event_source_set_enabled(m->end, SD_EVENT_ONESHOT);
 }
 
@@ -100,7 +93,7 @@ void conn_free(struct ssi_ccm_conn *c)
 	free(c);
 }
 
-static int conn_wait(struct ssi_ccm_conn *c, uint32_t events)
+int conn_wait(struct ssi_ccm_conn *c, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = c };
 
@@ -113,7 +106,7 @@ static int conn_wait(struct ssi_ccm_conn *c, uint32_t events)
 }
 
 /* Wait for what TLS or the queue needs. */
-static void conn_interest(struct ssi_ccm_conn *c)
+void conn_interest(struct ssi_ccm_conn *c)
 {
 	uint32_t want = EPOLLIN;
 
@@ -122,7 +115,7 @@ static void conn_interest(struct ssi_ccm_conn *c)
 	if (c->state == CONN_CONNECTING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_HANDSHAKE)
-		want = c->tls && ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN;
+		want = (c->tls && ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN) | EPOLLRDHUP;
 	else if (c->state == CONN_FLUSHING)
 		want = EPOLLOUT;
 	else if (c->state == CONN_OPEN && (c->out.len > c->out_at || c->shared))
@@ -135,12 +128,14 @@ static int conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	struct ssi_ccm_conn *c = userdata;
 	struct ssi_err e;
 
+	if (door_patience(c))
+		return 0;
 	ssi_errf(&e, -ETIMEDOUT, "%s", c->state == CONN_CONNECTING ? "connect timed out" : "handshake timed out");
 	conn_fail(c, &e);
 	return 0;
 }
 
-static int conn_arm(struct ssi_ccm_conn *c, unsigned ms)
+int conn_arm(struct ssi_ccm_conn *c, unsigned ms)
 {
 	c->timer = sd_event_source_disable_unref(c->timer);
 	return sd_event_add_time_relative(c->m->event, &c->timer, CLOCK_MONOTONIC, (uint64_t)ms * 1000, 50000, conn_on_timer, c);
@@ -199,7 +194,7 @@ static void conn_digest(struct ssi_ccm_conn *c)
 }
 
 /* One call of the kernel for all that waits in the socket; what does not fit is announced again. */
-static void conn_read(struct ssi_ccm_conn *c)
+void conn_read(struct ssi_ccm_conn *c)
 {
 	ssize_t n;
 
@@ -217,7 +212,7 @@ static void conn_read(struct ssi_ccm_conn *c)
 }
 
 /* Our last words are said: shut our end, and wait for theirs. */
-static void conn_shut(struct ssi_ccm_conn *c)
+void conn_shut(struct ssi_ccm_conn *c)
 {
 	ssi_tls_bye(c->tls);
 	shutdown(c->fd, SHUT_WR);
@@ -283,76 +278,15 @@ static void conn_drain(struct ssi_ccm_conn *c)
 		conn_fail(c, NULL);      /* why was said when it began to end */
 }
 
-static int conn_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
-{
-	struct ssi_ccm_conn *c = userdata;
-
-	return c->m->ops->key(id, c->peer, ret, c->m->userdata);
-}
-
-static void conn_handshake(struct ssi_ccm_conn *c)
-{
-	struct ssi_err e;
-	int r = 0;
-
-	if (!c->tls)
-		r = ssi_tls_greet(c->fd, &c->low_water, &e);
-	if (!c->tls && r >= 0)
-		r = ssi_tls_server(c->fd, conn_key, c, &c->tls, &e);
-	if (r >= 0)
-		r = ssi_tls_handshake(c->tls, &e);
-	if (r == -EAGAIN) {
-		conn_interest(c);
-		return;
-	}
-	if (r < 0) {
-		conn_fail(c, &e);
-		return;
-	}
-	if (!c->outgoing && ssi_tls_expired(c->tls)) {
-		c->old_news = ssi_tls_expired(c->tls) > 1;
-		ssi_errf(&e, -EKEYREVOKED, "the key of %s was used after its time", ssi_tls_identity(c->tls)->who);
-		conn_because(c, &e);
-		ssi_tls_say_expired(c->tls);
-		conn_shut(c);
-		conn_arm(c, CCM_CLOSE_MS);
-		conn_interest(c);
-		return;
-	}
-	if (!c->outgoing)
-		c->id = *ssi_tls_identity(c->tls);
-	c->timer = sd_event_source_disable_unref(c->timer);
-	if (c->where == CONN_IN_SHAKING)
-		conn_move(c, CONN_IN_CONNS);
-	c->state = CONN_OPEN;
-	c->opened = true;
-	if (!c->outgoing)
-		identity_enter(c);
-	conn_interest(c);
-	c->m->ops->opened(c, c->m->userdata);
-	conn_read(c);
-}
-
-static void conn_connected(struct ssi_ccm_conn *c)
-{
-	struct ssi_err e;
-
-	if (ssi_sock_error(c->fd, c->peer, c->port, &e) < 0) {
-		conn_fail(c, &e);
-		return;
-	}
-	c->state = CONN_HANDSHAKE;
-	conn_handshake(c);
-}
-
 void conn_ready(struct ssi_ccm_conn *c, uint32_t revents)
 {
 	switch (c->state) {
 	case CONN_CONNECTING:
-		conn_connected(c);
+		door_connected(c);
 		break;
 	case CONN_HANDSHAKE:
-		conn_handshake(c);
+		c->hung_up = revents & EPOLLRDHUP;
+		door_handshake(c);
 		break;
 	case CONN_OPEN:
 		if (revents & ~(uint32_t)EPOLLOUT)
@@ -389,36 +323,16 @@ int conn_new(struct ssi_ccm *m, int fd, bool outgoing, struct in_addr peer, stru
 	c->outgoing = outgoing;
 	c->opened = fd < 0;
 	c->state = fd < 0 ? CONN_OPEN : outgoing ? CONN_CONNECTING : CONN_HANDSHAKE;
-	conn_link(c, !outgoing && fd >= 0 ? CONN_IN_SHAKING : CONN_IN_CONNS);
+	conn_link(c, !outgoing && fd >= 0 ? CONN_SILENT : CONN_IN_CONNS);
 	m->n_conns++;
 	if (fd >= 0)
-		r = conn_wait(c, outgoing ? EPOLLOUT : EPOLLIN);
+		r = conn_wait(c, outgoing ? EPOLLOUT : EPOLLIN | EPOLLRDHUP);
 	if (r < 0) {
 		conn_free(c);
 		return r;
 	}
 	*ret = c;
 	return 0;
-}
-
-int conn_start_server(struct ssi_ccm_conn *c)
-{
-	struct ssi_err e;
-
-	if (conn_arm(c, CCM_HANDSHAKE_MS) >= 0)
-		return 0;
-	ssi_errf(&e, -ENOMEM, "no memory for a timer");
-	conn_fail(c, &e);
-	return -ENOMEM;
-}
-
-int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e)
-{
-	int r = ssi_tls_client(c->fd, &c->id, key, &c->tls, e);
-
-	if (r < 0)
-		return r;
-	return conn_arm(c, timeout_ms) < 0 ? ssi_errf(e, -ENOMEM, "no memory for a timer") : 0;
 }
 
 void ssi_ccm_close(struct ssi_ccm_conn *c, const struct ssi_err *why)

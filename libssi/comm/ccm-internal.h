@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life),
+ * What the files of ccm's loop face know of each other: ccm.c (endpoint, rules, listener, batches), ccm-conn.c (a connection's life), ccm-door.c (its handshake),
  * ccm-queue.c (what waits to be sent), ccm-identity.c (how often one is connected).
  */
 #include <stdbool.h>
@@ -12,10 +12,14 @@
 
 #define CCM_RULES_MAX 64
 #define CCM_CONNS_MAX 16384          /* connections of a listener, over all */
-#define CCM_HANDSHAKES_MAX 1024      /* of them not let in yet; the oldest makes room for the newest */
+#define CCM_SILENT_MAX 4096          /* of them that have not said a word; the oldest makes room for the newest, */
+#define CCM_SILENT_MS 500            /* once it had this time; until then the newest waits */
 #define CCM_SAME_MAX 8               /* of one identity; the oldest makes room for the newest */
 #define CCM_NAMED 4096               /* buckets of identities */
 #define CCM_HANDSHAKE_MS 5000
+#define CCM_GREETED_MAX 256          /* handshakes that are worked on at a time; who has spoken and is not among them stands in line */
+#define CCM_STALL_MS 1000            /* nothing comes of a handshake for so long, and others stand in line: it makes room */
+#define CCM_IN_LINE 3                /* times its timeout that who connects waits for its handshake: others may be before it */
 #define CCM_CLOSE_MS 1000
 #define CCM_QUEUE_MAX (2u << 20)     /* bytes waiting to be sent on a connection */
 #define CCM_READ 16384               /* a TLS record holds no more */
@@ -28,14 +32,17 @@
  */
 enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN, CONN_FLUSHING, CONN_DRAINING, CONN_DEAD };
 
+/* Where it is kept. On its way in, of a listener: silent, in line, greeted. */
+enum conn_place { CONN_IN_CONNS, CONN_SILENT, CONN_IN_LINE, CONN_GREETED, CONN_IN_DEAD, CONN_PLACES };
+
 struct ssi_ccm_conn {
 	struct ssi_ccm *m;
-	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in the list that where says */
+	TAILQ_ENTRY(ssi_ccm_conn) link;      /* in m->in[where] */
 	TAILQ_ENTRY(ssi_ccm_conn) talk;      /* in m->talking, while talking: it was told something in this batch */
 	LIST_ENTRY(ssi_ccm_conn) same;       /* in m->named, when entered */
 	enum conn_state state;
-	enum { CONN_IN_CONNS, CONN_IN_SHAKING, CONN_IN_DEAD } where;
-	bool outgoing, opened, starved, talking, entered;
+	enum conn_place where;
+	bool outgoing, opened, starved, talking, entered, hung_up;
 	bool old_news;                       /* its key's time is over, and that is known */
 	int fd, low_water;                   /* ssi_tls_greet's */
 	uint32_t interest;                   /* epoll events it is waited for with */
@@ -44,6 +51,8 @@ struct ssi_ccm_conn {
 	struct ssi_identity id;
 	struct in_addr peer;
 	uint16_t port;
+	unsigned timeout_ms;                 /* outgoing: for TCP */
+	uint64_t since;                      /* monotonic ms: where it is, on its way in */
 	uint32_t self_node, peer_node;
 	struct ssi_stream in;
 	struct ssi_buf out;
@@ -65,8 +74,8 @@ struct ssi_ccm {
 	int fd;                              /* the listener, or -1 */
 	int poll;                            /* epoll: all connections, as one source of the loop */
 	sd_event_source *ready, *listener, *pause, *end;
-	struct conn_list conns, shaking, dead, talking;
-	unsigned n_conns, n_shaking;
+	struct conn_list in[CONN_PLACES], talking;
+	unsigned n_in[CONN_PLACES], n_conns;
 	unsigned held;                       /* batches that we are in: what is sent leaves at the end of the outermost */
 	uint8_t *ahead;                      /* CCM_AHEAD bytes, of whichever connection is read */
 	struct conn_same named[CCM_NAMED];   /* connections that were let in, by identity */
@@ -89,6 +98,21 @@ int conn_start_server(struct ssi_ccm_conn *c);
 int conn_start_client(struct ssi_ccm_conn *c, const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_err *e);
 /* What epoll says of c. */
 void conn_ready(struct ssi_ccm_conn *c, uint32_t revents);
+/* A handshake goes on, or a connection is there (or not) for one to begin. */
+void door_handshake(struct ssi_ccm_conn *c);
+void door_connected(struct ssi_ccm_conn *c);
+/* Who stands in line has its turn, where there is room. */
+void door_next(struct ssi_ccm *m);
+/* Its time is over: true if it is given more. */
+bool door_patience(struct ssi_ccm_conn *c);
+/* What the door does to a connection. conn_arm: fail it after so many ms. */
+void conn_move(struct ssi_ccm_conn *c, enum conn_place where);
+int conn_wait(struct ssi_ccm_conn *c, uint32_t events);   /* for these of epoll's, from now */
+void conn_because(struct ssi_ccm_conn *c, const struct ssi_err *why);
+int conn_arm(struct ssi_ccm_conn *c, unsigned ms);
+void conn_interest(struct ssi_ccm_conn *c);
+void conn_read(struct ssi_ccm_conn *c);
+void conn_shut(struct ssi_ccm_conn *c);
 /* Send what waits, as far as the socket takes it. */
 void conn_flush(struct ssi_ccm_conn *c);
 /* Bytes that wait; those that are to be sent next, as far as they lie in one piece; n of these were sent. */

@@ -18,6 +18,7 @@
 
 #define CCM_ACCEPT_BURST 64          /* connections taken at a time, before others are heard */
 #define CCM_PAUSE_MS 500             /* without descriptors: how long until the next try */
+#define CCM_FULL_MS 50               /* and without room */
 #define CCM_REFUSED_WINDOW_MS 10000
 #define CCM_REFUSED_TOLD 10
 
@@ -53,6 +54,7 @@ static int ccm_on_ready(sd_event_source *s, int fd, uint32_t revents, void *user
 	ccm_hold(m);
 	for (int i = 0; i < n; i++)
 		conn_ready(ready[i].data.ptr, ready[i].events);
+	door_next(m);
 	ccm_settle(m);
 	return 0;
 }
@@ -63,6 +65,7 @@ static int ccm_on_end(sd_event_source *s, void *userdata)
 
 	ccm_hold(m);
 	conn_bury(m);
+	door_next(m);
 	ccm_settle(m);
 	return 0;
 }
@@ -78,9 +81,8 @@ int ssi_ccm_new(sd_event *event, const struct ssi_ccm_ops *ops, void *userdata, 
 	m->ops = ops;
 	m->userdata = userdata;
 	m->fd = -1;
-	TAILQ_INIT(&m->conns);
-	TAILQ_INIT(&m->shaking);
-	TAILQ_INIT(&m->dead);
+	for (int i = 0; i < CONN_PLACES; i++)
+		TAILQ_INIT(&m->in[i]);
 	TAILQ_INIT(&m->talking);
 	m->poll = epoll_create1(EPOLL_CLOEXEC);
 	r = m->poll < 0 ? -errno : sd_event_add_io(event, &m->ready, m->poll, EPOLLIN, ccm_on_ready, m);
@@ -102,8 +104,9 @@ void ssi_ccm_free(struct ssi_ccm *m)
 
 	if (!m)
 		return;
-	while ((c = TAILQ_FIRST(&m->shaking)) || (c = TAILQ_FIRST(&m->conns)) || (c = TAILQ_FIRST(&m->dead)))
-		conn_free(c);
+	for (int i = 0; i < CONN_PLACES; i++)
+		while ((c = TAILQ_FIRST(&m->in[i])))
+			conn_free(c);
 	sd_event_source_disable_unref(m->ready);
 	sd_event_source_disable_unref(m->end);
 	sd_event_source_disable_unref(m->listener);
@@ -193,9 +196,9 @@ static void ccm_admit(struct ssi_ccm *m, int fd, struct in_addr peer)
 		ccm_refused(m, peer, NULL, &e, false);
 		return;
 	}
-	if (m->n_shaking >= CCM_HANDSHAKES_MAX) {
-		ssi_errf(&e, -EMFILE, "%u connections before it wait to be let in", m->n_shaking);
-		conn_fail(TAILQ_FIRST(&m->shaking), &e);
+	if (m->n_in[CONN_SILENT] >= CCM_SILENT_MAX) {
+		ssi_errf(&e, -EMFILE, "%u connections that say nothing are as many as are let wait", m->n_in[CONN_SILENT]);
+		conn_fail(TAILQ_FIRST(&m->in[CONN_SILENT]), &e);
 	}
 	if (conn_new(m, fd, false, peer, &c) >= 0)
 		conn_start_server(c);
@@ -205,17 +208,22 @@ static int ccm_on_pause(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct ssi_ccm *m = userdata;
 
-	sd_event_source_set_enabled(m->listener, SD_EVENT_ON);
-	return 0;
+	return sd_event_source_set_enabled(m->listener, SD_EVENT_ON);
 }
 
-/* Without descriptors the listener would be ready for ever: rest a while instead. */
-static void ccm_pause(struct ssi_ccm *m)
+/* The listener rests: without descriptors, or room, it would be ready for ever. */
+static void ccm_pause(struct ssi_ccm *m, unsigned ms)
 {
 	sd_event_source_set_enabled(m->listener, SD_EVENT_OFF);
 	m->pause = sd_event_source_disable_unref(m->pause);
-	if (sd_event_add_time_relative(m->event, &m->pause, CLOCK_MONOTONIC, CCM_PAUSE_MS * 1000, 0, ccm_on_pause, m) < 0)
+	if (sd_event_add_time_relative(m->event, &m->pause, CLOCK_MONOTONIC, ms * 1000ull, 1000, ccm_on_pause, m) < 0)
 		sd_event_source_set_enabled(m->listener, SD_EVENT_ON);
+}
+
+/* As many as may say nothing are here, and the oldest of them has not had its time. */
+static bool ccm_is_full(const struct ssi_ccm *m)
+{
+	return m->n_in[CONN_SILENT] >= CCM_SILENT_MAX && ssi_clock_mono_ms() - TAILQ_FIRST(&m->in[CONN_SILENT])->since < CCM_SILENT_MS;
 }
 
 static int ccm_on_accept(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -224,14 +232,16 @@ static int ccm_on_accept(sd_event_source *s, int fd, uint32_t revents, void *use
 	struct in_addr peer;
 
 	for (int i = 0; i < CCM_ACCEPT_BURST; i++) {
-		int c = ssi_sock_accept(fd, &peer);
+		int c = ccm_is_full(m) ? -ENOBUFS : ssi_sock_accept(fd, &peer);
 
 		if (c >= 0) {
 			ccm_admit(m, c, peer);
 			continue;
 		}
-		if (c == -EMFILE || c == -ENFILE || c == -ENOMEM || c == -ENOBUFS)
-			ccm_pause(m);
+		if (c == -ENOBUFS)
+			ccm_pause(m, CCM_FULL_MS);
+		else if (c == -EMFILE || c == -ENFILE || c == -ENOMEM)
+			ccm_pause(m, CCM_PAUSE_MS);
 		break;
 	}
 	return 0;

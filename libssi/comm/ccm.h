@@ -63,7 +63,7 @@ void ssi_ccm_free(struct ssi_ccm *m);                 /* closes all; NULL is fin
 int ssi_ccm_register(struct ssi_ccm *m, const struct ssi_ccm_rule *rules, size_t n);
 int ssi_ccm_listen(struct ssi_ccm *m, struct in_addr addr, uint16_t port, struct ssi_err *e);   /* port 0: any, see ssi_ccm_port */
 uint16_t ssi_ccm_port(const struct ssi_ccm *m);       /* what the listener listens on; 0 = does not listen */
-/* Begin a connection; opened() or closed() follows from the loop. timeout_ms bounds connect and handshake. */
+/* Begin a connection; opened() or closed() follows from the loop. timeout_ms bounds the connect, three times that the handshake (the other end may have many). */
 int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const struct ssi_identity *id,
 		    const uint8_t key[SSI_CCM_KEY], unsigned timeout_ms, struct ssi_ccm_conn **ret, struct ssi_err *e);
 /* Queue a frame (copied). source, destination and incarnation are the connection's; size is len. -EAGAIN past the bounded queue, -ENOTCONN. */
