@@ -333,7 +333,23 @@ static void on_join_refused(struct ssi_ccm_conn *c, const char *text, void *user
 	events_add(d->events, "refuse", id->who, "", id->incarnation, "its join: %s", text);
 }
 
-static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused };
+/* What is said in a batch is stored at once, and answered then. */
+static void on_hold(void *userdata)
+{
+	state_gather(((struct daemon *)userdata)->state);
+}
+
+static int on_settle(struct ssi_err *e, void *userdata)
+{
+	int r = state_settle(((struct daemon *)userdata)->state, e);
+
+	if (r < 0)
+		log_error("what nodes said was not stored, and is not answered: %s", e->text);
+	return r;
+}
+
+static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused, .hold = on_hold,
+	.settle = on_settle };
 static const struct ssi_boot_ops boot_ops = { on_token, on_stage, on_failed, on_node_event };
 static uint64_t on_link_ups(const char *system, void *userdata)
 {

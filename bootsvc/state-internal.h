@@ -9,7 +9,7 @@
 #include "libssi/base/cleanup.h"
 
 enum state_query {
-	Q_BEGIN, Q_COMMIT, Q_ROLLBACK, Q_VALUE_GET, Q_VALUE_PUT,
+	Q_BEGIN, Q_COMMIT, Q_ROLLBACK, Q_SAVE, Q_RELEASE, Q_UNDO, Q_VALUE_GET, Q_VALUE_PUT,
 	Q_MACHINE_NEW, Q_MACHINE_SEEN, Q_MACHINE_GET, Q_MACHINE_AT, Q_MACHINE_SPARE, Q_MACHINE_EACH, Q_MACHINE_COUNT, Q_MACHINE_RM, Q_MACHINE_ENTER,
 	Q_BIND, Q_UNBIND, Q_UNBIND_MAC, Q_MACHINE_OF, Q_NODE_OF,
 	Q_NODE_EACH, Q_NODE_PUT, Q_NODE_INVENTORY, Q_NODE_HOLD, Q_NODE_NEXT, Q_NODE_LAST, Q_NUMBER_EACH, Q_NUMBER_PUT,
@@ -23,7 +23,9 @@ struct state {
 	sqlite3 *db;
 	sqlite3_stmt *query[Q_COUNT];
 	unsigned depth;                  /* of transactions begun within one another; the outermost counts */
-	bool durable;                    /* how the last one began */
+	bool durable;                    /* how commits are made now */
+	bool gathering, open;            /* between state_gather and state_settle; and a transaction was begun for it */
+	int lost;                        /* -errno: some of what was gathered could not be stored */
 };
 
 /* SQL by enum state_query, entries of other files NULL. */

@@ -35,6 +35,9 @@ static const char *const frame_sql[Q_COUNT] = {
 	[Q_BEGIN] = "BEGIN IMMEDIATE",
 	[Q_COMMIT] = "COMMIT",
 	[Q_ROLLBACK] = "ROLLBACK",
+	[Q_SAVE] = "SAVEPOINT part",
+	[Q_RELEASE] = "RELEASE part",
+	[Q_UNDO] = "ROLLBACK TO part",
 	[Q_VALUE_GET] = "SELECT value FROM value WHERE name = ?1",
 	[Q_VALUE_PUT] = "INSERT INTO value(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
 };
@@ -89,20 +92,29 @@ int state_step(struct state *s, sqlite3_stmt *q, struct ssi_err *e)
 	}
 }
 
-int state_run(struct state *s, struct ssi_err *e, enum state_query q, const char *types, ...)
+static int run(struct state *s, struct ssi_err *e, enum state_query q, const char *types, va_list ap)
 {
-	va_list ap;
 	int r;
 
 	sqlite3_reset(s->query[q]);
-	va_start(ap, types);
 	query_bind(s->query[q], types, ap);
-	va_end(ap);
 	do
 		r = state_step(s, s->query[q], e);
 	while (r > 0);
 	sqlite3_reset(s->query[q]);
 	return r < 0 ? r : sqlite3_changes(s->db);
+}
+
+/* Of the frame itself: no part of what is gathered. */
+static int frame(struct state *s, struct ssi_err *e, enum state_query q, ...)
+{
+	va_list none;
+	int r;
+
+	va_start(none, q);
+	r = run(s, e, q, "", none);
+	va_end(none);
+	return r < 0 ? r : 0;
 }
 
 void state_text(sqlite3_stmt *q, int column, char *to, size_t n)
@@ -119,43 +131,112 @@ static int exec(struct state *s, const char *sql, struct ssi_err *e)
 	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : state_fail(s, e);
 }
 
+/* NORMAL syncs the log at checkpoints only: enough against kill -9. It can be changed between transactions only. */
+static int durability(struct state *s, bool durable, struct ssi_err *e)
+{
+	int r = durable == s->durable ? 0 : exec(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", e);
+
+	if (r == 0)
+		s->durable = durable;
+	return r;
+}
+
+static int commit(struct state *s, struct ssi_err *e)
+{
+	int r = frame(s, e, Q_COMMIT);
+
+	if (r < 0)
+		frame(s, NULL, Q_ROLLBACK);
+	durability(s, false, NULL);      /* single changes, outside of a transaction, are not durable */
+	return r;
+}
+
+/* A transaction for what is gathered, made with the first change; a durable one ends what was begun before it. */
+static int gather(struct state *s, bool durable, struct ssi_err *e)
+{
+	int r = 0;
+
+	if (s->open && (!durable || s->durable))
+		return 0;
+	if (s->open && commit(s, NULL) < 0)
+		s->lost = -EIO;
+	s->open = false;
+	r = durability(s, durable, e);
+	if (r == 0)
+		r = frame(s, e, Q_BEGIN);
+	s->open = r == 0;
+	return r;
+}
+
+void state_gather(struct state *s)
+{
+	s->gathering = true;
+}
+
+int state_settle(struct state *s, struct ssi_err *e)
+{
+	int r = s->open ? commit(s, e) : 0;
+
+	if (r == 0 && s->lost)
+		r = ssi_errf(e, s->lost, "the state database: not everything could be stored");
+	s->gathering = s->open = false;
+	s->lost = 0;
+	return r;
+}
+
+int state_run(struct state *s, struct ssi_err *e, enum state_query q, const char *types, ...)
+{
+	va_list ap;
+	int r = s->gathering ? gather(s, false, e) : 0;
+
+	if (r < 0)
+		return r;
+	va_start(ap, types);
+	r = run(s, e, q, types, ap);
+	va_end(ap);
+	return r;
+}
+
 int state_begin(struct state *s, bool durable, struct ssi_err *e)
 {
 	int r;
 
-	if (s->depth++ > 0)
+	if (s->depth > 0) {
+		s->depth++;
 		return 0;
-	/* NORMAL syncs the log at checkpoints only: enough against kill -9. It can be changed between transactions only. */
-	r = durable == s->durable ? 0 : exec(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", e);
-	if (r == 0)
-		r = state_run(s, e, Q_BEGIN, "");
-	if (r < 0) {
-		s->depth = 0;
-		return r;
 	}
-	s->durable = durable;
-	return 0;
+	if (s->gathering) {
+		r = gather(s, durable, e);
+		if (r == 0)
+			r = frame(s, e, Q_SAVE);
+	} else {
+		r = durability(s, durable, e);
+		if (r == 0)
+			r = frame(s, e, Q_BEGIN);
+	}
+	s->depth = r == 0;
+	return r;
 }
 
 int state_commit(struct state *s, struct ssi_err *e)
 {
-	int r;
-
 	if (s->depth > 1) {
 		s->depth--;
 		return 0;
 	}
-	r = state_run(s, e, Q_COMMIT, "");
-	if (r < 0)
-		state_rollback(s);
 	s->depth = 0;
-	return r < 0 ? r : 0;
+	return s->gathering ? frame(s, e, Q_RELEASE) : commit(s, e);
 }
 
 void state_rollback(struct state *s)
 {
-	if (s->depth)
-		state_run(s, NULL, Q_ROLLBACK, "");
+	if (s->depth && s->gathering) {
+		frame(s, NULL, Q_UNDO);
+		frame(s, NULL, Q_RELEASE);
+	} else if (s->depth) {
+		frame(s, NULL, Q_ROLLBACK);
+		durability(s, false, NULL);
+	}
 	s->depth = 0;
 }
 
@@ -245,7 +326,9 @@ void state_close(struct state *s)
 {
 	if (!s)
 		return;
-	if (s->db)
+	if (s->db && s->open)
+		commit(s, NULL);
+	else if (s->db)
 		state_rollback(s);
 	for (int q = 0; q < Q_COUNT; q++)
 		sqlite3_finalize(s->query[q]);

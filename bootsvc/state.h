@@ -26,6 +26,14 @@ int state_begin(struct state *s, bool durable, struct ssi_err *e);
 int state_commit(struct state *s, struct ssi_err *e);
 void state_rollback(struct state *s);                 /* all that was begun and not committed; else nothing */
 
+/*
+ * Between these two changes gather into one transaction: they are seen at once, and as durable as they are asked to be when state_settle has
+ * returned 0; who says them to anyone says it after that. A transaction begun in between is a part of it: a rollback undoes the part alone.
+ * state_settle failing: what was gathered did not happen.
+ */
+void state_gather(struct state *s);
+int state_settle(struct state *s, struct ssi_err *e);
+
 /* state-machine.c: machines, and which node each plays. */
 struct state_machine {
 	char mac[SSI_MAC_LEN], system[64];            /* system: the one it asked in last */

@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bootsvc/state.h"
 #include "libssi/base/path.h"
@@ -180,6 +183,65 @@ static void events_keep_their_order(void **state)
 	state_close(s);
 }
 
+/* What is gathered is seen at once, and is there after a restart once it is settled; a part that is undone leaves the rest. */
+static void gathered_changes_are_one(void **state)
+{
+	struct state *s = reopen(NULL);
+	uint64_t v = 0;
+	struct ssi_err e;
+
+	state_gather(s);
+	assert_int_equal(state_value_put(s, "first", 1, &e), 0);
+	assert_int_equal(state_value_get(s, "first", &v, &e), 0);
+	assert_int_equal(state_begin(s, false, &e), 0);
+	assert_int_equal(state_value_put(s, "undone", 2, &e), 0);
+	state_rollback(s);
+	assert_int_equal(state_value_get(s, "undone", &v, &e), -ENOENT);
+	/* Durable in the middle: what was before it is stored with the lesser promise, what follows with the greater. */
+	assert_int_equal(state_begin(s, true, &e), 0);
+	assert_int_equal(state_value_put(s, "durable", 3, &e), 0);
+	assert_int_equal(state_begin(s, true, &e), 0);
+	assert_int_equal(state_value_put(s, "within", 4, &e), 0);
+	assert_int_equal(state_commit(s, &e), 0);
+	assert_int_equal(state_commit(s, &e), 0);
+	assert_int_equal(state_value_put(s, "last", 5, &e), 0);
+	assert_int_equal(state_settle(s, &e), 0);
+	assert_int_equal(state_settle(s, &e), 0);       /* nothing to settle */
+	s = reopen(s);
+	assert_int_equal(state_value_get(s, "first", &v, &e), 0);
+	assert_int_equal(state_value_get(s, "durable", &v, &e), 0);
+	assert_int_equal(state_value_get(s, "within", &v, &e), 0);
+	assert_int_equal(state_value_get(s, "last", &v, &e), 0);
+	assert_int_equal(v, 5);
+	assert_int_equal(state_value_get(s, "undone", &v, &e), -ENOENT);
+	state_close(s);
+}
+
+/* A process that is killed between gathering and settling has said nothing to anyone, and nothing of it happened. */
+static void what_is_not_settled_did_not_happen(void **state)
+{
+	pid_t pid = fork();
+	struct state *s;
+	uint64_t v = 0;
+	struct ssi_err e;
+	int status;
+
+	if (pid == 0) {
+		s = reopen(NULL);
+		state_gather(s);
+		state_value_put(s, "settled", 1, NULL);
+		state_settle(s, NULL);
+		state_gather(s);
+		state_value_put(s, "not settled", 1, NULL);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	s = reopen(NULL);
+	assert_int_equal(state_value_get(s, "settled", &v, &e), 0);
+	assert_int_equal(state_value_get(s, "not settled", &v, &e), -ENOENT);
+	state_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +251,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(incarnations_only_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_keep_their_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(gathered_changes_are_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_settled_did_not_happen, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
