@@ -13,10 +13,13 @@
 #include "bootsvc/images.h"
 #include "bootsvc/verify.h"
 #include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "libssi/base/path.h"
 
-#define LOOK_DELAY_US (100 * 1000)       /* a publication is several renames */
+#define LOOK_DELAY_US (100 * 1000)       /* a publication is several renames; */
+#define LOOK_REST 20                     /* and looks take no more than a part in so many of the time, also while thousands join; */
+#define LOOK_DELAY_MAX_US (2000 * 1000)  /* but one comes */
 #define WATCH_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_CLOSE_WRITE | IN_ONLYDIR)
 
 /* generation "": the image's current one, which was last when it was looked at. */
@@ -30,6 +33,7 @@ struct images {
 	struct verify *verify;
 	int inotify;
 	sd_event_source *io, *timer;
+	uint64_t took_us;                    /* the last look */
 	struct watched *watched;
 	size_t n;
 };
@@ -179,11 +183,14 @@ static void watched_check(struct images *im, struct watched *w)
 
 void images_look(struct images *im)
 {
+	uint64_t began = ssi_clock_mono_ms();
+
 	watch(im, im->daemon->opt->store);
 	watched_list(im);
 	for (size_t i = 0; i < im->n; i++)
 		watched_check(im, &im->watched[i]);
 	exports_reconcile(im->daemon->exports);
+	im->took_us = (ssi_clock_mono_ms() - began) * 1000;
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -194,9 +201,12 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
 void images_look_soon(struct images *im)
 {
+	uint64_t us = im->took_us * LOOK_REST;
+
 	if (sd_event_source_get_enabled(im->timer, NULL) > 0)
 		return;
-	sd_event_source_set_time_relative(im->timer, LOOK_DELAY_US);
+	us = us < LOOK_DELAY_US ? LOOK_DELAY_US : us < LOOK_DELAY_MAX_US ? us : LOOK_DELAY_MAX_US;
+	sd_event_source_set_time_relative(im->timer, us);
 	sd_event_source_set_enabled(im->timer, SD_EVENT_ONESHOT);
 }
 
