@@ -8,18 +8,15 @@
 #include <string.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
-#include "libssi/base/hash.h"
 #include "ssi/boot/boot.pb-c.h"
 #include "ssi/boot/text.h"
+#include "ssi/membership/backoff.h"
 #include "ssi/membership/membership.pb-c.h"
 #include "ssi/membership/node.h"
 
 #define NODE_CONNECT_MS 5000         /* for TCP and TLS */
 #define NODE_ANSWER_MS 5000          /* for JOIN */
-#define NODE_BACKOFF_MIN_MS 100
-#define NODE_BACKOFF_MAX_MS 2000
 #define NODE_PATIENCE 2              /* times detach_ms: a master that is slow is not helped by all nodes connecting anew */
-#define NODE_AT_ONCE_MS 20           /* the first try after a break: at once, but not all nodes in the same instant */
 #define NODE_STAGES_MAX 32
 
 enum node_state { NODE_WAITING, NODE_CONNECTING, NODE_JOINING, NODE_JOINED, NODE_LEAVING, NODE_OVER };
@@ -33,7 +30,7 @@ struct ssi_member {
 	enum node_state state;
 	struct ssi_ccm_conn *conn;
 	sd_event_source *timer;
-	unsigned backoff_ms;
+	struct ssi_backoff backoff;
 	bool rejoin;
 	uint32_t heartbeat_ms, detach_ms;
 	uint64_t sequence, heard;
@@ -47,25 +44,10 @@ static void node_arm(struct ssi_member *s, unsigned ms)
 	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
 }
 
-/* Half to all of ms, so that nodes which lost their master together do not return together. */
-static unsigned node_jitter(unsigned ms)
-{
-	uint32_t x = 0;
-
-	ssi_hash_random(&x, sizeof(x));
-	return ms / 2 + x % (ms / 2 + 1);
-}
-
-static void node_wait(struct ssi_member *s)
+static void node_wait(struct ssi_member *s, int why)
 {
 	s->state = NODE_WAITING;
-	if (!s->backoff_ms) {
-		s->backoff_ms = NODE_BACKOFF_MIN_MS;
-		node_arm(s, node_jitter(NODE_AT_ONCE_MS));
-		return;
-	}
-	node_arm(s, node_jitter(s->backoff_ms));
-	s->backoff_ms = s->backoff_ms * 2 < NODE_BACKOFF_MAX_MS ? s->backoff_ms * 2 : NODE_BACKOFF_MAX_MS;
+	node_arm(s, ssi_backoff_next(&s->backoff, why, s->view.n));
 }
 
 static void node_over(struct ssi_member *s, const char *why)
@@ -87,7 +69,7 @@ static void node_connect(struct ssi_member *s)
 	if (r < 0) {
 		s->conn = NULL;
 		s->ops->lost(&e, s->userdata);
-		node_wait(s);
+		node_wait(s, e.code);
 	}
 }
 
@@ -173,7 +155,7 @@ static int node_joined(struct ssi_member *s, const Ssi__Membership__JoinReply *m
 		return -EBADMSG;
 	s->state = NODE_JOINED;
 	s->rejoin = true;
-	s->backoff_ms = 0;
+	ssi_backoff_reset(&s->backoff);
 	s->heartbeat_ms = m->heartbeat_ms;
 	s->detach_ms = m->detach_ms;
 	s->heard = ssi_clock_mono_ms();
@@ -329,7 +311,7 @@ void ssi_member_closed(struct ssi_member *s, struct ssi_ccm_conn *c, const struc
 		return;
 	}
 	s->ops->lost(why, s->userdata);
-	node_wait(s);
+	node_wait(s, why->code);
 }
 
 struct ssi_ccm_conn *ssi_member_conn(const struct ssi_member *s)

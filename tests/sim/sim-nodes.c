@@ -1,51 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Nodes without machines: asks a master for boot scripts as iPXE would, trades the tokens as ssi-init would, joins and beats as ssi-agent
- * would, N times in one process. For tests and measurements of the daemon. It runs no commands and mounts nothing.
+ * would, N times in one process. For tests and measurements of the daemon (bench/members). It runs no commands and mounts nothing.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <systemd/sd-event.h>
+#include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
-#include "libssi/base/fd.h"
 #include "libssi/base/file.h"
 #include "libssi/base/hash.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
-#include "ssi/boot/node.h"
-#include "ssi/membership/node.h"
+#include "tests/sim/sim.h"
 
-#define SIM_SCRIPT_MAX 16384
-#define SIM_TIMEOUT_MS 10000
 #define SIM_GOODBYE_US 1000000
+#define SIM_TOLD 3                   /* nodes of which it is said why they end */
+#define SIM_BOOTERS 8                /* nodes that boot at a time */
 
-struct sim;
-struct sim_node {
-	struct sim *sim;
-	char mac[SSI_MAC_LEN];
-	struct ssi_bootargs args;
-	uint8_t key[SSI_CCM_KEY];
-	struct ssi_ccm *ccm;
-	struct ssi_member *member;
-};
+/* How far it has spread that some nodes are members no more. */
+struct watch { const char *what; uint64_t began; uint32_t first, n, informed; uint64_t view; unsigned first_ms; };
 
 struct sim {
 	struct in_addr master;
 	uint32_t http_port, ccm_port, n, first, seconds, cpus;
-	uint64_t memory, started;
-	bool leave;
+	uint64_t memory, started, lost_at;
+	bool leave, full;
 	const char *for_agent;
 	sd_event *event;
 	struct sim_node *nodes;
-	unsigned joined, rejoined, lost, over;
+	struct crowd *crowd;
+	uint32_t living, joined, rejoined, over;
+	struct watch watch;
+	pthread_mutex_t lock;            /* of the two below, while nodes boot */
+	uint32_t booted;
+	struct ssi_err failure;
 };
 
 static const char help[] =
@@ -61,79 +58,30 @@ static const char help[] =
 	"      --cpus=N       of each (default 2)\n"
 	"      --memory=SIZE  of each (default 1G)\n"
 	"      --for-agent=DIR  boot one node, leave bootargs and node.key in DIR for an ssi-agent, and exit\n"
-	"  -h, --help         show this and exit\n";
+	"  -h, --help         show this and exit\n\n"
+	"Commands on standard input, answered by a line on standard output when they are done:\n"
+	"  vanish N           the last N fall silent; done when every other node knows that they are gone\n"
+	"  leave N            the last N say goodbye; likewise\n"
+	"  report             how many are joined, and what it took\n";
 
-/* --- as iPXE and ssi-init would --- */
-
-static int sim_get(const struct sim *s, const char *mac, char *buf, size_t n, struct ssi_err *e)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = s->master, .sin_port = htons((uint16_t)s->http_port) };
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char request[128];
-	int len = snprintf(request, sizeof(request), "GET /boot/%s HTTP/1.0\r\n\r\n", mac);
-	ssize_t r;
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return ssi_errno(e, -errno, "connect to the HTTP port %u", s->http_port);
-	r = ssi_fd_write_all(fd, request, (size_t)len);
-	if (r >= 0)
-		r = ssi_fd_read_full(fd, buf, n - 1);
-	if (r < 0)
-		return ssi_errno(e, (int)r, "GET /boot/%s", mac);
-	buf[r] = '\0';
-	return strstr(buf, " 200 ") ? 0 : ssi_errf(e, -EPROTO, "GET /boot/%s: %.*s", mac, (int)strcspn(buf, "\r\n"), buf);
-}
-
-/* The kernel's arguments in a boot script. */
-static int sim_script(struct sim_node *o, char *script, struct ssi_err *e)
-{
-	char *line = strstr(script, "\nkernel "), *echo = strstr(script, "\necho ");
-
-	if (!line)
-		return ssi_errf(e, -ENODATA, "%s is given no kernel: %.*s", o->mac, echo ? (int)strcspn(echo + 1, "\n") : 0, echo ? echo + 1 : "");
-	line++;
-	line[strcspn(line, "|\n")] = '\0';
-	return ssi_bootargs_parse(line, &o->args, e);
-}
-
-static void sim_mac(struct sim_node *o, uint32_t i)
-{
-	uint32_t k = o->sim->first + i;
-
-	snprintf(o->mac, sizeof(o->mac), "52:54:01:%02x:%02x:%02x", k >> 16 & 0xff, k >> 8 & 0xff, k & 0xff);
-}
-
-static int sim_boot(struct sim_node *o, struct ssi_err *e)
-{
-	char script[SIM_SCRIPT_MAX];
-	int r;
-
-	r = sim_get(o->sim, o->mac, script, sizeof(script), e);
-	if (r >= 0)
-		r = sim_script(o, script, e);
-	if (r < 0)
-		return r;
-	o->args.master = o->sim->master;
-	if (o->sim->ccm_port)
-		o->args.port = (uint16_t)o->sim->ccm_port;
-	return ssi_boot_exchange_token(&o->args, SIM_TIMEOUT_MS, o->key, e);
-}
+/* --- booting --- */
 
 /* What ssi-init leaves for the agent: every word but the token, and the key. */
 static int sim_for_agent(struct sim *s, struct ssi_err *e)
 {
-	struct sim_node o = { .sim = s };
-	char words[2048], hex[2 * SSI_CCM_KEY + 1], path[256];
+	struct ssi_bootargs args;
+	char words[2048], hex[2 * SSI_CCM_KEY + 1], path[256], mac[SSI_MAC_LEN];
+	uint8_t key[SSI_CCM_KEY];
 	int r;
 
-	sim_mac(&o, 0);
-	r = sim_boot(&o, e);
+	boot_mac(mac, s->first);
+	r = boot_node(s->master, (uint16_t)s->http_port, (uint16_t)s->ccm_port, mac, &args, key, e);
 	if (r < 0)
 		return r;
-	o.args.token[0] = '\0';
-	ssi_hash_hex(o.key, sizeof(o.key), hex);
+	args.token[0] = '\0';
+	ssi_hash_hex(key, sizeof(key), hex);
 	snprintf(path, sizeof(path), "%s/bootargs", s->for_agent);
-	r = ssi_bootargs_format(&o.args, words, sizeof(words));
+	r = ssi_bootargs_format(&args, words, sizeof(words));
 	if (r >= 0)
 		r = ssi_file_write_atomic(path, words, strlen(words), 0644);
 	snprintf(path, sizeof(path), "%s/node.key", s->for_agent);
@@ -142,31 +90,65 @@ static int sim_for_agent(struct sim *s, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
 }
 
-/* --- as ssi-agent would --- */
-
-static void node_inventory(struct ssi_inventory *ret, void *userdata)
+static int sim_boot(struct sim *s, uint32_t i, struct ssi_err *e)
 {
-	struct sim_node *o = userdata;
+	struct sim_node *o = &s->nodes[i];
+	struct ssi_bootargs args;
+	char mac[SSI_MAC_LEN];
+	int r;
 
-	ret->cpus = o->sim->cpus;
-	ret->memory = o->sim->memory;
-	ret->n_nics = 1;
-	snprintf(ret->cpu_model, sizeof(ret->cpu_model), "none");
-	snprintf(ret->nics[0].name, sizeof(ret->nics[0].name), "sim0");
-	snprintf(ret->nics[0].mac, sizeof(ret->nics[0].mac), "%s", o->mac);
-}
-
-static size_t node_stages(struct ssi_boot_stage *ret, size_t max, void *userdata)
-{
+	boot_mac(mac, s->first + i);
+	r = boot_node(s->master, (uint16_t)s->http_port, (uint16_t)s->ccm_port, mac, &args, o->key, e);
+	if (r < 0)
+		return r;
+	memcpy(o->name, args.node, sizeof(o->name));
+	o->incarnation = args.incarnation;
+	if (!i)
+		s->ccm_port = args.port;
 	return 0;
 }
 
-static bool node_vitals(double *ret_load, uint64_t *ret_mem_free, void *userdata)
+/* One of SIM_BOOTERS: the next node that nobody boots, until there is none or one failed. */
+static void *sim_booter(void *userdata)
 {
-	*ret_load = 0;
-	*ret_mem_free = ((struct sim_node *)userdata)->sim->memory / 2;
-	return false;
+	struct sim *s = userdata;
+	struct ssi_err e = { 0 };
+	uint32_t i;
+
+	for (;;) {
+		pthread_mutex_lock(&s->lock);
+		if (e.code)
+			s->failure = e;
+		i = s->failure.code ? s->n : s->booted++;
+		pthread_mutex_unlock(&s->lock);
+		if (i >= s->n)
+			return NULL;
+		if (sim_boot(s, i, &e) >= 0)
+			e.code = 0;
+	}
 }
+
+static int sim_boot_all(struct sim *s, struct ssi_err *e)
+{
+	pthread_t threads[SIM_BOOTERS];
+	int r = sim_boot(s, s->booted++, e), n = 0;
+
+	if (r < 0)
+		return r;
+	pthread_mutex_init(&s->lock, NULL);
+	while (n < SIM_BOOTERS && pthread_create(&threads[n], NULL, sim_booter, s) == 0)
+		n++;
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	pthread_mutex_destroy(&s->lock);
+	if (!n)
+		return ssi_errf(e, -EAGAIN, "no thread to boot nodes with");
+	if (s->failure.code)
+		*e = s->failure;
+	return s->failure.code;
+}
+
+/* --- the end --- */
 
 static int sim_on_goodbye(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -179,7 +161,7 @@ static int sim_finish(struct sim *s)
 	if (!s->leave)
 		return sd_event_exit(s->event, 0);
 	for (uint32_t i = 0; i < s->n; i++)
-		ssi_member_leave(s->nodes[i].member, "the simulation is over");
+		crowd_leave(s->crowd, &s->nodes[i], "the simulation is over");
 	return sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, SIM_GOODBYE_US, 0, sim_on_goodbye, s);
 }
 
@@ -193,78 +175,134 @@ static int sim_on_signal(sd_event_source *source, const struct signalfd_siginfo 
 	return sim_finish(userdata);
 }
 
-static void node_joined(bool again, void *userdata)
-{
-	struct sim *s = ((struct sim_node *)userdata)->sim;
+/* --- what nodes live through --- */
 
-	if (again) {
-		s->rejoined++;
+static unsigned sim_since(uint64_t ms)
+{
+	return (unsigned)(ssi_clock_mono_ms() - ms);
+}
+
+static void sim_joined(struct sim_node *o, bool again, void *userdata)
+{
+	struct sim *s = userdata;
+	const struct crowd_counts *c = crowd_counts(s->crowd);
+
+	s->joined += !again;
+	s->rejoined += again;
+	if (c->joined < s->living)
+		return;
+	if (s->full && s->lost_at)
+		printf("sim-nodes: back %u in %u ms, tries %llu, refused %llu, failed %llu\n", c->joined, sim_since(s->lost_at),
+		       (unsigned long long)c->tries, (unsigned long long)c->refused, (unsigned long long)c->failed);
+	else if (!s->full)
+		printf("sim-nodes: %u joined in %u ms, tries %llu, failed %llu\n", s->joined, sim_since(s->started), (unsigned long long)c->tries,
+		       (unsigned long long)c->failed);
+	if (!s->full && s->seconds)
+		sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, s->seconds * 1000000ull, 0, sim_on_end, s);
+	s->full = true;
+	s->lost_at = 0;
+}
+
+static void sim_lost(struct sim_node *o, const struct ssi_err *why, void *userdata)
+{
+	struct sim *s = userdata;
+
+	if (s->lost_at)
+		return;
+	s->lost_at = ssi_clock_mono_ms();
+	if (s->full) {                   /* tries from here on are those of the way back */
+		struct crowd_counts *c = crowd_counts(s->crowd);
+		c->tries = c->refused = c->failed = 0;
+	}
+	log_notice("%s: %s", o->name, why->text);
+}
+
+static void sim_over(struct sim_node *o, const char *why, void *userdata)
+{
+	struct sim *s = userdata;
+
+	if (s->over++ < SIM_TOLD)
+		log_notice("%s: would reboot: %s", o->name, why);
+	s->living--;
+}
+
+/* --- how far the word has spread --- */
+
+/* The view without them is one that somebody has now, or is not. */
+static void watch_look(struct sim *s, struct watch *w)
+{
+	const struct knowledge *k = crowd_knowledge(s->crowd);
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		left += knowledge_has(k, s->nodes[w->first + i].number);
+	if (left < w->n && !w->first_ms)
+		w->first_ms = sim_since(w->began);
+	if (!left)
+		w->view = knowledge_view(k)->number;
+}
+
+static void sim_learned(struct sim_node *o, uint64_t before, void *userdata)
+{
+	struct sim *s = userdata;
+	struct watch *w = &s->watch;
+
+	if (!w->n)
+		return;
+	if (!w->view && o->view == knowledge_view(crowd_knowledge(s->crowd))->number)
+		watch_look(s, w);
+	if (!w->view || before >= w->view || o->view < w->view || ++w->informed < s->living)
+		return;
+	printf("sim-nodes: %s %u, known first after %u ms, to the last of %u nodes after %u ms\n", w->what, w->n, w->first_ms, w->informed,
+	       sim_since(w->began));
+	w->n = 0;
+}
+
+static const struct crowd_ops crowd_ops = { .joined = sim_joined, .lost = sim_lost, .over = sim_over, .learned = sim_learned };
+
+static void sim_part(struct sim *s, const char *what, uint32_t n)
+{
+	if (!n || n >= s->living || s->watch.n) {
+		printf("sim-nodes: %u cannot %s now\n", n, what);
 		return;
 	}
-	if (++s->joined < s->n)
-		return;
-	printf("sim-nodes: %u joined in %llu ms\n", s->n, (unsigned long long)(ssi_clock_mono_ms() - s->started));
-	fflush(stdout);
-	if (s->seconds)
-		sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, s->seconds * 1000000ull, 0, sim_on_end, s);
+	s->watch = (struct watch){ .what = what, .began = ssi_clock_mono_ms(), .first = s->living - n, .n = n };
+	s->living -= n;
+	for (uint32_t i = s->living; i < s->living + n; i++)
+		if (!strcmp(what, "leave"))
+			crowd_leave(s->crowd, &s->nodes[i], "told to");
+		else
+			crowd_silence(s->crowd, &s->nodes[i]);
 }
 
-static void node_lost(const struct ssi_err *why, void *userdata)
+static void sim_command(struct sim *s, const char *line)
 {
-	struct sim_node *o = userdata;
+	const struct crowd_counts *c = crowd_counts(s->crowd);
+	unsigned n;
 
-	if (!o->sim->lost++)
-		log_warning("%s: %s", o->args.node, why->text);
+	if (sscanf(line, "vanish %u", &n) == 1)
+		sim_part(s, "vanish", n);
+	else if (sscanf(line, "leave %u", &n) == 1)
+		sim_part(s, "leave", n);
+	else
+		printf("sim-nodes: joined %u of %u, view %llu of %zu, tries %llu, failed %llu, lost %llu, over %u\n", c->joined, s->living,
+		       (unsigned long long)knowledge_view(crowd_knowledge(s->crowd))->number, knowledge_view(crowd_knowledge(s->crowd))->n,
+		       (unsigned long long)c->tries, (unsigned long long)c->failed, (unsigned long long)c->lost, s->over);
 }
 
-static void node_view(const struct ssi_view *v, void *userdata)
+static int sim_on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-}
+	char buf[1024], *line = buf, *end;
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
 
-static void node_end(struct sim_node *o, const char *why)
-{
-	log_notice("%s: would reboot: %s", o->args.node, why);
-	o->sim->over++;
-}
-
-static void node_order(enum ssi_member_order what, const char *reason, void *userdata)
-{
-	node_end(userdata, reason);
-}
-
-static void node_over(const char *why, void *userdata)
-{
-	node_end(userdata, why);
-}
-
-static const struct ssi_member_ops member_ops = { .inventory = node_inventory, .stages = node_stages, .vitals = node_vitals, .joined = node_joined,
-	.lost = node_lost, .view = node_view, .order = node_order, .over = node_over };
-
-static void node_opened(struct ssi_ccm_conn *c, void *userdata)
-{
-	ssi_member_opened(((struct sim_node *)userdata)->member, c);
-}
-
-static void node_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, void *userdata)
-{
-	ssi_member_closed(((struct sim_node *)userdata)->member, c, why);
-}
-
-static const struct ssi_ccm_ops ccm_ops = { .opened = node_opened, .closed = node_closed };
-
-static int sim_join(struct sim_node *o, struct ssi_err *e)
-{
-	struct ssi_member_config c = { .master = o->args.master, .port = o->args.port, .incarnation = o->args.incarnation };
-	int r;
-
-	memcpy(c.node, o->args.node, sizeof(c.node));
-	memcpy(c.key, o->key, sizeof(c.key));
-	r = ssi_ccm_new(o->sim->event, &ccm_ops, o, &o->ccm);
-	if (r >= 0)
-		r = ssi_member_new(o->sim->event, o->ccm, &c, &member_ops, o, &o->member);
-	if (r >= 0)
-		r = ssi_member_start(o->member, false);
-	return r < 0 ? ssi_errno(e, r, "%s", o->args.node) : 0;
+	if (n <= 0)
+		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	buf[n] = '\0';
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		sim_command(userdata, line);
+	}
+	return 0;
 }
 
 /* --- the whole --- */
@@ -305,13 +343,29 @@ static int sim_options(struct sim *s, int argc, char **argv)
 	return optind < argc ? -EINVAL : 0;
 }
 
+static int sim_join_all(struct sim *s, struct ssi_err *e)
+{
+	const struct crowd_config c = { .master = s->master, .port = (uint16_t)s->ccm_port, .cpus = s->cpus, .memory = s->memory };
+	int r = crowd_new(s->event, &c, &crowd_ops, s, &s->crowd);
+
+	if (r < 0)
+		return ssi_errno(e, r, "the crowd");
+	s->living = s->n;
+	s->started = ssi_clock_mono_ms();
+	for (uint32_t i = 0; i < s->n; i++)
+		crowd_add(s->crowd, &s->nodes[i]);
+	sd_event_add_io(s->event, NULL, STDIN_FILENO, EPOLLIN, sim_on_command, s);   /* not of a file: then nobody commands */
+	return 0;
+}
+
 static int sim_start(struct sim *s, struct ssi_err *e)
 {
-	struct rlimit files = { s->n + 64, s->n + 64 };
+	struct rlimit files = { s->n + 256, s->n + 256 };
 	sigset_t set;
-	int r = 0;
+	int r;
 
 	setrlimit(RLIMIT_NOFILE, &files);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -322,25 +376,16 @@ static int sim_start(struct sim *s, struct ssi_err *e)
 	sd_event_add_signal(s->event, NULL, SIGTERM, sim_on_signal, s);
 	sd_event_add_signal(s->event, NULL, SIGINT, sim_on_signal, s);
 	s->started = ssi_clock_mono_ms();
-	for (uint32_t i = 0; i < s->n && r >= 0; i++) {
-		s->nodes[i].sim = s;
-		sim_mac(&s->nodes[i], i);
-		r = sim_boot(&s->nodes[i], e);
-	}
-	if (r >= 0)
-		printf("sim-nodes: %u have their keys after %llu ms\n", s->n, (unsigned long long)(ssi_clock_mono_ms() - s->started));
-	s->started = ssi_clock_mono_ms();
-	for (uint32_t i = 0; i < s->n && r >= 0; i++)
-		r = sim_join(&s->nodes[i], e);
-	return r;
+	r = sim_boot_all(s, e);
+	if (r < 0)
+		return r;
+	printf("sim-nodes: %u have their keys after %u ms\n", s->n, sim_since(s->started));
+	return sim_join_all(s, e);
 }
 
 static void sim_stop(struct sim *s)
 {
-	for (uint32_t i = 0; s->nodes && i < s->n; i++) {
-		ssi_member_free(s->nodes[i].member);
-		ssi_ccm_free(s->nodes[i].ccm);
-	}
+	crowd_free(s->crowd);
 	free(s->nodes);
 	sd_event_unref(s->event);
 }
@@ -363,7 +408,8 @@ int main(int argc, char **argv)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (r >= 0)
 		r = sd_event_loop(s.event);
-	printf("sim-nodes: joined %u, joined again %u times, lost %u times, told to reboot %u\n", s.joined, s.rejoined, s.lost, s.over);
+	printf("sim-nodes: joined %u, joined again %u times, lost %llu times, told to reboot %u\n", s.joined, s.rejoined,
+	       s.crowd ? (unsigned long long)crowd_counts(s.crowd)->lost : 0, s.over);
 	sim_stop(&s);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
