@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
+#include "libssi/base/clock.h"
 #include "libssi/comm/tls.h"
 
 /* A signature algorithm must be named though nothing is ever signed: without certificates none is used. */
@@ -20,6 +22,8 @@
 #define TLS_HANDSHAKE_MAX 8192       /* bytes that are heard of the other end before it has proved its key; ours says some hundred */
 #define TLS_RECORD 16384             /* bytes of ours in the largest record */
 #define TLS_OVERHEAD 64              /* more than what a record adds to them */
+#define TLS_REKEY_RECORDS (UINT64_C(1) << 24)    /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 full records */
+#define TLS_REKEY_MS (3600 * 1000)
 #define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 struct ssi_tls {
@@ -40,6 +44,10 @@ struct ssi_tls {
 	struct ssi_identity id;
 	bool named, unfinished;
 	int expired;
+	uint64_t records, rekey_records; /* sent with this key, at most; */
+	uint64_t rekey_at;               /* and how long it is used */
+	bool rekeying;
+	unsigned rekeyed;                /* how often */
 };
 
 static bool tls_has_aes(void)
@@ -53,13 +61,18 @@ static bool tls_has_aes(void)
 #endif
 }
 
+/* For the life of the process: made once, shared by every session of every thread. */
+static gnutls_priority_t tls_the_priority;
+static gnutls_psk_server_credentials_t tls_the_credentials;
+
+static void tls_init(void);
+
 static gnutls_priority_t tls_priority(void)
 {
-	static gnutls_priority_t priority;    /* for the life of the process: parsed once, shared by every session */
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (!priority && gnutls_priority_init(&priority, tls_has_aes() ? TLS_AES_FIRST : TLS_AES_LAST, NULL) < 0)
-		priority = NULL;
-	return priority;
+	pthread_once(&once, tls_init);
+	return tls_the_priority;
 }
 
 /* --- the socket, as GnuTLS sees it --- */
@@ -172,6 +185,8 @@ static int tls_new(int fd, unsigned end, struct ssi_tls **ret, struct ssi_err *e
 	if (r < 0)
 		return ssi_errf(e, -ENOMEM, "TLS session: %s", gnutls_strerror(r));
 	t->fd = fd;
+	t->rekey_records = TLS_REKEY_RECORDS;
+	t->rekey_at = ssi_clock_mono_ms() + TLS_REKEY_MS;
 	gnutls_session_set_ptr(t->session, t);
 	gnutls_transport_set_ptr(t->session, t);
 	gnutls_transport_set_pull_function(t->session, tls_pull);
@@ -229,13 +244,14 @@ static int tls_on_key(gnutls_session_t session, const char *name, gnutls_datum_t
 }
 
 /* The key is asked for by a function that knows the session: one object serves all of them. */
-static gnutls_psk_server_credentials_t tls_server_credentials(void)
+static void tls_init(void)
 {
-	static gnutls_psk_server_credentials_t c;    /* for the life of the process */
-
-	if (!c && gnutls_psk_allocate_server_credentials(&c) >= 0)
-		gnutls_psk_set_server_credentials_function(c, tls_on_key);
-	return c;
+	if (gnutls_priority_init(&tls_the_priority, tls_has_aes() ? TLS_AES_FIRST : TLS_AES_LAST, NULL) < 0)
+		tls_the_priority = NULL;
+	if (gnutls_psk_allocate_server_credentials(&tls_the_credentials) < 0)
+		tls_the_credentials = NULL;
+	else
+		gnutls_psk_set_server_credentials_function(tls_the_credentials, tls_on_key);
 }
 
 int ssi_tls_server(int fd, ssi_tls_key_fn key, void *userdata, struct ssi_tls **ret, struct ssi_err *e)
@@ -248,7 +264,7 @@ int ssi_tls_server(int fd, ssi_tls_key_fn key, void *userdata, struct ssi_tls **
 		return r;
 	t->key = key;
 	t->userdata = userdata;
-	r = tls_server_credentials() ? gnutls_credentials_set(t->session, GNUTLS_CRD_PSK, tls_server_credentials()) : GNUTLS_E_MEMORY_ERROR;
+	r = tls_the_credentials ? gnutls_credentials_set(t->session, GNUTLS_CRD_PSK, tls_the_credentials) : GNUTLS_E_MEMORY_ERROR;
 	if (r < 0)
 		return ssi_errf(e, -ENOMEM, "TLS key: %s", gnutls_strerror(r));
 	*ret = TAKE_PTR(t);
@@ -293,16 +309,50 @@ ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e)
 {
 	ssize_t r;
 
+	/* After a message of TLS's own, such as a change of keys, it says "again" though there may be more of what it was fed. */
 	do
 		r = gnutls_record_recv(t->session, p, n);
-	while (r == GNUTLS_E_INTERRUPTED || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)r)));
+	while (r == GNUTLS_E_INTERRUPTED || (r == GNUTLS_E_AGAIN && t->feeding && t->n_fed) || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)r)));
 	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
+}
+
+/* A key that was used enough is followed by a new one (the other end's own is its own to change); nothing of a record may be under way. */
+static int tls_rekey(struct ssi_tls *t)
+{
+	uint64_t now = ssi_clock_mono_ms();
+	int r;
+
+	if (!t->rekeying && t->records < t->rekey_records && now < t->rekey_at)
+		return 0;
+	do
+		r = gnutls_session_key_update(t->session, 0);
+	while (r == GNUTLS_E_INTERRUPTED);
+	t->rekeying = r == GNUTLS_E_AGAIN;
+	if (r < 0)
+		return r;
+	t->records = 0;
+	t->rekey_at = now + TLS_REKEY_MS;
+	t->rekeyed++;
+	return 0;
+}
+
+void ssi_tls_rekey_after(struct ssi_tls *t, uint64_t records)
+{
+	t->rekey_records = records;
+}
+
+unsigned ssi_tls_rekeyed(const struct ssi_tls *t)
+{
+	return t->rekeyed;
 }
 
 ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e)
 {
-	ssize_t r;
+	ssize_t r = t->unfinished ? 0 : tls_rekey(t);
 
+	if (r < 0)
+		return tls_error(t, (int)r, "change of keys", e);
+	t->records += !t->unfinished;
 	do
 		r = t->unfinished ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, p, n);
 	while (r == GNUTLS_E_INTERRUPTED);
@@ -313,6 +363,10 @@ ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err
 /* All pieces as records into t->out, until enough are taken. */
 static int tls_gather(struct ssi_tls *t, const struct iovec *iov, int n)
 {
+	int rekey = tls_rekey(t);
+
+	if (rekey < 0)
+		return rekey;
 	for (int i = 0; i < n; i++)
 		for (size_t at = 0; at < iov[i].iov_len;) {
 			size_t want = iov[i].iov_len - at;
@@ -329,6 +383,7 @@ static int tls_gather(struct ssi_tls *t, const struct iovec *iov, int n)
 				return (int)r;
 			at += (size_t)r;
 			t->taken += (size_t)r;
+			t->records++;
 		}
 	return 0;
 }

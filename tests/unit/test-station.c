@@ -489,6 +489,35 @@ static void test_incarnation(void **state)
 	assert_int_equal(ssi_ccm_await(x->a, 2, 50), -ETIMEDOUT);
 }
 
+/* Keys change under way, and nothing is noticed. */
+static void test_rekey(void **state)
+{
+	struct pair *x = *state;
+	struct station_peer *p = station_peer_find(x->a, 2);
+	unsigned changes;
+	char text[32];
+
+	pthread_mutex_lock(&p->lock);
+	pthread_mutex_lock(&p->conn->tls_lock);
+	ssi_tls_rekey_after(p->conn->tls, 150);
+	pthread_mutex_unlock(&p->conn->tls_lock);
+	pthread_mutex_unlock(&p->lock);
+	for (uint64_t i = 0; i < 500; i++) {
+		snprintf(text, sizeof(text), "%d", (int)i);
+		send_text(x->a, 2, i, text);
+		expect_text(x->b, 1, i, text);
+		send_text(x->b, 1, i, text);
+		expect_text(x->a, 2, i, text);
+	}
+	pthread_mutex_lock(&p->lock);
+	pthread_mutex_lock(&p->conn->tls_lock);
+	changes = ssi_tls_rekeyed(p->conn->tls);
+	pthread_mutex_unlock(&p->conn->tls_lock);
+	pthread_mutex_unlock(&p->lock);
+	assert_in_range(changes, 2, 10);
+	assert_int_equal(x->seen_a.link_down, 0);
+}
+
 static void test_permits(void **state)
 {
 	struct pair *x = *state;
@@ -531,7 +560,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		both(test_messages), both(test_arecv), both(test_bounds), both(test_large), both(test_calls), both(test_credit), both(test_cuts),
 		both(test_gone), both(test_incarnation), both(test_permits),
-		cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
+		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
