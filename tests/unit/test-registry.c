@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 #include "libssi/base/cleanup.h"
-#include "libssi/base/clock.h"
 #include "libssi/base/file.h"
 #include "libssi/base/path.h"
 #include "libssi/model/registry.h"
@@ -157,14 +157,15 @@ static void second_places_name_the_first(void **state)
 
 /* ---- size ---- */
 
+/* Of the processor, not of the clock: what else runs on the machine does not count. */
 static uint64_t parse_ms(const struct ssi_buf *text, size_t nodes)
 {
-	uint64_t start = ssi_clock_mono_ms();
+	clock_t start = clock();
 	struct ssi_registry *r = parse(&(struct ssi_registry_source){ "big.ini", text->data, text->len }, 1);
 
 	assert_int_equal(r->n_nodes, nodes);
 	ssi_registry_free(r);
-	return ssi_clock_mono_ms() - start;
+	return (uint64_t)(clock() - start) * 1000 / CLOCKS_PER_SEC;
 }
 
 static void many_nodes(void **state)
