@@ -15,6 +15,7 @@
 
 #define PAIR_SEGMENT 16384
 #define PAIR_HELD_MAX (256u << 10)   /* bytes under way in a direction; then its source waits */
+#define PAIR_SPARE (1 << 20)         /* bytes that its ends have to notice that a stream was made wrong */
 #define PAIR_FIRST 2048              /* bytes of a connection's start that are kept for a replay */
 #define PAIR_REORDER_US 20000        /* a segment waits so long for the one that is to overtake it */
 #define PAIR_RESET_US 10000          /* what is under way has so long to arrive, at most, before a reset throws it away */
@@ -75,6 +76,14 @@ static void pair_draw(struct pair *p, struct chaos *c)
 
 	p->fate = draw_fault(c);
 	p->left = c->plan.every ? (int64_t)(-log(u) * c->plan.every) : INT64_MAX;
+}
+
+/* Its stream was made wrong: its ends will notice, and end it. If not (a bit that TLS ignores), its time comes later. */
+static void pair_spare(struct pair *p, struct chaos *c)
+{
+	pair_draw(p, c);
+	if (p->left < INT64_MAX)
+		p->left += PAIR_SPARE;
 }
 
 static struct pair *pair_make(int a, int b)
@@ -255,7 +264,7 @@ static bool pair_strike(struct pair *p, struct chaos *c, int i, uint8_t *bytes, 
 		flow_release(f, now);
 		f->overtaken = segment_new(bytes, n);
 		f->overtaken->due = now + PAIR_REORDER_US;
-		p->left = INT64_MAX;
+		pair_spare(p, c);
 		return true;
 	case CHAOS_FLIP:
 		bytes[below(c, n)] ^= (uint8_t)(1u << below(c, 8));
@@ -271,7 +280,7 @@ static bool pair_strike(struct pair *p, struct chaos *c, int i, uint8_t *bytes, 
 	if (p->fate == CHAOS_STALL)
 		pair_draw(p, c);
 	else
-		p->left = INT64_MAX;         /* its ends will notice, and end it */
+		pair_spare(p, c);
 	return true;
 }
 

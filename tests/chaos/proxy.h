@@ -17,8 +17,8 @@
  * Beside faults, each segment is delayed with the chance delay_percent by up to delay_us; the order within a direction stays.
  *
  * A connection's fate is drawn when it begins: after so many bytes (in both directions, exponential with mean `every`), this fault. After
- * a stall there is another draw; a stream that was made wrong is left alone, for its ends to end it. The draws repeat with the seed; what
- * the ends do meanwhile does not.
+ * a stall there is another draw; a stream that was made wrong is left alone for a while, for its ends to end it. The draws repeat with the
+ * seed; what the ends do meanwhile does not.
  */
 #include <stdatomic.h>
 #include <stdint.h>

@@ -76,24 +76,39 @@ static struct ssi_ccm_station *station_make(uint32_t number, uint64_t incarnatio
 	return s;
 }
 
-/* Its port is written to ready. */
+/* argv: incarnation, port, dead_ms, where to write the port to. */
+static int peer_main(char **argv)
+{
+	struct ssi_ccm_station *s = station_make(2, strtoull(argv[0], NULL, 10), (uint16_t)atoi(argv[1]), (unsigned)atoi(argv[2]));
+	uint16_t port = ssi_ccm_station_port(s);
+
+	if (ssi_ccm_regist(s, MOD_CALLS, SSI_CCM_DEFAULT, no_answer, NULL) < 0 || ssi_ccm_listen_to(s, 1, key) < 0 ||
+	    write(atoi(argv[3]), &port, sizeof(port)) < 0)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* This program again, with a process of its own: threads do not outlive a fork. */
 static pid_t peer_start(uint64_t incarnation, uint16_t port, unsigned dead_ms, uint16_t *ret_port)
 {
-	struct ssi_ccm_station *s;
+	char arg[4][32];
 	int ready[2];
 	pid_t pid;
 
-	if (pipe(ready) < 0 || (pid = fork()) < 0)
+	if (pipe(ready) < 0)
+		abort();
+	snprintf(arg[0], sizeof(arg[0]), "%llu", (unsigned long long)incarnation);
+	snprintf(arg[1], sizeof(arg[1]), "%u", port);
+	snprintf(arg[2], sizeof(arg[2]), "%u", dead_ms);
+	snprintf(arg[3], sizeof(arg[3]), "%d", ready[1]);
+	pid = fork();
+	if (pid < 0)
 		abort();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		s = station_make(2, incarnation, port, dead_ms);
-		port = ssi_ccm_station_port(s);
-		if (ssi_ccm_regist(s, MOD_CALLS, SSI_CCM_DEFAULT, no_answer, NULL) < 0 || ssi_ccm_listen_to(s, 1, key) < 0 ||
-		    write(ready[1], &port, sizeof(port)) < 0)
-			_exit(1);
-		for (;;)
-			pause();
+		execl("/proc/self/exe", "waiters", "--peer", arg[0], arg[1], arg[2], arg[3], (char *)NULL);
+		_exit(1);
 	}
 	close(ready[1]);
 	if (read(ready[0], ret_port, sizeof(*ret_port)) != sizeof(*ret_port))
@@ -277,7 +292,7 @@ static bool play(const struct scene *c, int file)
 	return good;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct scene scenes[] = {
 		{ "killed", SIGKILL, false, 1000, 1000 + SLACK_MS },
@@ -288,6 +303,8 @@ int main(void)
 	bool good = true;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc == 6 && !strcmp(argv[1], "--peer"))
+		return peer_main(argv + 2);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	alarm(LIMIT_S);
 	if (file < 0 || ftruncate(file, FILE_SIZE) < 0)
