@@ -140,7 +140,7 @@ struct station_conn {
 	uint8_t *raw;                        /* what came, as TLS has it, until all of it has been taken; or NULL */
 	uint8_t control[512];                /* writer */
 	/* until a session has it */
-	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN } state;
+	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN, LINK_DEAD } state;    /* DEAD: never was open, and waits to be freed */
 	bool outgoing;
 	struct in_addr addr;
 	uint16_t port;
@@ -184,7 +184,7 @@ struct station_peer {
 	struct station_out out;
 	/* session */
 	pthread_cond_t room, idle;           /* room: senders, settlers, those who await; idle: who waits for a role to be given back */
-	bool listens, has_key;
+	bool listens, has_key, by_any;       /* by_any: let in as SSI_CCM_ANY_NODE, with that key */
 	uint8_t key[SSI_CCM_STATION_KEY];
 	struct in_addr addr;
 	uint16_t port;

@@ -66,6 +66,7 @@ static void link_fail(struct station_conn *c, const struct ssi_err *why)
 	struct station_peer *p = c->peer;
 
 	link_remove(c);
+	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
 	if (!c->outgoing || why->code == -EKEYREJECTED || why->code == -EPROTO || why->code == -EBADMSG || why->code == -ESTALE)
 		station_refused(c->s, c->addr, c->node, why);
@@ -85,6 +86,7 @@ void station_link_abandon(struct station_peer *p)
 		return;
 	p->connecting = NULL;
 	link_remove(c);
+	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
 	station_conn_unref(c);
 }
@@ -150,7 +152,8 @@ static int link_peer(struct station_conn *c, uint32_t node, struct station_peer 
 		if (r < 0)
 			return ssi_errno(e, r, "node %u", node);
 		pthread_mutex_lock(&p->lock);
-		p->known = p->listens = true;
+		p->known = p->listens = p->by_any = true;
+		p->has_key = false;
 		p->state = p->state == PEER_UP ? PEER_UP : PEER_NEW;
 		pthread_mutex_unlock(&p->lock);
 	}
@@ -233,7 +236,7 @@ static int link_key(uint32_t node, uint64_t incarnation, struct station_conn *c,
 
 	if (p) {
 		pthread_mutex_lock(&p->lock);
-		known = p->known;
+		known = p->known && !p->by_any;
 		found = known && p->has_key;
 		if (found)
 			memcpy(ret, p->key, SSI_CCM_STATION_KEY);

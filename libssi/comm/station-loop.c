@@ -342,6 +342,8 @@ static void loop_tick(struct ssi_ccm_station *s)
 
 static void loop_conn(struct station_conn *c, uint32_t events)
 {
+	if (c->state == LINK_DEAD)           /* by an event before this one, of the same turn */
+		return;
 	if (c->state != LINK_OPEN) {
 		station_link_event(c, events);
 		return;

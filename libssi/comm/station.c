@@ -333,6 +333,7 @@ static int station_know(struct ssi_ccm_station *s, uint32_t node, const uint8_t 
 	p->known = true;
 	p->state = PEER_NEW;
 	p->has_key = key != NULL;
+	p->by_any = false;
 	if (key)
 		memcpy(p->key, key, sizeof(p->key));
 	*ret = p;

@@ -90,13 +90,16 @@ static void on_refused(struct in_addr peer, uint32_t node, const struct ssi_err 
 
 static const struct ssi_ccm_station_ops ops = { .state = on_state, .arrived = on_arrived, .drained = on_drained, .refused = on_refused };
 
+/* A program with an event loop, in a thread; frozen, it is a node that was stopped. */
+struct program { sd_event *event; struct ssi_ccm_station *s; struct seen seen; pthread_t id; atomic_bool run; atomic_int calls; uint16_t port; };
+
 struct pair { struct ssi_ccm_station *a, *b; struct seen seen_a, seen_b; };    /* nodes 1 and 2 */
 
-static struct ssi_ccm_station *station(uint32_t number, uint64_t incarnation, bool plain, struct seen *seen)
+static struct ssi_ccm_station *station_in(sd_event *event, uint32_t number, uint64_t incarnation, bool plain, struct seen *seen)
 {
 	const struct ssi_ccm_station_config c = {
 		.number = number, .incarnation = incarnation, .address = loopback, .plain = plain, .ops = &ops, .userdata = seen,
-		.heartbeat_ms = 50, .dead_ms = 600, .window = 128 << 10, .retain = 256 << 10,
+		.event = event, .heartbeat_ms = 50, .dead_ms = 600, .window = 128 << 10, .retain = 256 << 10,
 	};
 	struct ssi_ccm_station *s;
 	struct ssi_err e;
@@ -105,6 +108,11 @@ static struct ssi_ccm_station *station(uint32_t number, uint64_t incarnation, bo
 	assert_int_equal(ssi_ccm_station_new(&c, &s, &e), 0);
 	assert_int_equal(ssi_ccm_permit(s, permits, sizeof(permits) / sizeof(permits[0])), 0);
 	return s;
+}
+
+static struct ssi_ccm_station *station(uint32_t number, uint64_t incarnation, bool plain, struct seen *seen)
+{
+	return station_in(NULL, number, incarnation, plain, seen);
 }
 
 static void meet(struct pair *x)
@@ -553,13 +561,186 @@ static void test_plain_is_local(void **state)
 	ssi_ccm_station_free(NULL);
 }
 
+static void program_called(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
+{
+	struct program *x = userdata;
+	struct ssi_ccm_head h = to(1, 0);
+	char buf[4];
+
+	/* A callback may not wait. */
+	if (ssi_ccm_brecv(s, &h, buf, sizeof(buf), 0) == -EDEADLK && ssi_ccm_bsend(s, &h, "", 0, 0, 0) == -EDEADLK &&
+	    ssi_ccm_bsend(s, &h, "in time", 8, SSI_CCM_NOWAIT, 0) == 0)
+		atomic_fetch_add(&x->calls, 1);
+	ssi_ccm_answer(s, call, "done", 5);
+}
+
+static void *program_run(void *userdata)
+{
+	struct program *x = userdata;
+
+	while (atomic_load(&x->run))
+		sd_event_run(x->event, 10000);
+	return NULL;
+}
+
+static void program_start(struct program *x)
+{
+	atomic_store(&x->run, true);
+	pthread_create(&x->id, NULL, program_run, x);
+}
+
+static void program_stop(struct program *x)
+{
+	atomic_store(&x->run, false);
+	pthread_join(x->id, NULL);
+}
+
+static int setup_program(void **state)
+{
+	struct program *x = calloc(1, sizeof(*x));
+
+	assert_int_equal(sd_event_new(&x->event), 0);
+	x->s = station_in(x->event, 2, 6, false, &x->seen);
+	assert_int_equal(ssi_ccm_regist(x->s, CALLS, 1, program_called, x), 0);
+	assert_int_equal(ssi_ccm_listen_to(x->s, SSI_CCM_ANY_NODE, key), 0);
+	program_start(x);
+	*state = x;
+	return 0;
+}
+
+static int teardown_program(void **state)
+{
+	struct program *x = *state;
+
+	if (atomic_load(&x->run))
+		program_stop(x);
+	ssi_ccm_station_free(x->s);
+	sd_event_unref(x->event);
+	free(x);
+	return 0;
+}
+
+/* The other face: handlers and states in the program's own loop. */
+static void test_event_loop(void **state)
+{
+	struct program *x = *state;
+	struct ssi_ccm_head call = { .node = 2, .module = CALLS, .type = 1 };
+	struct async a = { 0 };
+	struct seen seen = { 0 };
+	struct ssi_ccm_station *s = station(1, 5, false, &seen);
+	char buf[16];
+
+	assert_int_equal(ssi_ccm_connect_to(s, 2, loopback, ssi_ccm_station_port(x->s), key), 0);
+	assert_int_equal(ssi_ccm_await(s, 2, WAIT), 0);
+	assert_int_equal(ssi_ccm_call(s, &call, SSI_CCM_SHORT, "x", 1, buf, sizeof(buf), WAIT), 5);
+	assert_string_equal(buf, "done");
+	assert_int_equal(x->calls, 1);
+	expect_text(s, 2, 0, "in time");
+	assert_int_equal(ssi_ccm_call_async(s, &call, SSI_CCM_LONG, "x", 1, async_done, &a, WAIT), 0);
+	assert_true(reaches(&a.n, 1));
+	assert_int_equal(a.result, 5);
+	send_text(s, 2, 3, "for whom?");
+	assert_true(seen_comes(&x->seen, &x->seen.arrived, 1));
+	assert_true(seen_comes(&x->seen, &x->seen.up, 1));
+	ssi_ccm_station_free(s);
+	assert_true(seen_comes(&x->seen, &x->seen.gone, 1));
+}
+
+/* The other end stops without a word: every waiter has its error within the time, and calls their callback. */
+static void test_silence(void **state)
+{
+	struct program *x = *state;
+	struct ssi_ccm_head from = to(2, 99), call = { .node = 2, .module = CALLS, .type = 1 };
+	struct seen seen = { 0 };
+	struct ssi_ccm_station *s = station(1, 5, false, &seen);
+	struct async a = { 0 };
+	uint64_t before;
+	char buf[16];
+
+	assert_int_equal(ssi_ccm_connect_to(s, 2, loopback, ssi_ccm_station_port(x->s), key), 0);
+	assert_int_equal(ssi_ccm_await(s, 2, WAIT), 0);
+	program_stop(x);
+	before = ssi_clock_mono_ms();
+	assert_int_equal(ssi_ccm_call_async(s, &call, SSI_CCM_SHORT, "x", 1, async_done, &a, WAIT), 0);
+	assert_int_equal(ssi_ccm_brecv(s, &from, buf, sizeof(buf), WAIT), -EHOSTDOWN);
+	assert_in_range(ssi_clock_mono_ms() - before, 400, 3000);
+	assert_true(reaches(&a.n, 1));
+	assert_int_equal(a.result, -EHOSTDOWN);
+	assert_true(seen_comes(&seen, &seen.gone, 1));
+	/* It goes on: what it was before is over, and a new session begins by itself. */
+	program_start(x);
+	assert_true(seen_comes(&seen, &seen.up, 2));
+	assert_int_equal(ssi_ccm_call(s, &call, SSI_CCM_SHORT, "x", 1, buf, sizeof(buf), WAIT), 5);
+	ssi_ccm_station_free(s);
+}
+
+/* Many threads on one session: each gets its own. */
+struct user { struct ssi_ccm_station *s; uint64_t sequence; int done; bool call; };
+
+static void *user_run(void *userdata)
+{
+	struct user *u = userdata;
+	struct ssi_ccm_head h = to(2, u->sequence), call = { .node = 2, .module = CALLS, .type = 5 };
+	uint64_t n, got;
+
+	for (n = 0; n < 500; n++) {
+		struct ssi_ccm_head from = h;
+
+		if (u->call) {
+			if (ssi_ccm_call(u->s, &call, n % 2 ? SSI_CCM_LONG : SSI_CCM_SHORT, &n, sizeof(n), &got, sizeof(got), WAIT) != sizeof(got) || got != n)
+				break;
+		} else if (ssi_ccm_bsend(u->s, &h, &n, sizeof(n), 0, WAIT) < 0 || ssi_ccm_brecv(u->s, &from, &got, sizeof(got), WAIT) != sizeof(got) ||
+			   got != n)
+			break;
+		u->done++;
+	}
+	return NULL;
+}
+
+static void *mirror_run(void *userdata)
+{
+	struct ssi_ccm_station *s = userdata;
+	uint64_t n;
+
+	for (int i = 0; i < 3 * 500; i++) {
+		struct ssi_ccm_head h = to(1, SSI_CCM_NOSEQ);
+
+		if (ssi_ccm_brecv(s, &h, &n, sizeof(n), WAIT) != sizeof(n) || ssi_ccm_bsend(s, &h, &n, sizeof(n), 0, WAIT) < 0)
+			break;
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct pair *x = *state;
+	struct user u[6] = { 0 };
+	pthread_t id[6], mirror;
+	atomic_int n = 0;
+
+	assert_int_equal(ssi_ccm_regist(x->b, CALLS, 5, echo, &n), 0);
+	pthread_create(&mirror, NULL, mirror_run, x->b);
+	for (int i = 0; i < 6; i++) {
+		u[i] = (struct user){ x->a, (uint64_t)i, 0, i >= 3 };
+		pthread_create(&id[i], NULL, user_run, &u[i]);
+	}
+	for (int i = 0; i < 6; i++) {
+		pthread_join(id[i], NULL);
+		assert_int_equal(u[i].done, 500);
+	}
+	pthread_join(mirror, NULL);
+	assert_int_equal(n, 1500);
+}
+
 #define both(t) cmocka_unit_test_setup_teardown(t, setup_plain, teardown), cmocka_unit_test_setup_teardown(t, setup_tls, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		both(test_messages), both(test_arecv), both(test_bounds), both(test_large), both(test_calls), both(test_credit), both(test_cuts),
-		both(test_gone), both(test_incarnation), both(test_permits),
+		both(test_gone), both(test_threads), both(test_incarnation), both(test_permits),
+		cmocka_unit_test_setup_teardown(test_event_loop, setup_program, teardown_program),
+		cmocka_unit_test_setup_teardown(test_silence, setup_program, teardown_program),
 		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
 	};
 
