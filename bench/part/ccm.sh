@@ -47,21 +47,24 @@ ways() { # EXPERIMENT
 	awk -F, 'NR > 1 && !seen[$2]++ { printf "%s%s", (n++ ? " " : ""), $2 }' "$OUT/$1.csv"
 }
 
-# What one process of callgrind counted of both ends.
+# What callgrind counted of both ends.
 counted() { # EXPERIMENT WAY SIZE COUNT
 	local log=$WORK/callgrind
 	ends_start valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$log.serve"
 	valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$log.measure" \
 		"$ENDS" measure "$1" --port "$PORT" --ways "$2" --sizes "$3" --count "$4" --block "$4" >/dev/null 2>"$log.err" || die "under callgrind: $(tail -n 1 "$log.err")"
 	ends_stop
-	awk '/Collected/ { n += $NF } END { print n + 0 }' "$log.serve" "$log.measure"
+	COUNTED=$(awk '/Collected/ { n += $NF } END { print n + 0 }' "$log.serve" "$log.measure")
 }
 
 # The difference of two runs, of one and of five times so many round trips: whatever is done once falls out. A block runs twice, once of it unmeasured.
 counted_round_trip() { # EXPERIMENT WAY SIZE
-	local few=50
+	local few=50 before
 	[ "$3" -le 65536 ] || few=5     # ciphers are slow under callgrind
-	calc "($(counted "$1" "$2" "$3" $((5 * few))) - $(counted "$1" "$2" "$3" "$few")) / (2 * 4 * $few)" | cut -d. -f1
+	counted "$1" "$2" "$3" "$few"
+	before=$COUNTED
+	counted "$1" "$2" "$3" $((5 * few))
+	echo "$1,$2,$3,$(((COUNTED - before) / (2 * 4 * few)))" >>"$OUT/instructions.csv"
 }
 
 instructions() {
@@ -73,7 +76,7 @@ instructions() {
 		for way in $(ways "$experiment"); do
 			for size in 1 1024 65536 1048576; do
 				echo "counting: $experiment, $way, $size bytes" >&2
-				echo "$experiment,$way,$size,$(counted_round_trip "$experiment" "$way" "$size")" >>"$OUT/instructions.csv"
+				counted_round_trip "$experiment" "$way" "$size"
 			done
 		done
 	done
