@@ -299,6 +299,7 @@ ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bo
 ssize_t station_conn_send(struct station_conn *c, const void *p, size_t n);      /* plain, does not sleep; bytes or -1 */
 ssize_t station_conn_sendfile(struct station_conn *c, int fd, off_t offset, size_t n, bool wait, struct ssi_err *e);
 bool station_conn_pending(struct station_conn *c);                 /* something decrypted that the socket will not announce */
+bool station_conn_worn(struct station_conn *c);                    /* its keys were used enough */
 int station_conn_wait(struct station_conn *c, unsigned ms);        /* until there is something to read; 0, -ETIMEDOUT */
 void station_conn_watch(struct station_conn *c, uint32_t events);  /* what the loop waits for; peer's lock, or while shaking the loop */
 void station_conn_interest(struct station_peer *p);                /* the same, by what the peer's state asks for */

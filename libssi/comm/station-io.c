@@ -154,6 +154,18 @@ bool station_conn_pending(struct station_conn *c)
 	return c->raw;
 }
 
+bool station_conn_worn(struct station_conn *c)
+{
+	bool worn;
+
+	if (!c->tls)
+		return false;
+	pthread_mutex_lock(&c->tls_lock);
+	worn = ssi_tls_worn(c->tls);
+	pthread_mutex_unlock(&c->tls_lock);
+	return worn;
+}
+
 int station_conn_wait(struct station_conn *c, unsigned ms)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };

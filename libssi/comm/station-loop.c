@@ -314,6 +314,8 @@ static void tick_peer(struct station_peer *p, uint64_t gap)
 		atomic_fetch_or(&p->due, DUE_ALIVE);
 		station_out_flush(p, p->out.head, false);
 	}
+	if (p->conn && station_conn_worn(p->conn))
+		station_session_broken(p, p->conn);      /* new keys, by a new connection */
 	if (s->now - p->last_said >= LOOP_IDLE_MS || !p->conn)
 		station_out_shrink(p);
 	station_call_expire(p, s->now);

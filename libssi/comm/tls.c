@@ -22,8 +22,8 @@
 #define TLS_HANDSHAKE_MAX 8192       /* bytes that are heard of the other end before it has proved its key; ours says some hundred */
 #define TLS_RECORD 16384             /* bytes of ours in the largest record */
 #define TLS_OVERHEAD 64              /* more than what a record adds to them */
-#define TLS_REKEY_RECORDS (UINT64_C(1) << 24)    /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 full records */
-#define TLS_REKEY_MS (3600 * 1000)
+#define TLS_WORN_RECORDS (UINT64_C(1) << 24)    /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 full records */
+#define TLS_WORN_MS (3600 * 1000)
 #define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 struct ssi_tls {
@@ -44,10 +44,8 @@ struct ssi_tls {
 	struct ssi_identity id;
 	bool named, unfinished;
 	int expired;
-	uint64_t records, rekey_records; /* sent with this key, at most; */
-	uint64_t rekey_at;               /* and how long it is used */
-	bool rekeying;
-	unsigned rekeyed;                /* how often */
+	uint64_t records, max_records;   /* that were sent with this key, and may be */
+	uint64_t old_at;                 /* when it is as good as used up */
 };
 
 static bool tls_has_aes(void)
@@ -185,8 +183,8 @@ static int tls_new(int fd, unsigned end, struct ssi_tls **ret, struct ssi_err *e
 	if (r < 0)
 		return ssi_errf(e, -ENOMEM, "TLS session: %s", gnutls_strerror(r));
 	t->fd = fd;
-	t->rekey_records = TLS_REKEY_RECORDS;
-	t->rekey_at = ssi_clock_mono_ms() + TLS_REKEY_MS;
+	t->max_records = TLS_WORN_RECORDS;
+	t->old_at = ssi_clock_mono_ms() + TLS_WORN_MS;
 	gnutls_session_set_ptr(t->session, t);
 	gnutls_transport_set_ptr(t->session, t);
 	gnutls_transport_set_pull_function(t->session, tls_pull);
@@ -316,42 +314,20 @@ ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e)
 	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
 }
 
-/* A key that was used enough is followed by a new one (the other end's own is its own to change); nothing of a record may be under way. */
-static int tls_rekey(struct ssi_tls *t)
+bool ssi_tls_worn(const struct ssi_tls *t)
 {
-	uint64_t now = ssi_clock_mono_ms();
-	int r;
-
-	if (!t->rekeying && t->records < t->rekey_records && now < t->rekey_at)
-		return 0;
-	do
-		r = gnutls_session_key_update(t->session, 0);
-	while (r == GNUTLS_E_INTERRUPTED);
-	t->rekeying = r == GNUTLS_E_AGAIN;
-	if (r < 0)
-		return r;
-	t->records = 0;
-	t->rekey_at = now + TLS_REKEY_MS;
-	t->rekeyed++;
-	return 0;
+	return t->records >= t->max_records || ssi_clock_mono_ms() >= t->old_at;
 }
 
-void ssi_tls_rekey_after(struct ssi_tls *t, uint64_t records)
+void ssi_tls_wear(struct ssi_tls *t, uint64_t records)
 {
-	t->rekey_records = records;
-}
-
-unsigned ssi_tls_rekeyed(const struct ssi_tls *t)
-{
-	return t->rekeyed;
+	t->max_records = records;
 }
 
 ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e)
 {
-	ssize_t r = t->unfinished ? 0 : tls_rekey(t);
+	ssize_t r;
 
-	if (r < 0)
-		return tls_error(t, (int)r, "change of keys", e);
 	t->records += !t->unfinished;
 	do
 		r = t->unfinished ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, p, n);
@@ -363,10 +339,6 @@ ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err
 /* All pieces as records into t->out, until enough are taken. */
 static int tls_gather(struct ssi_tls *t, const struct iovec *iov, int n)
 {
-	int rekey = tls_rekey(t);
-
-	if (rekey < 0)
-		return rekey;
 	for (int i = 0; i < n; i++)
 		for (size_t at = 0; at < iov[i].iov_len;) {
 			size_t want = iov[i].iov_len - at;

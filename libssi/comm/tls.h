@@ -46,9 +46,13 @@ ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err
  */
 #define SSI_TLS_GATHER (128u << 10)
 ssize_t ssi_tls_writev(struct ssi_tls *t, const struct iovec *iov, int n, struct ssi_err *e);
-/* A key is followed by a new one after 2^24 records (or another number of them) or an hour, by itself (RFC 8446, 4.6.3). */
-void ssi_tls_rekey_after(struct ssi_tls *t, uint64_t records);
-unsigned ssi_tls_rekeyed(const struct ssi_tls *t);    /* how often */
+/*
+ * Has this end's key sealed 2^24 records (RFC 8446, 5.5; or another number of them), or served for an hour? Then a new connection is due,
+ * whose keys owe nothing to these. TLS's own change of keys is not used: with GnuTLS 3.7.9 one in forty broke the connection when both ends
+ * changed theirs at about the same time.
+ */
+bool ssi_tls_worn(const struct ssi_tls *t);
+void ssi_tls_wear(struct ssi_tls *t, uint64_t records);
 bool ssi_tls_wants_write(const struct ssi_tls *t);
 /* From now ssi_tls_read takes its bytes from p (borrowed until it says -EAGAIN: then all are taken) instead of the socket; p NULL: from the socket again. */
 void ssi_tls_feed(struct ssi_tls *t, const void *p, size_t n);
