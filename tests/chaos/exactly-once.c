@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < CHAOS_FAULTS; i++)
 		b.plan.weights[i] = a.only ? a.weights[i] : !a.plain || i <= CHAOS_STALL;
 	r = traffic_run(&(struct traffic_plan){ .messages = a.messages, .seed = a.seed, .through = through_proxy, .userdata = &b, .plain = a.plain,
-						.dead_ms = 10000, .quiet_ms = 20000 }, &t, &e);
+						.dead_ms = 20000, .quiet_ms = 60000 }, &t, &e);
 	if (r < 0 || !b.proxy) {
 		fprintf(stderr, "exactly-once: %s\n", r < 0 ? e.text : "no proxy");
 		return 1;

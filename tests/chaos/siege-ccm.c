@@ -12,7 +12,7 @@
 #define SHORT_MAX 16u
 #define ECHO_MAX (64u << 10)
 #define PING 64
-#define PING_MS 1000                 /* a round trip may take so long */
+#define PING_MS 15000                /* a round trip may take so long: what is late is measured, what never comes has failed */
 #define PACE_US 1000                 /* one each so long */
 #define NOW 7                        /* the incarnation that counts */
 
