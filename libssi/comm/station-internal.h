@@ -2,8 +2,9 @@
 #pragma once
 /*
  * What the files of a station know of each other: station.c (the station and its peers), station-link.c (connections until a session
- * has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-send.c (the calls that
- * send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c (handlers), station-loop.c (the loop).
+ * has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-ring.c (its memory),
+ * station-send.c (the calls that send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c
+ * (handlers), station-io.c (a connection's socket), station-loop.c (the loop).
  *
  * Locks, in this order: a peer's, then the station's work lock; calls_lock and jobs_lock are taken alone. Nothing sleeps in the
  * kernel, and no callback is called, with one held. A peer has two roles, taken under its lock and held without: the reader (of its
@@ -14,11 +15,10 @@
 #include <sys/queue.h>
 #include "libssi/comm/station.h"
 #include "libssi/comm/station-frame.h"
+#include "libssi/comm/station-ring.h"
 #include "libssi/comm/tls.h"
 
 #define STATION_KEEP_MIN (16u << 10)     /* bodies from here on do not go through the ring */
-#define STATION_RING_MIN (4u << 10)
-#define STATION_RING_MAX (256u << 10)    /* larger than a processor's cache it is slower, not faster */
 #define STATION_RING_ACK (64u << 10)     /* so much of the other end's ring is acknowledged at once */
 #define STATION_IOV 16
 #define STATION_CHUNK (256u << 10)       /* what the loop reads at a time */
@@ -106,8 +106,7 @@ STAILQ_HEAD(station_exts, station_ext);
 
 /* What is sent: offsets count bytes since the session began; tail..head is retained, written..head has not gone out on this connection. */
 struct station_out {
-	uint8_t *ring;
-	uint32_t cap;                        /* a power of 2, or 0 */
+	struct station_ring ring;
 	uint64_t tail, written, head, batch_end;
 	struct station_exts exts;
 	struct station_ext *at;              /* the first that has not gone out whole, or NULL */

@@ -9,73 +9,19 @@
 #include <unistd.h>
 #include "libssi/comm/station-internal.h"
 
-/* The ring's place for `offset`, and how many bytes follow without a break. */
-static uint8_t *ring_at(const struct station_out *o, uint64_t offset, size_t *ret_n)
+static void out_put(struct station_out *o, const void *p, size_t n)
 {
-	size_t at = offset & (o->cap - 1);
-
-	*ret_n = o->cap - at;
-	return o->ring + at;
-}
-
-static void ring_put(struct station_out *o, const void *p, size_t n)
-{
-	size_t straight;
-	uint8_t *at = ring_at(o, o->head, &straight);
-	size_t first = n < straight ? n : straight;
-
-	if (!n)
-		return;
-	memcpy(at, p, first);
-	if (first < n)
-		memcpy(o->ring, (const uint8_t *)p + first, n - first);
+	station_ring_put(&o->ring, o->head, p, n);
 	o->head += n;
 }
 
-static void ring_get(const struct station_out *o, uint64_t offset, void *p, size_t n)
+/* Room for n more bytes in the ring: 1; 0 when they must wait. */
+static int out_reserve(struct station_out *o, size_t n)
 {
-	size_t straight;
-	const uint8_t *at = ring_at(o, offset, &straight);
-	size_t first = n < straight ? n : straight;
-
-	memcpy(p, at, first);
-	if (first < n)
-		memcpy((uint8_t *)p + first, o->ring, n - first);
-}
-
-/* Room for n more bytes: 1; 0 when they must wait. The writer has pointers into the ring: it does not move while there is one. */
-static int ring_reserve(struct station_out *o, size_t n)
-{
-	size_t used = o->head - o->tail, cap = o->cap ? o->cap : STATION_RING_MIN;
-	uint8_t *ring;
-
 	/* Empty: from its beginning again, in memory that caches know, and without a break. */
-	if (!used && !o->writing && o->cap)
-		o->tail = o->written = o->batch_end = o->head = (o->head + o->cap - 1) & ~(uint64_t)(o->cap - 1);
-	if (used + n <= o->cap)
-		return 1;
-	while (cap < used + n)
-		cap *= 2;
-	if (cap > STATION_RING_MAX || o->writing)
-		return 0;
-	ring = aligned_alloc(STATION_HEADER, cap);
-	if (!ring)
-		return -ENOMEM;
-	for (uint64_t at = o->tail; at < o->head;) {
-		size_t straight, to = at & (cap - 1);
-		const uint8_t *from = ring_at(o, at, &straight);
-
-		if (straight > o->head - at)
-			straight = o->head - at;
-		if (straight > cap - to)
-			straight = cap - to;
-		memcpy(ring + to, from, straight);
-		at += straight;
-	}
-	free(o->ring);
-	o->ring = ring;
-	o->cap = (uint32_t)cap;
-	return 1;
+	if (o->head == o->tail && !o->writing && o->ring.cap)
+		o->tail = o->written = o->batch_end = o->head = station_ring_begin(&o->ring, o->head);
+	return station_ring_reserve(&o->ring, o->tail, o->head, n);
 }
 
 /* What is larger than all the room there may be has it when it is alone. */
@@ -87,7 +33,7 @@ int station_out_room(struct station_peer *p, struct station_lane *lane, uint32_t
 		return 0;
 	if (o->retained && o->retained + cost > p->s->config.retain)
 		return 0;
-	return ring_reserve(o, ring_bytes);
+	return out_reserve(o, ring_bytes);
 }
 
 /* A header with this ack is on its way. */
@@ -117,13 +63,13 @@ void station_out_append(struct station_peer *p, struct station_lane *lane, struc
 		atomic_store_explicit(&taken_of->told, f->taken, memory_order_relaxed);
 	}
 	out_told(p, f->ack);
-	at = ring_at(o, o->head, &straight);
+	at = station_ring_at(&o->ring, o->head, &straight);
 	if (straight >= STATION_HEADER) {
 		station_frame_encode(f, at);
 		o->head += STATION_HEADER;
 	} else {
 		station_frame_encode(f, header);
-		ring_put(o, header, sizeof(header));
+		out_put(o, header, sizeof(header));
 	}
 	if (ext) {
 		ext->at = o->head;
@@ -132,7 +78,7 @@ void station_out_append(struct station_peer *p, struct station_lane *lane, struc
 			o->at = ext;
 	} else
 		for (int i = 0; i < n; i++)
-			ring_put(o, iov[i].iov_base, iov[i].iov_len);
+			out_put(o, iov[i].iov_base, iov[i].iov_len);
 	o->retained += STATION_HEADER + f->size;
 	if (lane)
 		lane->sent += STATION_HEADER + f->size;
@@ -178,7 +124,7 @@ static void out_release(struct station_peer *p)
 		uint64_t end = o->tail + STATION_HEADER;
 		uint32_t size;
 
-		ring_get(o, o->tail, header, sizeof(header));
+		station_ring_get(&o->ring, o->tail, header, sizeof(header));
 		size = station_frame_size(header);
 		if (x && x->at != end)
 			x = NULL;
@@ -288,13 +234,13 @@ static int out_ring_pieces(const struct station_out *o, uint64_t from, uint64_t 
 
 	if (from == to)
 		return 0;
-	at = ring_at(o, from, &straight);
+	at = station_ring_at(&o->ring, from, &straight);
 	if (straight >= to - from) {
 		iov[0] = (struct iovec){ at, to - from };
 		return 1;
 	}
 	iov[0] = (struct iovec){ at, straight };
-	iov[1] = (struct iovec){ o->ring, to - from - straight };
+	iov[1] = (struct iovec){ o->ring.bytes, to - from - straight };
 	return 2;
 }
 
@@ -394,9 +340,11 @@ static int out_write(struct station_peer *p, struct station_conn *c, bool wait)
 
 	if (!n && !file)
 		return 0;
+	station_ring_lend(&p->out.ring);
 	pthread_mutex_unlock(&p->lock);
 	r = file ? station_conn_sendfile(c, file->fd, file->offset + done, file->size - done, wait, &e) : station_conn_writev(c, iov, n, wait, &e);
 	pthread_mutex_lock(&p->lock);
+	station_ring_give_back(&p->out.ring);
 	if (p->conn != c)
 		return 0;
 	if (r >= 0) {
@@ -447,7 +395,7 @@ static uint64_t out_count(const struct station_out *o, uint64_t to)
 	for (uint64_t at = o->tail; at < to; n++) {
 		uint8_t header[STATION_HEADER];
 
-		ring_get(o, at, header, sizeof(header));
+		station_ring_get(&o->ring, at, header, sizeof(header));
 		at += STATION_HEADER;
 		if (x && x->at == at)
 			x = STAILQ_NEXT(x, link);
@@ -468,7 +416,7 @@ bool station_out_now(struct station_peer *p)
 	if (!c || c->tls || o->at || o->stalled || o->written != o->batch_end || c->control_at != c->control_len ||
 	    atomic_load_explicit(&p->due, memory_order_relaxed))
 		return false;
-	at = ring_at(o, o->written, &straight);
+	at = station_ring_at(&o->ring, o->written, &straight);
 	if (straight < n)
 		return false;
 	r = station_conn_send(c, at, n);
@@ -504,7 +452,7 @@ void station_out_clear(struct station_peer *p)
 		STAILQ_REMOVE_HEAD(&o->exts, link);
 		station_ext_free(x);
 	}
-	free(o->ring);
+	station_ring_free(&o->ring);
 	*o = (struct station_out){ .next = 1 };
 	STAILQ_INIT(&o->exts);
 	if (p->waiting_room)
@@ -526,9 +474,6 @@ void station_out_shrink(struct station_peer *p)
 {
 	struct station_out *o = &p->out;
 
-	if (!o->ring || o->writing || o->head != o->tail)
-		return;
-	free(o->ring);
-	o->ring = NULL;
-	o->cap = 0;
+	if (!o->writing && o->head == o->tail)
+		station_ring_free(&o->ring);
 }

@@ -294,8 +294,8 @@ static int recv_read(struct station_peer *p, struct station_waiter *w, unsigned 
 
 		pthread_mutex_unlock(&p->lock);
 		n = recv_some(p, c, w, false, &e);
-		if (n < 0 && n != -EAGAIN)
-			station_in_fail(p, c, (int)n, &e);
+		if (n == 0 || (n < 0 && n != -EAGAIN))
+			station_in_fail(p, c, n ? (int)n : -ECONNRESET, &e);
 	}
 	station_role_leave(p, c);
 	return r;
