@@ -136,12 +136,17 @@ static void head_arm(struct ssi_head *h)
 		sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
+/*
+ * Silence counts from when the next heartbeat was due: until then nothing is missing, and a process that was stopped just before it is not
+ * worse off than one that was stopped just after.
+ */
 static uint64_t head_deadline(const struct head_node *n)
 {
-	uint64_t limit = n->heard + n->sys->detach_ms, back = n->sys->link_back + n->sys->detach_ms / 2;
+	uint64_t due = n->heard + n->sys->heartbeat_ms;
+	uint64_t limit = due + n->sys->detach_ms, back = n->sys->link_back + n->sys->detach_ms / 2;
 
 	if (n->pub.state != SSI_NODE_SUSPECT)
-		return n->heard + n->sys->detach_ms / 2;
+		return due + n->sys->detach_ms / 2;
 	if (n->sys->link_back && limit < back)
 		limit = back;
 	return limit > n->grace ? limit : n->grace;

@@ -78,7 +78,7 @@ static void only_the_state_is_told_by_number(void **state)
 
 	fx_tell(x);
 	fx_heard(c, &f);
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < 21; i++) {
 		fx_pass(x, 100);
 		fx_beat(c);
 	}

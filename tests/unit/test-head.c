@@ -40,7 +40,7 @@ static void silence_suspects_then_detaches(void **state)
 	struct ssi_head_totals t;
 	struct ssi_frame f;
 
-	for (int i = 0; i < 14; i++) {
+	for (int i = 0; i < 19; i++) {
 		fx_pass(x, 100);
 		fx_beat(other);
 	}
@@ -55,7 +55,7 @@ static void silence_suspects_then_detaches(void **state)
 	fx_pass(x, 100);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 	assert_int_equal(fx_state(x, "n02"), SSI_NODE_JOINED);
-	assert_string_equal(x->last.reason, "nothing heard for 3.0 s");
+	assert_string_equal(x->last.reason, "nothing heard for 3.5 s");
 	ssi_head_totals(x->head, "demo", &t);
 	assert_int_equal(t.cpus, 2);
 	assert_int_equal(t.memory, GIB);
@@ -72,12 +72,12 @@ static void suspect_is_heard_again(void **state)
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01");
 
-	fx_pass(x, 1600);
+	fx_pass(x, 2100);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
 	assert_int_equal(fx_beat(c), 0);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
 	assert_int_equal(x->last.ev, SSI_EVENT_HEARTBEAT);
-	fx_pass(x, 1400);
+	fx_pass(x, 1900);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
 }
 
@@ -88,7 +88,7 @@ static void detached_is_refused(void **state)
 	struct ssi_ccm_conn *c;
 
 	fx_join(x, "n01");
-	fx_pass(x, 3200);
+	fx_pass(x, 3600);
 	c = fx_conn(x, "n01", 7);
 	fx_say_join(c, "n01", 7, true);
 	m = fx_heard_reply(c);
@@ -154,7 +154,7 @@ static void lost_connection_is_not_yet_a_detach(void **state)
 	assert_null(ssi_head_conn(x->head, "n01"));
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
 	assert_int_equal(ssi_head_order(x->head, "n01", SSI_HEAD_REBOOT, "x"), -ENOTCONN);
-	fx_pass(x, 3200);
+	fx_pass(x, 3600);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
@@ -208,7 +208,7 @@ static void come_back_is_judged_as_ever(void **state)
 
 	assert_int_equal(ssi_head_restore(x->head, "n01", SSI_NODE_JOINED, 9, 5, "", NULL), 0);
 	assert_int_equal(fx_say_join(fx_conn(x, "n01", 9), "n01", 9, true), 0);
-	fx_pass(x, 1600);
+	fx_pass(x, 2100);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
 	fx_pass(x, 1500);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
@@ -225,7 +225,7 @@ static void own_absence_is_nobodys_silence(void **state)
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
 	fx_pass(x, 1400);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
-	fx_pass(x, 2000);
+	fx_pass(x, 2200);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
@@ -236,7 +236,7 @@ static void own_link_down_and_back_gives_time(void **state)
 
 	fx_join(x, "n02");
 	x->link_ups = 7;
-	fx_pass(x, 1600);
+	fx_pass(x, 2100);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
 	x->link_ups = 8;                 /* it was down, and is back: half the limit more */
 	fx_pass(x, 2000);
@@ -247,7 +247,7 @@ static void own_link_down_and_back_gives_time(void **state)
 	assert_int_equal(fx_state(x, "n02"), SSI_NODE_DETACHED);
 	/* And from then on as ever. */
 	fx_beat(c);
-	fx_pass(x, 3100);
+	fx_pass(x, 3600);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
@@ -257,7 +257,7 @@ static void own_link_that_stays_down_saves_nobody(void **state)
 
 	fx_join(x, "n01");
 	x->link_ups = 7;
-	fx_pass(x, 3100);
+	fx_pass(x, 3600);
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
 }
 
@@ -364,7 +364,7 @@ static void hardware_changes_without_a_rejoin(void **state)
 	Ssi__Membership__JoinReply *m;
 	struct ssi_head_totals t;
 
-	fx_pass(x, 1600);
+	fx_pass(x, 2100);
 	x->now += 1;
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_SUSPECT);
 	assert_int_equal(fx_say_join(c, "n01", 7, true), 0);    /* a sign of life as well */
