@@ -44,7 +44,8 @@ struct ssi_tls {
 	struct ssi_identity id;
 	bool named, unfinished;
 	int expired;
-	uint64_t records, max_records;   /* that were sent with this key, and may be */
+	uint64_t records, max_records;   /* that went either way with these keys, and may */
+	unsigned rekeys;
 	uint64_t old_at;                 /* when it is as good as used up */
 };
 
@@ -311,6 +312,7 @@ ssize_t ssi_tls_read(struct ssi_tls *t, void *p, size_t n, struct ssi_err *e)
 	do
 		r = gnutls_record_recv(t->session, p, n);
 	while (r == GNUTLS_E_INTERRUPTED || (r == GNUTLS_E_AGAIN && t->feeding && t->n_fed) || (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)r)));
+	t->records += r > 0;
 	return r >= 0 ? r : tls_error(t, (int)r, "conversation", e);
 }
 
@@ -324,10 +326,32 @@ void ssi_tls_wear(struct ssi_tls *t, uint64_t records)
 	t->max_records = records;
 }
 
+unsigned ssi_tls_rekeys(const struct ssi_tls *t)
+{
+	return t->rekeys;
+}
+
+/* RFC 8446, 4.6.3: new keys for both directions. After GNUTLS_E_AGAIN it is to be called again. */
+static int tls_rekey(struct ssi_tls *t)
+{
+	int r = gnutls_session_key_update(t->session, GNUTLS_KU_PEER);
+
+	if (r < 0)
+		return r;
+	t->rekeys++;
+	t->records = 0;
+	t->old_at = ssi_clock_mono_ms() + TLS_WORN_MS;
+	return 0;
+}
+
 ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err *e)
 {
-	ssize_t r;
+	ssize_t r = 0;
 
+	if (!t->key && !t->unfinished && ssi_tls_worn(t))
+		r = tls_rekey(t);
+	if (r < 0)
+		return tls_error(t, (int)r, "change of keys", e);
 	t->records += !t->unfinished;
 	do
 		r = t->unfinished ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, p, n);

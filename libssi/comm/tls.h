@@ -47,12 +47,13 @@ ssize_t ssi_tls_write(struct ssi_tls *t, const void *p, size_t n, struct ssi_err
 #define SSI_TLS_GATHER (128u << 10)
 ssize_t ssi_tls_writev(struct ssi_tls *t, const struct iovec *iov, int n, struct ssi_err *e);
 /*
- * Has this end's key sealed 2^24 records (RFC 8446, 5.5; or another number of them), or served for an hour? Then a new connection is due,
- * whose keys owe nothing to these. TLS's own change of keys is not used: with GnuTLS 3.7.9 one in forty broke the connection when both ends
- * changed theirs at about the same time.
+ * Have 2^24 records (RFC 8446, 5.5; or another number of them) gone either way with these keys, or have they served for an hour? ssi_tls_write
+ * changes them then by itself, if this is the client: with GnuTLS 3.7.9 one change in forty broke the connection when both ends began one at about
+ * the same time. ssi_tls_writev does not: its users take a new connection, whose keys owe nothing to these.
  */
 bool ssi_tls_worn(const struct ssi_tls *t);
 void ssi_tls_wear(struct ssi_tls *t, uint64_t records);
+unsigned ssi_tls_rekeys(const struct ssi_tls *t);    /* how often this end has changed them */
 bool ssi_tls_wants_write(const struct ssi_tls *t);
 /* From now ssi_tls_read takes its bytes from p (borrowed until it says -EAGAIN: then all are taken) instead of the socket; p NULL: from the socket again. */
 void ssi_tls_feed(struct ssi_tls *t, const void *p, size_t n);

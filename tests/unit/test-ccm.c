@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "libssi/comm/ccm.h"
+#include "libssi/comm/ccm-internal.h"
 #include "libssi/comm/sock.h"
 
 #define WAIT_MS 5000
@@ -442,6 +442,27 @@ static void reconnects_after_the_peer_is_gone(void **state)
 	fx_until(x, &x->got_node, 1);
 }
 
+/* Both ends have much to say, and the keys wear out in the middle of it. */
+static void worn_keys_are_changed_unnoticed(void **state)
+{
+	enum { FRAMES = 40, SIZE = 100000, WORN = 120 };
+	struct fixture *x = *state;
+	uint8_t *body = calloc(1, SIZE);
+
+	fx_join(x);
+	ssi_tls_wear(x->at_node->tls, WORN);
+	x->echo = true;
+	for (int i = 0; i < FRAMES; i += 4) {
+		for (int k = 0; k < 4; k++)
+			assert_int_equal(ssi_ccm_send(x->at_node, 2, 1, 0, 1, body, SIZE), 0);
+		fx_until(x, &x->got_node, i + 4);
+	}
+	assert_in_range(ssi_tls_rekeys(x->at_node->tls), 2, FRAMES);
+	assert_int_equal(x->got_bytes, (size_t)FRAMES * SIZE);
+	assert_int_equal(x->closed_node + x->closed_master, 0);
+	free(body);
+}
+
 static void nobody_listens(void **state)
 {
 	struct fixture *x = *state;
@@ -538,6 +559,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_batch_is_settled_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_stored_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(reconnects_after_the_peer_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(worn_keys_are_changed_unnoticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
 		cmocka_unit_test_setup_teardown(dial_speaks, setup, teardown),
 		cmocka_unit_test_setup_teardown(dial_is_refused, setup, teardown),
