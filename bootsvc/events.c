@@ -7,7 +7,14 @@
 #include "bootsvc/events.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
+#include "libssi/base/limit.h"
 #include "libssi/base/log.h"
+#include "libssi/base/map.h"
+
+/* What a node can cause as often as it likes is stored and told only so often; nodes whose names fall together share. */
+#define VOICES 16384
+#define VOICE_WINDOW_MS 60000
+#define VOICE_MAX 100            /* a boot takes some twenty */
 
 struct follower {
 	events_fn fn;            /* NULL: removed while events were handed out */
@@ -19,6 +26,7 @@ struct events {
 	struct follower *followers;
 	size_t n;
 	unsigned busy;           /* events being handed out */
+	struct ssi_limit voices[VOICES];
 };
 
 int events_new(struct state *s, struct events **ret)
@@ -50,6 +58,16 @@ static int level_of(const char *kind)
 	return strcmp(kind, "stage") == 0 ? LOG_DEBUG : LOG_INFO;
 }
 
+static bool said_by_node(const char *kind)
+{
+	static const char *const said[] = { "boot-failed", "hotplug", "node-event", "refuse", "rejoin", "stage" };
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
+		if (strcmp(kind, said[i]) == 0)
+			return true;
+	return false;
+}
+
 static void events_compact(struct events *ev)
 {
 	size_t kept = 0;
@@ -65,12 +83,20 @@ void events_add(struct events *ev, const char *kind, const char *node, const cha
 	char text[1024];
 	struct state_event e = { .time = ssi_clock_wall_ms(), .kind = kind, .node = node ?: "", .machine = machine ?: "", .incarnation = incarnation,
 				 .text = text };
+	const char *who = *e.node ? e.node : e.machine;
+	unsigned left_out = 0;
 	struct ssi_err err;
+	size_t n;
 	va_list ap;
 
+	if (said_by_node(kind) && *who &&
+	    !ssi_limit_pass(&ev->voices[ssi_map_hash(who) % VOICES], ssi_clock_mono_ms(), VOICE_WINDOW_MS, VOICE_MAX, false, &left_out))
+		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	n = (size_t)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (left_out && n < sizeof(text))
+		snprintf(text + n, sizeof(text) - n, " (%u events of it were left out before)", left_out);
 	ssi_log(level_of(kind), "%s%s%s%s%s: %s", kind, *e.node ? " " : "", e.node, *e.machine ? " " : "", e.machine, text);
 	if (state_event_add(ev->state, &e, &err) < 0)
 		log_error("this event could not be stored: %s", err.text);

@@ -7,8 +7,8 @@
 
 #define MAP_FIRST 64
 
-/* FNV-1a, then folded: its low bits alone are weak for names that differ in the last digit. */
-static size_t map_hash(const char *s)
+/* Its low bits alone are weak for names that differ in the last digit. */
+size_t ssi_map_hash(const char *s)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
@@ -20,7 +20,7 @@ static size_t map_hash(const char *s)
 /* Where key is, or the free slot for it. */
 static struct ssi_map_slot *map_slot(const struct ssi_map *m, const char *key)
 {
-	size_t i = map_hash(key) & (m->cap - 1);
+	size_t i = ssi_map_hash(key) & (m->cap - 1);
 
 	while (m->slots[i].key && strcmp(m->slots[i].key, key) != 0)
 		i = (i + 1) & (m->cap - 1);

@@ -9,6 +9,7 @@ struct ssi_map {
 	size_t n, cap;
 };
 
+size_t ssi_map_hash(const char *s);      /* FNV-1a, folded so that a few of its bits will do */
 /* 0, -EEXIST (the old value stays), -ENOMEM. */
 int ssi_map_put(struct ssi_map *m, const char *key, void *value);
 /* The value, or NULL if there is none. */

@@ -5,15 +5,12 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "libssi/base/map.h"
 #include "libssi/comm/ccm-internal.h"
 
 static struct conn_same *identity_bucket(struct ssi_ccm *m, const struct ssi_identity *id)
 {
-	uint32_t h = 2166136261u;    /* FNV-1a */
-
-	for (const char *p = id->who; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return &m->named[h % CCM_NAMED];
+	return &m->named[ssi_map_hash(id->who) % CCM_NAMED];
 }
 
 void identity_enter(struct ssi_ccm_conn *c)

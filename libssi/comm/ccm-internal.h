@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 #include <sys/queue.h>
+#include "libssi/base/limit.h"
 #include "libssi/comm/ccm.h"
 #include "libssi/comm/stream.h"
 #include "libssi/comm/tls.h"
@@ -79,8 +80,7 @@ struct ssi_ccm {
 	unsigned held;                       /* batches that we are in: what is sent leaves at the end of the outermost */
 	uint8_t *ahead;                      /* CCM_AHEAD bytes, of whichever connection is read */
 	struct conn_same named[CCM_NAMED];   /* connections that were let in, by identity */
-	uint64_t refused_from;               /* the window of refusals that are told, and how many were and were not */
-	unsigned refused_told, refused_kept;
+	struct ssi_limit refusals;           /* that are told */
 };
 
 /* May this frame come on c, and by which rule is it handled? */

@@ -164,23 +164,13 @@ int ccm_check(const struct ssi_ccm_conn *c, const struct ssi_frame *f, const str
 
 void ccm_refused(struct ssi_ccm *m, struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, bool always)
 {
-	uint64_t now = ssi_clock_mono_ms();
 	struct ssi_err e = *why;
+	unsigned before;
 
-	if (!m->ops->refused)
+	if (!m->ops->refused || !ssi_limit_pass(&m->refusals, ssi_clock_mono_ms(), CCM_REFUSED_WINDOW_MS, CCM_REFUSED_TOLD, always, &before))
 		return;
-	if (now - m->refused_from >= CCM_REFUSED_WINDOW_MS) {
-		m->refused_from = now;
-		m->refused_told = 0;
-	}
-	if (m->refused_told >= CCM_REFUSED_TOLD && !always) {
-		m->refused_kept++;
-		return;
-	}
-	m->refused_told++;
-	if (m->refused_kept)
-		ssi_errf(&e, why->code, "%s (%u more were refused before)", why->text, m->refused_kept);
-	m->refused_kept = 0;
+	if (before)
+		ssi_errf(&e, why->code, "%s (%u more were refused before)", why->text, before);
 	m->ops->refused(peer, id, &e, m->userdata);
 }
 

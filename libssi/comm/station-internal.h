@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
+#include "libssi/base/limit.h"
 #include "libssi/comm/station.h"
 #include "libssi/comm/station-frame.h"
 #include "libssi/comm/station-ring.h"
@@ -241,8 +242,7 @@ struct ssi_ccm_station {
 	uint64_t accept_at;                  /* loop: out of descriptors, the listener rests until then; 0: it does not */
 	struct station_refusal refusals[8];
 	unsigned n_refusals;
-	uint64_t refused_from;
-	unsigned refused_told, refused_kept;
+	struct ssi_limit refusals_told;
 	atomic_ullong refused;
 	pthread_mutex_t calls_lock;
 	struct station_handler handlers[2 * STATION_HANDLERS_MAX];     /* open addressing; a place that was taken keeps its key */

@@ -101,7 +101,7 @@ void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t no
 		return;
 	pthread_mutex_lock(&s->work_lock);
 	if (s->n_refusals == sizeof(s->refusals) / sizeof(s->refusals[0]))
-		s->refused_kept++;
+		s->refusals_told.left_out++;
 	else {
 		s->refusals[s->n_refusals++] = (struct station_refusal){ addr, node, *why };
 		wake = !s->woken && turning != s;
@@ -116,24 +116,18 @@ void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t no
 static bool loop_refusal(struct ssi_ccm_station *s, struct station_refusal *ret)
 {
 	bool tell = false;
+	unsigned before = 0;
 
 	pthread_mutex_lock(&s->work_lock);
-	if (s->now - s->refused_from >= REFUSED_WINDOW_MS) {
-		s->refused_from = s->now;
-		s->refused_told = 0;
-	}
 	while (s->n_refusals && !tell) {
 		*ret = s->refusals[0];
 		memmove(s->refusals, s->refusals + 1, --s->n_refusals * sizeof(s->refusals[0]));
-		tell = s->refused_told < REFUSED_TOLD;
-		s->refused_told += tell;
-		s->refused_kept += !tell;
+		tell = ssi_limit_pass(&s->refusals_told, s->now, REFUSED_WINDOW_MS, REFUSED_TOLD, false, &before);
 	}
-	if (tell && s->refused_kept) {
+	if (before) {
 		struct ssi_err e = ret->why;
 
-		ssi_errf(&ret->why, e.code, "%s (%u more were refused before)", e.text, s->refused_kept);
-		s->refused_kept = 0;
+		ssi_errf(&ret->why, e.code, "%s (%u more were refused before)", e.text, before);
 	}
 	pthread_mutex_unlock(&s->work_lock);
 	return tell;

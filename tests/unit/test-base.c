@@ -13,6 +13,7 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/err.h"
 #include "libssi/base/hash.h"
+#include "libssi/base/limit.h"
 #include "libssi/base/map.h"
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
@@ -217,12 +218,33 @@ static void digests(void **state)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+/* Three in ten seconds; the first of the next ten tells of those that were not. */
+static void limits(void **state)
+{
+	struct ssi_limit l = { 0 };
+	unsigned left_out = 7;
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(ssi_limit_pass(&l, 50000 + i, 10000, 3, false, &left_out));
+		assert_int_equal(left_out, 0);
+	}
+	assert_false(ssi_limit_pass(&l, 50003, 10000, 3, false, &left_out));
+	assert_false(ssi_limit_pass(&l, 59999, 10000, 3, false, &left_out));
+	assert_int_equal(left_out, 0);
+	assert_true(ssi_limit_pass(&l, 60000, 10000, 3, false, &left_out));
+	assert_int_equal(left_out, 2);
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(ssi_limit_pass(&l, 60001, 10000, 3, true, &left_out));
+	assert_int_equal(left_out, 0);
+	assert_false(ssi_limit_pass(&l, 60002, 10000, 3, false, &left_out));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors), cmocka_unit_test(buffers), cmocka_unit_test(arenas), cmocka_unit_test(maps),
 		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(numbers_for_people),
-		cmocka_unit_test(names), cmocka_unit_test(digests),
+		cmocka_unit_test(names), cmocka_unit_test(digests), cmocka_unit_test(limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bootsvc/events.h"
 #include "bootsvc/state.h"
 #include "libssi/base/path.h"
 
@@ -163,6 +164,33 @@ static int count(const struct state_event *ev, void *userdata)
 	return 0;
 }
 
+static void count_of(const struct state_event *ev, void *userdata)
+{
+	unsigned *n = userdata;
+
+	n[strcmp(ev->node, "n01") ? 1 : 0]++;
+}
+
+/* What it says is bounded; what happens to it, and what others say, is not. */
+static void a_mad_node_fills_no_store(void **state)
+{
+	struct state *s = reopen(NULL);
+	struct events *ev;
+	unsigned n[2] = { 0 };
+
+	assert_int_equal(events_new(s, &ev), 0);
+	assert_int_equal(events_follow(ev, count_of, n), 0);
+	for (unsigned i = 0; i < 1000; i++)
+		events_add(ev, "node-event", "n01", M1, 1, "look at me");
+	assert_int_equal(n[0], 100);
+	events_add(ev, "node-event", "n02", M2, 1, "and at me");
+	events_add(ev, "detach", "n01", "", 1, "nothing heard");
+	assert_int_equal(n[0], 101);
+	assert_int_equal(n[1], 1);
+	events_free(ev);
+	state_close(s);
+}
+
 static void events_keep_their_order(void **state)
 {
 	struct state *s = reopen(NULL);
@@ -251,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(incarnations_only_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_keep_their_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mad_node_fills_no_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_changes_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_settled_did_not_happen, setup, teardown),
 	};
