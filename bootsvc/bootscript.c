@@ -36,8 +36,14 @@ int bootscript_boot(const struct bootscript *b, struct ssi_buf *ret)
 	/* initrd= names the file for an EFI stub; panic= reboots a machine whose initramfs is damaged: nobody else could. */
 	ssi_buf_addf(ret, "kernel http://%s:%u/image/%s/%s/vmlinuz initrd=initramfs panic=%u %s%s%s || goto failed\n",
 		     master, b->http_port, b->image, b->generation, b->args->delay_s, args, *b->more ? " " : "", b->more);
-	ssi_buf_addf(ret, "initrd --name initramfs http://%s:%u/image/%s/%s/initramfs || goto failed\nboot || goto failed\n",
+	ssi_buf_addf(ret, "initrd --name initramfs http://%s:%u/image/%s/%s/initramfs || goto failed\nboot ||\n",
 		     master, b->http_port, b->image, b->generation);
+	/*
+	 * All is here, and the firmware could not start it. iPXE for UEFI, once out of its 512 KiB of memory, stays so however often it tries
+	 * again: only a restart helps.
+	 */
+	ssi_buf_addf(ret, "echo ssi: the firmware could not start image %s, this machine restarts in %d s\nsleep %d\nreboot ||\n", b->image,
+		     BOOTSCRIPT_AGAIN_S, BOOTSCRIPT_AGAIN_S);
 	ssi_buf_addf(ret, ":failed\necho ssi: image %s could not be loaded from the master (see 'ssi-bootsvc events' on %s), trying again in %d s\n:again\n",
 		     b->image, master, BOOTSCRIPT_AGAIN_S);
 	add_again(ret, master, b->http_port);

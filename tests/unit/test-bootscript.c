@@ -74,6 +74,12 @@ static void script_boots(void **state)
 
 	assert_int_equal(bootscript_boot(&b, &s), 0);
 	assert_int_equal(strncmp(s.data, "#!ipxe\n", 7), 0);
+	/* What the firmware could not start, it is not asked to again before it was restarted. */
+	line = strstr(s.data, "\nboot ||\n");
+	assert_non_null(line);
+	line = strstr(line, "\nreboot ||\n");
+	assert_non_null(line);
+	assert_non_null(strstr(line, "\n:failed\n"));
 	line = strstr(s.data, "\nkernel http://10.77.0.1:7780/image/compute/sha256-" DIGITS "/vmlinuz ");
 	assert_non_null(line);
 	*strstr(line + 1, " || goto failed") = '\0';
