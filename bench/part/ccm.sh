@@ -6,6 +6,7 @@
 # and calls, times are a message's share of its block; cpu_us is processor time of the calling end.
 
 ENDS_PID=''
+ENDS_RUN=()          # what runs the measuring end, where that is not this host
 
 # The two ends stand on two processors where there are two: where the scheduler puts them is else what is measured.
 ends_start() {
@@ -32,7 +33,8 @@ experiment() { # NAME ARGUMENT...
 	shift
 	if [ -n "$PEER" ]; then where+=(--address "$PEER"); elif [ "$(nproc)" -gt 1 ]; then on=(taskset -c 0); fi
 	echo "measuring: $name" >&2
-	"${on[@]}" "$ENDS" measure "$name" "${where[@]}" "$@" >"$OUT/$name.csv" || die "the experiment '$name' ended early"
+	[ "${#ENDS_RUN[@]}" -gt 0 ] || ENDS_RUN=("${on[@]}" "$ENDS")
+	"${ENDS_RUN[@]}" measure "$name" "${where[@]}" "$@" </dev/null >"$OUT/$name.csv" || die "the experiment '$name' ended early"
 }
 
 measure_all() {
