@@ -26,3 +26,4 @@ load bootsvc.bash
 @test "nodes join, outlive the daemon, are missed after 3 s, and come back with a new incarnation" { NET_SECONDS=90 in_net case_join; }
 @test "asking ends nothing; a token used twice ends its boot; a guess opens nothing" { in_net case_intrusion; }
 @test "a boot that fails says where and why" { in_net case_boot_failed; }
+@test "a siege of the daemon: refused, bounded, and the nodes feel none of it" { NET_SECONDS=300 in_net case_siege; }

@@ -10,6 +10,8 @@
 #include "libssi/comm/sock.h"
 #include "tests/chaos/raider.h"
 
+struct in_addr raider_target = { 0x0100007f };
+
 /* Wait for the socket: 0 or -ETIMEDOUT. */
 static int raider_wait(const struct raider *r, short events, uint64_t deadline)
 {
@@ -29,16 +31,15 @@ static int raider_wait_tls(const struct raider *r, uint64_t deadline)
 
 int raider_connect(struct raider *r, uint16_t port)
 {
-	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
 	struct pollfd p = { .events = POLLOUT };
 
-	*r = (struct raider){ .fd = ssi_sock_connect(loopback, port, NULL) };
+	*r = (struct raider){ .fd = ssi_sock_connect(raider_target, port, NULL) };
 	if (r->fd < 0)
 		return r->fd;
 	p.fd = r->fd;
 	if (poll(&p, 1, RAIDER_WAIT_MS) == 0)
 		return -ETIMEDOUT;
-	return ssi_sock_error(r->fd, loopback, port, NULL);
+	return ssi_sock_error(r->fd, raider_target, port, NULL);
 }
 
 int raider_enter(struct raider *r, uint16_t port, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY])

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * A peer that means ill: one TCP connection to a loopback port, with TLS or without, over which any bytes can be said. Every call is
+ * A peer that means ill: one TCP connection to a port of raider_target, with TLS or without, over which any bytes can be said. Every call is
  * bounded by RAIDER_WAIT_MS.
  */
+#include <netinet/in.h>
 #include <stdbool.h>
 #include "libssi/comm/tls.h"
 
 #define RAIDER_WAIT_MS 10000
+
+extern struct in_addr raider_target;                     /* 127.0.0.1 */
 
 struct raider { int fd; struct ssi_tls *tls; };
 

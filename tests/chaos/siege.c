@@ -4,6 +4,7 @@
  * peer feels none of it. Run by make check in its short form, where each of the good peer's round trips must end well, late or not; with
  * --full none may take half of a node's detach time, which asks for a machine at rest. Prints one line for each attack.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -37,13 +38,16 @@ static const struct siege_target *const targets[] = { &siege_ccm, &siege_station
 
 static const char help[] =
 	"Usage: siege [OPTION]... [TARGET]...\n"
-	"Besieges each TARGET (all by default): ccm, station\n\n"
+	"Besieges each TARGET (all by default): ccm, station; or a daemon that runs\n\n"
 	"      --full         as many of each attack as it takes\n"
 	"      --only=ATTACK  this attack only\n"
+	"      --daemon=PID   the ssi-bootsvc that runs as this process, and gives out nodes to unknown machines\n"
+	"      --master=ADDR  where it serves (10.77.0.1)\n"
 	"  -h, --help         show this and exit\n";
 
 static bool arg_full;
-static const char *arg_only;
+static const char *arg_only, *arg_master = "10.77.0.1";
+static pid_t arg_daemon;
 
 /* A child that ends with this process. */
 static pid_t siege_fork(void)
@@ -141,13 +145,13 @@ static bool siege_judge(struct siege *s, pid_t endpoint, long before, uint64_t s
 	siege_line("(after)", 0, 0, 0, after, gauge_read(s->gauge, from));
 	printf("%s: %u of the good peer's round trips failed, %u refusals were told (at most %u may be), memory grew by %ld KiB\n", s->target->name, failed,
 	       told, may, after - before);
-	return !failed && told <= may && waitpid(endpoint, NULL, WNOHANG) == 0;
+	return !failed && told <= may && (s->target->serve ? waitpid(endpoint, NULL, WNOHANG) == 0 : kill(endpoint, 0) == 0);
 }
 
-static bool siege_run(const struct siege_target *target)
+static bool siege_run(const struct siege_target *target, uint16_t port, pid_t daemon)
 {
-	struct siege s = { .target = target, .tally = gauge_shared(sizeof(*s.tally)), .gauge = gauge_shared(sizeof(*s.gauge)) };
-	pid_t endpoint = siege_serve(&s), peer = siege_fork();
+	struct siege s = { .target = target, .port = port, .tally = gauge_shared(sizeof(*s.tally)), .gauge = gauge_shared(sizeof(*s.gauge)) };
+	pid_t endpoint = target->serve ? siege_serve(&s) : daemon, peer = siege_fork();
 	uint64_t since = gauge_now_us();
 	bool good = true;
 	long before;
@@ -170,14 +174,16 @@ static bool siege_run(const struct siege_target *target)
 	}
 	good &= siege_judge(&s, endpoint, before, since);
 	siege_end(peer);
-	siege_end(endpoint);
+	if (target->serve)
+		siege_end(endpoint);
 	return good;
 }
 
 static int parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "full", no_argument, NULL, 'f' }, { "only", required_argument, NULL, 'o' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "full", no_argument, NULL, 'f' }, { "only", required_argument, NULL, 'o' }, { "daemon", required_argument, NULL, 'd' },
+		{ "master", required_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	int c;
 
@@ -185,10 +191,21 @@ static int parse(int argc, char **argv)
 		switch (c) {
 		case 'f': arg_full = true; break;
 		case 'o': arg_only = optarg; break;
+		case 'd': arg_daemon = atoi(optarg); break;
+		case 'm': arg_master = optarg; break;
 		case 'h': fputs(help, stdout); exit(0);
 		default: fputs(help, stderr); return -EINVAL;
 		}
 	return 0;
+}
+
+static bool siege_of_daemon(void)
+{
+	uint16_t port;
+
+	if (inet_pton(AF_INET, arg_master, &raider_target) != 1 || siege_daemon_prepare(raider_target, &port) < 0)
+		return false;
+	return siege_run(&siege_daemon, port, arg_daemon);
 }
 
 static bool asked_for(const char *name, char **names)
@@ -215,8 +232,10 @@ int main(int argc, char **argv)
 	}
 	files.rlim_cur = SIEGE_FILES;
 	setrlimit(RLIMIT_NOFILE, &files);
+	if (arg_daemon > 0)
+		return !siege_of_daemon();
 	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
 		if (asked_for(targets[i]->name, argv + optind))
-			good &= siege_run(targets[i]);
+			good &= siege_run(targets[i], 0, 0);
 	return !good;
 }

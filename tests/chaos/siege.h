@@ -4,6 +4,7 @@
  * A siege: an endpoint in a process of its own, a good peer in another that measures its round trips, and attacks on the endpoint, one
  * kind after another. What is besieged is a table of functions, so that each engine of libssi/comm can be.
  */
+#include <netinet/in.h>
 #include "libssi/comm/tls.h"
 #include "tests/chaos/gauge.h"
 #include "tests/chaos/raider.h"
@@ -41,13 +42,16 @@ struct siege_names {
 struct siege_target {
 	const char *name;
 	const struct siege_names *names;
-	/* Both in a process of their own; they never return. The port is written to ready (2 bytes) once the endpoint listens. */
+	/* Both in a process of their own; they never return. The port is written to ready (2 bytes) once the endpoint listens. NULL: it runs already. */
 	void (*serve)(int ready, struct siege_tally *t);
 	void (*befriend)(uint16_t port, struct gauge *g);
 	const struct siege_attack *attacks;  /* the last has no name */
 };
 
-extern const struct siege_target siege_ccm, siege_station;
+extern const struct siege_target siege_ccm, siege_station, siege_daemon;
+
+/* siege-daemon.c: boot from the daemon at this address what besieges and befriends it. *ret_port: of its ccm. 0 or -errno, and said. */
+int siege_daemon_prepare(struct in_addr master, uint16_t *ret_port);
 
 /* Be let in as the hostile one: 0 or what came of it. */
 int siege_enter(struct siege *s, struct raider *r);
