@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * exec: a command on some nodes at once, its output as events. A client that reads slowly slows the nodes' output (nothing more is acknowledged until
- * it has read); a client that goes away ends the command everywhere.
+ * it has read); a client that goes away ends the command everywhere. Input goes to all of them, no faster than the slowest takes it.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,6 +16,7 @@ struct exec_node {
 	struct ssi_rexec_call *call;     /* NULL: ended */
 	char name[64];
 	size_t owed;                     /* bytes delivered and not acknowledged, while the client has to catch up */
+	size_t fed;                      /* bytes of the exec's input that it has */
 };
 
 struct exec {
@@ -24,12 +25,15 @@ struct exec {
 	json_t *answer;
 	size_t n, left, failed;
 	bool paused;
+	uint8_t *input;                  /* that not all nodes have yet, or NULL */
+	size_t n_input;
 	struct exec_node nodes[];
 };
 
 static void exec_free(struct exec *x)
 {
 	json_decref(x->answer);
+	free(x->input);
 	free(x);
 }
 
@@ -69,16 +73,82 @@ static void add_result(struct exec *x, const char *name, int status, const char 
 	x->left--;
 }
 
+/* As much of the input as a node takes; true when it has all of it, or wants none. */
+static bool feed_one(struct exec *x, struct exec_node *o)
+{
+	while (o->call && o->fed < x->n_input) {
+		size_t n = x->n_input - o->fed, room = ssi_rexec_room(o->call);
+
+		n = n < room ? n : room;
+		if (!n || ssi_rexec_input(o->call, x->input + o->fed, n) < 0)
+			return false;            /* it has room again later, or its end is told of */
+		o->fed += n;
+	}
+	return true;
+}
+
+/* true: all have all of it, and it is gone. */
+static bool feed(struct exec *x)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < x->n; i++)
+		all &= feed_one(x, &x->nodes[i]);
+	if (!all)
+		return false;
+	free(x->input);
+	x->input = NULL;
+	x->n_input = 0;
+	for (size_t i = 0; i < x->n; i++)
+		x->nodes[i].fed = 0;
+	return true;
+}
+
+static void feed_on(struct exec *x)
+{
+	if (x->input && feed(x))
+		ssi_control_input_more(x->request);
+}
+
 static void on_exited(struct ssi_rexec_call *call, const struct ssi_rexec_exit *e, void *userdata)
 {
 	struct exec_node *o = userdata;
 
 	o->call = NULL;
+	feed_on(o->exec);                /* it may have been the one that the others waited for */
 	add_result(o->exec, o->name, e->error[0] ? 255 : e->signal ? 128 + e->signal : e->status, e->error[0] ? e->error : NULL);
 	exec_end(o->exec);
 }
 
-static const struct ssi_rexec_ops ops = { on_output, on_exited };
+static void on_room(struct ssi_rexec_call *call, void *userdata)
+{
+	feed_on(((struct exec_node *)userdata)->exec);
+}
+
+static void input_ends(struct exec *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (x->nodes[i].call)
+			ssi_rexec_input(x->nodes[i].call, NULL, 0);
+}
+
+static int on_input(struct ssi_control_request *q, const void *p, size_t n, void *userdata)
+{
+	struct exec *x = userdata;
+
+	if (!n) {
+		input_ends(x);
+		return 0;
+	}
+	x->input = malloc(n);
+	if (!x->input)
+		return -ENOMEM;
+	memcpy(x->input, p, n);
+	x->n_input = n;
+	return !feed(x);
+}
+
+static const struct ssi_rexec_ops ops = { on_output, on_exited, on_room };
 
 static void drained(struct ssi_control_request *q, void *userdata)
 {
@@ -146,9 +216,13 @@ int control_exec(struct ssi_control_request *q, const json_t *args, void *userda
 		strcpy(x->nodes[i].name, nodes[i]->name);
 		start_one(x, &x->nodes[i], argv);
 	}
+	if (!json_is_true(json_object_get(args, "input")))
+		input_ends(x);
 	if (x->left)
 		ssi_control_watch(q, drained, gone, x);
-	else
+	if (x->left && json_is_true(json_object_get(args, "input")))
+		ssi_control_take_input(q, on_input);
+	if (!x->left)
 		exec_end(x);
 	return 0;
 }

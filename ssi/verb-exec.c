@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "exec": a command on nodes, its output as it comes. Ended (Ctrl-C), the daemon ends the commands too. Standard input is not passed on. */
+/* "exec": a command on nodes, its output as it comes. Ended (Ctrl-C), the daemon ends the commands too. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libssi/base/base64.h"
 #include "libssi/model/nodelist.h"
@@ -10,6 +11,7 @@
 #include "ssi/verbs.h"
 
 const struct ssi_opt verb_exec_opts[] = {
+	{ "input", 'i', NULL, "give standard input to the command, on every node; without it there is none", NULL },
 	{ "no-prefix", 'N', NULL, "no 'n01: ' in front of lines", NULL },
 	{ 0 },
 };
@@ -57,7 +59,7 @@ static void print_gathered(json_t *list, const struct output *o)
 }
 
 /* The request: the range and the words. NULL when a word is not UTF-8. */
-static json_t *request(int argc, char **argv)
+static json_t *request(int argc, char **argv, bool input)
 {
 	json_t *words = json_array();
 
@@ -66,10 +68,10 @@ static json_t *request(int argc, char **argv)
 			json_decref(words);
 			return NULL;
 		}
-	return json_pack("{s:s, s:o}", "range", argv[0], "argv", words);
+	return json_pack("{s:s, s:o, s:o*}", "range", argv[0], "argv", words, "input", input ? json_true() : NULL);
 }
 
-static int run(const char *socket, json_t *args, struct output *o, bool json)
+static int run(const char *socket, json_t *args, bool input, struct output *o, bool json)
 {
 	_cleanup_control_ struct ssi_control *c = NULL;
 	_cleanup_json_ json_t *answer = NULL;
@@ -78,7 +80,8 @@ static int run(const char *socket, json_t *args, struct output *o, bool json)
 	int r = ssi_control_open(socket, &c, &e);
 
 	if (r == 0)
-		r = ssi_control_call(c, "exec", args, 0, on_event, o, &answer, &e);
+		r = input ? ssi_control_call_input(c, "exec", args, STDIN_FILENO, on_event, o, &answer, &e) :
+			    ssi_control_call(c, "exec", args, 0, on_event, o, &answer, &e);
 	output_flush(o);
 	if (r != 0)
 		return ask_failed(answer, &e);
@@ -94,7 +97,7 @@ int verb_exec(struct ssi_cmd_args *a, int argc, char **argv)
 	_cleanup_json_ json_t *args = NULL;
 	struct ssi_err e = { 0 };
 	struct output *o;
-	bool prefix;
+	bool prefix, input;
 	int r;
 
 	if (strcmp(argv[1], "--") == 0) {        /* people write it, though words behind RANGE are the command's already */
@@ -106,7 +109,8 @@ int verb_exec(struct ssi_cmd_args *a, int argc, char **argv)
 		fprintf(stderr, "ssi: exec: a command is missing. See 'ssi exec --help'\n");
 		return 2;
 	}
-	args = request(argc, argv);
+	input = ssi_cmd_opt(a, "input");
+	args = request(argc, argv, input);
 	if (!args) {
 		fprintf(stderr, "ssi: a word is not valid UTF-8\n");
 		return 2;
@@ -119,7 +123,7 @@ int verb_exec(struct ssi_cmd_args *a, int argc, char **argv)
 	o = output_new(ssi_cmd_json(a) ? OUTPUT_GATHER : prefix ? OUTPUT_PREFIX : OUTPUT_RAW);
 	if (!o)
 		return 1;
-	r = run(ssi_cmd_opt(a, "socket"), args, o, ssi_cmd_json(a));
+	r = run(ssi_cmd_opt(a, "socket"), args, input, o, ssi_cmd_json(a));
 	output_free(o);
 	return r;
 }

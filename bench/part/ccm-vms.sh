@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The two ends of bench/ccm on two virtual machines of a lab: it measures on the master and serves on node n01. Sourced by ccm with --vms.
 #
-# Both get the program and its libraries as they are here. The node has them from the master, over a socket: 'ssi exec' takes no input.
+# Both get the program and its libraries as they are here.
 
 SCRIPTS=$TOP/scripts
 export SSI_LAB=bench-ccm-$$
 VMS_NODE=10.77.0.11
-VMS_COPY=7799
 VMS_DIR=/run/ccm-ends
 
 lab() {
@@ -29,22 +28,14 @@ vms_joined() {
 	[ "$(lab exec master ssi node list n01 -o json </dev/null | jq -r '.[0].state')" = joined ]
 }
 
-# The master offers the file once, the node takes it.
-vms_to_node() {
-	lab exec master perl -MIO::Socket::INET -e \
-		"'alarm 60; \$s = IO::Socket::INET->new(LocalPort => $VMS_COPY, Listen => 1, ReuseAddr => 1) or die; \$c = \$s->accept; open F, \"$VMS_DIR.tar.gz\"; print \$c \$_ while read F, \$_, 65536'" </dev/null &
-	await 60 lab exec n01 bash -c "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf - </dev/tcp/10.77.0.1/$VMS_COPY" </dev/null || die "the node does not get the program"
-	wait $!
-}
-
 vms_start() {
 	trap 'vms_end; rm -rf "$WORK"' EXIT
 	lab up -n 1 </dev/null || die "no lab"
 	vms_pack "$WORK/ends.tar.gz"
-	lab exec master "cat >$VMS_DIR.tar.gz && mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf $VMS_DIR.tar.gz" <"$WORK/ends.tar.gz" || die "the master does not get the program"
+	lab exec master "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the master does not get the program"
 	lab power on m01 </dev/null || die "the machine has no power"
 	await 180 vms_joined || die "the node does not join"
-	vms_to_node
+	lab exec master "ssi exec -i n01 -- sh -c 'mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -'" <"$WORK/ends.tar.gz" || die "the node does not get the program"
 	lab exec n01 "$VMS_DIR/run" serve --address 0.0.0.0 --port "$PORT" </dev/null >"$WORK/serve.log" 2>&1 &
 	await 60 grep -q '^ready' "$WORK/serve.log" || die "the serving end does not start: $(tail -n 3 "$WORK/serve.log")"
 	PEER=$VMS_NODE

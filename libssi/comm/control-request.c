@@ -21,7 +21,7 @@ const struct ssi_control_spec ssi_control_specs[] = {
 	{ "node.drain", { { "range", SSI_CONTROL_STRING, true } } },
 	{ "node.detach", { { "range", SSI_CONTROL_STRING, true } } },
 	{ "node.accept", { { "range", SSI_CONTROL_STRING, true } } },
-	{ "exec", { { "range", SSI_CONTROL_STRING, true }, { "argv", SSI_CONTROL_STRINGS, true } } },
+	{ "exec", { { "range", SSI_CONTROL_STRING, true }, { "argv", SSI_CONTROL_STRINGS, true }, { "input", SSI_CONTROL_BOOL, false } } },
 	{ .verb = "machine.list" },
 	{ "machine.rm", { { "mac", SSI_CONTROL_STRING, true } } },
 	{ .verb = "reload" },

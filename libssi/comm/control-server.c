@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon's end of the control socket. Owns the listening socket, the clients and their queues; the daemon registers a
- * handler for each verb. A client is read only while it has no request open, so a flood of requests waits in its own socket.
+ * handler for each verb. A client is read only while it has no request open (or one that takes input), so a flood of requests waits in its own socket.
  * Nothing is written outside the loop, except once when the server is freed.
  */
 #include "libssi/comm/control-server.h"
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "libssi/base/base64.h"
 #include "libssi/base/buf.h"
 #include "libssi/base/path.h"
 
@@ -33,13 +34,15 @@ struct ssi_control_request {
 	bool open, paused;
 	void (*drained)(struct ssi_control_request *q, void *userdata);
 	void (*gone)(struct ssi_control_request *q, void *userdata);
+	ssi_control_input_fn input;      /* NULL: it takes none, or has its end */
+	bool full;                       /* input() has said: no more now */
 	void *userdata;
 };
 
 struct client {
 	struct ssi_control_server *server;
 	struct client *prev, *next;
-	sd_event_source *io;
+	sd_event_source *io, *more;      /* more: lines that are here are served, now that they may be */
 	int fd;
 	uid_t uid;
 	struct ssi_buf in, out;
@@ -81,10 +84,17 @@ static void client_free(struct client *c)
 		c->next->prev = c->prev;
 	s->n_clients--;
 	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->more);
 	close(c->fd);
 	ssi_buf_free(&c->in);
 	ssi_buf_free(&c->out);
 	free(c);
+}
+
+/* Is a line of the client of any use now? */
+static bool client_listens(const struct client *c)
+{
+	return !c->closing && (!c->request.open || (c->request.input && !c->request.full));
 }
 
 /* What the loop is to look at. EPOLLHUP always comes: a client that only shut down its sending half is still answered. */
@@ -92,7 +102,7 @@ static void client_arm(struct client *c)
 {
 	uint32_t events = 0;
 
-	if (!c->request.open && !c->closing)
+	if (client_listens(c))
 		events |= EPOLLIN;
 	if (client_queued(c))
 		events |= EPOLLOUT;
@@ -190,6 +200,21 @@ void ssi_control_watch(struct ssi_control_request *q, void (*drained)(struct ssi
 	q->userdata = userdata;
 }
 
+void ssi_control_take_input(struct ssi_control_request *q, ssi_control_input_fn input)
+{
+	q->input = input;
+}
+
+/* The loop reads on: what is here already is looked at then, too. */
+void ssi_control_input_more(struct ssi_control_request *q)
+{
+	if (!q->full)
+		return;
+	q->full = false;
+	sd_event_source_set_enabled(q->client->more, SD_EVENT_ONESHOT);
+	client_arm(q->client);
+}
+
 uid_t ssi_control_uid(const struct ssi_control_request *q)
 {
 	return q->client->uid;
@@ -214,10 +239,38 @@ static void client_request(struct client *c, const char *line, size_t len)
 		ssi_control_fail(q, &e, NULL, NULL);
 }
 
+/* p NULL: the end. */
+static void client_give(struct client *c, const void *p, size_t n)
+{
+	struct ssi_control_request *q = &c->request;
+	ssi_control_input_fn input = q->input;
+	int r;
+
+	if (!n)
+		q->input = NULL;
+	r = input(q, p, n, q->userdata);
+	q->full = r > 0;
+	if (r < 0)
+		client_drop(c);
+}
+
+/* A line of input. One that is none ends it, and the client. */
+static void client_input(struct client *c, const char *line, size_t len)
+{
+	_cleanup_json_ json_t *j = json_loadb(line, len, 0, NULL);
+	_cleanup_free_ char *data = NULL;
+	size_t n;
+
+	if (!json_is_string(json_object_get(j, "input")) || ssi_base64_decode(json_string_value(json_object_get(j, "input")), &data, &n) < 0)
+		client_drop(c);
+	else
+		client_give(c, data, n);
+}
+
 /* Serve the lines that are there, one after the other, until one stays open. */
 static void client_lines(struct client *c)
 {
-	while (!c->request.open && !c->closing) {
+	while (client_listens(c)) {
 		char *nl = c->scanned < c->in.len ? memchr(c->in.data + c->scanned, '\n', c->in.len - c->scanned) : NULL;
 		size_t len;
 
@@ -225,13 +278,20 @@ static void client_lines(struct client *c)
 			c->scanned = c->in.len;
 			if (c->in.len < SSI_CONTROL_REQUEST_MAX)
 				return;
+			if (c->request.open) {
+				client_drop(c);
+				return;
+			}
 			c->request = (struct ssi_control_request){ .client = c, .open = true };
 			ssi_control_fail(&c->request, &(struct ssi_err){ -E2BIG, "a request of more than 1 MiB" }, NULL, NULL);
 			c->closing = true;
 			return;
 		}
 		len = (size_t)(nl - c->in.data);
-		client_request(c, c->in.data, len);
+		if (c->request.open)
+			client_input(c, c->in.data, len);
+		else
+			client_request(c, c->in.data, len);
 		ssi_buf_consume(&c->in, len + 1);
 		c->scanned = 0;
 	}
@@ -287,13 +347,15 @@ static int client_io(sd_event_source *source, int fd, uint32_t revents, void *us
 		client_free(c);
 		return 0;
 	}
-	if (revents & EPOLLIN && !c->request.open && !c->closing)
+	if (revents & EPOLLIN && client_listens(c))
 		r = client_read(c);
 	if (r < 0) {
 		client_free(c);
 		return 0;
 	}
 	client_lines(c);
+	if (r == 0 && c->request.open && c->request.input)
+		client_give(c, NULL, 0);
 	if (r == 0)                      /* it will ask no more; what it asked is still answered */
 		c->closing = !c->request.open;
 	if (c->closing && !client_queued(c)) {
@@ -304,13 +366,25 @@ static int client_io(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
+static int client_more(sd_event_source *source, void *userdata)
+{
+	client_lines(userdata);
+	client_arm(userdata);
+	return 0;
+}
+
 static void client_new(struct ssi_control_server *s, int fd)
 {
 	struct ucred cred = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(cred);
 	struct client *c = calloc(1, sizeof(*c));
 
-	if (!c || sd_event_add_io(s->event, &c->io, fd, EPOLLIN, client_io, c) < 0) {
+	if (!c || sd_event_add_io(s->event, &c->io, fd, EPOLLIN, client_io, c) < 0 || sd_event_add_defer(s->event, &c->more, client_more, c) < 0 ||
+	    sd_event_source_set_enabled(c->more, SD_EVENT_OFF) < 0) {
+		if (c) {
+			sd_event_source_disable_unref(c->io);
+			sd_event_source_disable_unref(c->more);
+		}
 		free(c);
 		close(fd);
 		return;

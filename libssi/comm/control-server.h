@@ -44,4 +44,12 @@ int ssi_control_event(struct ssi_control_request *q, json_t *event);
  * away (or the server is being freed) before the answer; q is invalid when it returns. */
 void ssi_control_watch(struct ssi_control_request *q, void (*drained)(struct ssi_control_request *q, void *userdata),
 		       void (*gone)(struct ssi_control_request *q, void *userdata), void *userdata);
+/*
+ * Take further lines of the client while this request is open: each is {"input":…}, a string in base64, and goes to input() decoded; n 0 is the end
+ * of it, also when the client shuts its end. input(): 0; 1: no more before ssi_control_input_more; negative: the client is dropped, gone() follows.
+ * What comes after the answer is the next request.
+ */
+typedef int (*ssi_control_input_fn)(struct ssi_control_request *q, const void *p, size_t n, void *userdata);
+void ssi_control_take_input(struct ssi_control_request *q, ssi_control_input_fn input);      /* after ssi_control_watch, whose userdata it gets */
+void ssi_control_input_more(struct ssi_control_request *q);
 uid_t ssi_control_uid(const struct ssi_control_request *q);      /* who asks */

@@ -13,9 +13,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "libssi/base/base64.h"
 #include "libssi/base/buf.h"
 #include "libssi/base/clock.h"
 
+#define INPUT_STEP 32768
 #define READ_STEP 65536
 
 struct ssi_control {
@@ -154,27 +156,36 @@ static int wait_readable(struct ssi_control *c, unsigned timeout_ms, struct ssi_
 	}
 }
 
+/* What the daemon has said meanwhile: something, at least. */
+static int line_fill(struct ssi_control *c, struct ssi_err *e)
+{
+	char *p;
+	ssize_t n;
+
+	if (c->in.len > SSI_CONTROL_ANSWER_MAX)
+		return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent a line of more than %u bytes", SSI_CONTROL_ANSWER_MAX);
+	p = ssi_buf_reserve(&c->in, READ_STEP);
+	if (!p)
+		return ssi_errf(e, -ENOMEM, "out of memory");
+	do
+		n = read(c->fd, p, READ_STEP);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return gone(e);
+	c->in.len += (size_t)n;
+	return 0;
+}
+
 /* The next line; borrowed until the next call. */
 static int line_read(struct ssi_control *c, unsigned timeout_ms, const char **ret, size_t *ret_len, struct ssi_err *e)
 {
 	while (line_take(c, ret, ret_len) < 0) {
-		char *p;
-		ssize_t n;
 		int r = wait_readable(c, timeout_ms, e);
 
+		if (r >= 0)
+			r = line_fill(c, e);
 		if (r < 0)
 			return r;
-		if (c->in.len > SSI_CONTROL_ANSWER_MAX)
-			return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent a line of more than %u bytes", SSI_CONTROL_ANSWER_MAX);
-		p = ssi_buf_reserve(&c->in, READ_STEP);
-		if (!p)
-			return ssi_errf(e, -ENOMEM, "out of memory");
-		n = read(c->fd, p, READ_STEP);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return gone(e);
-		c->in.len += (size_t)n;
 	}
 	return 0;
 }
@@ -190,6 +201,23 @@ static int answer_status(const json_t *answer, struct ssi_err *e)
 	return 1;
 }
 
+/* A line that came: -EAGAIN after an event, else what the call returns. */
+static int call_line(const char *p, size_t n, ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e)
+{
+	_cleanup_json_ json_t *line = json_loadb(p, n, 0, NULL);
+	const json_t *ev;
+	int r;
+
+	if (!json_is_object(line))
+		return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent what is not an answer: is it of another version?");
+	ev = json_object_get(line, "event");
+	if (ev)
+		return event && event(ev, userdata) != 0 ? ssi_errf(e, -ECANCELED, "cancelled") : -EAGAIN;
+	r = answer_status(line, e);
+	*ret_answer = TAKE_PTR(line);
+	return r;
+}
+
 int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsigned timeout_ms,
 		     ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e)
 {
@@ -197,27 +225,93 @@ int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsi
 
 	if (r < 0)
 		return r;
-	for (;;) {
-		_cleanup_json_ json_t *line = NULL;
-		const json_t *ev;
+	do {
 		const char *p = NULL;
 		size_t n = 0;
 
 		r = line_read(c, timeout_ms, &p, &n, e);
-		if (r < 0)
-			return r;
-		line = json_loadb(p, n, 0, NULL);
-		if (!json_is_object(line))
-			return ssi_errf(e, -EBADMSG, "ssi-bootsvc sent what is not an answer: is it of another version?");
-		ev = json_object_get(line, "event");
-		if (!ev) {
-			r = answer_status(line, e);
-			*ret_answer = TAKE_PTR(line);
-			return r;
-		}
-		if (event && event(ev, userdata) != 0)
-			return ssi_errf(e, -ECANCELED, "cancelled");
+		if (r >= 0)
+			r = call_line(p, n, event, userdata, ret_answer, e);
+	} while (r == -EAGAIN);
+	return r;
+}
+
+/* What was read and has not been sent. */
+struct input { int fd; char *line; size_t len, sent; };
+
+/* Some more of it, as a line; at its end, or where it cannot be read, the line that says so. */
+static int input_read(struct input *in, struct ssi_err *e)
+{
+	char buf[INPUT_STEP];
+	_cleanup_free_ char *data = NULL;
+	ssize_t n = read(in->fd, buf, sizeof(buf));
+	int len;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		in->fd = -1;
+	data = ssi_base64_encode(buf, n > 0 ? (size_t)n : 0);
+	len = data ? asprintf(&in->line, "{\"input\":\"%s\"}\n", data) : -1;
+	if (len < 0) {
+		in->line = NULL;
+		return ssi_errf(e, -ENOMEM, "out of memory");
 	}
+	in->len = (size_t)len;
+	in->sent = 0;
+	return 0;
+}
+
+/* As far as the daemon takes it. */
+static int input_send(struct input *in, int fd, struct ssi_err *e)
+{
+	ssize_t n = send(fd, in->line + in->sent, in->len - in->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : gone(e);
+	in->sent += (size_t)n;
+	if (in->sent == in->len) {
+		free(in->line);
+		in->line = NULL;
+	}
+	return 0;
+}
+
+/* Wait for either side, and do what can be done. */
+static int input_turn(struct ssi_control *c, struct input *in, struct ssi_err *e)
+{
+	struct pollfd p[2] = { { .fd = c->fd, .events = (short)(POLLIN | (in->line ? POLLOUT : 0)) }, { .fd = in->line ? -1 : in->fd, .events = POLLIN } };
+	int r = 0;
+
+	if (poll(p, 2, -1) < 0)
+		return errno == EINTR ? 0 : ssi_errno(e, -errno, "cannot wait for ssi-bootsvc");
+	if (p[0].revents & ~POLLOUT)
+		r = line_fill(c, e);
+	if (r >= 0 && p[0].revents & POLLOUT)
+		r = input_send(in, c->fd, e);
+	if (r >= 0 && p[1].revents)
+		r = input_read(in, e);
+	return r;
+}
+
+int ssi_control_call_input(struct ssi_control *c, const char *verb, json_t *args, int fd, ssi_control_event_fn event, void *userdata,
+			   json_t **ret_answer, struct ssi_err *e)
+{
+	struct input in = { .fd = fd };
+	int r = send_request(c, verb, args, e);
+
+	if (r < 0)
+		return r;
+	do {
+		const char *p;
+		size_t n;
+
+		r = line_take(c, &p, &n) == 0 ? call_line(p, n, event, userdata, ret_answer, e) : input_turn(c, &in, e);
+		if (r == 0 && !*ret_answer)
+			r = -EAGAIN;
+	} while (r == -EAGAIN);
+	free(in.line);
+	return r;
 }
 
 int ssi_control_ask(const char *path, const char *verb, json_t *args, unsigned timeout_ms, json_t **ret_answer, struct ssi_err *e)

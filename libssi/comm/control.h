@@ -48,5 +48,8 @@ typedef int (*ssi_control_event_fn)(const json_t *event, void *userdata);
  * -ETIMEDOUT, -ECONNRESET (the daemon went away), -EBADMSG: the connection is of no more use. */
 int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsigned timeout_ms,
 		     ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e);
+/* The same for a verb that takes input: what fd gives until its end goes along, while answers come. fd stays the caller's and as it is. c is to be closed then. */
+int ssi_control_call_input(struct ssi_control *c, const char *verb, json_t *args, int fd, ssi_control_event_fn event, void *userdata,
+			   json_t **ret_answer, struct ssi_err *e);
 /* Open, ask, close: for verbs that ask once. args (may be NULL) is taken over. As ssi_control_call. */
 int ssi_control_ask(const char *path, const char *verb, json_t *args, unsigned timeout_ms, json_t **ret_answer, struct ssi_err *e);

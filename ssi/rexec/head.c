@@ -112,6 +112,8 @@ static int rexec_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 		r = -EPROTO;
 	else if (call)
 		call->input_window += m->bytes;
+	if (call && r == 0 && call->ops->room)
+		call->ops->room(call, call->userdata);
 	ssi__rexec__credit__free_unpacked(m, NULL);
 	return r;
 }
@@ -198,11 +200,16 @@ void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
 		call->output_window += (uint32_t)n;
 }
 
+size_t ssi_rexec_room(const struct ssi_rexec_call *call)
+{
+	return call->input_window < REXEC_OUTPUT_MAX ? call->input_window : REXEC_OUTPUT_MAX;
+}
+
 int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n)
 {
 	int r;
 
-	if (n > call->input_window || n > REXEC_OUTPUT_MAX)
+	if (n > ssi_rexec_room(call))
 		return -EAGAIN;
 	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, 0, call->sequence, p, n);
 	if (r >= 0)

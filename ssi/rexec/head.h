@@ -19,6 +19,7 @@ struct ssi_rexec_exit { int status, signal; char error[256]; };   /* error is ""
 struct ssi_rexec_ops {
 	void (*output)(struct ssi_rexec_call *call, int fd, const void *p, size_t n, void *userdata);   /* fd 1 or 2 */
 	void (*exited)(struct ssi_rexec_call *call, const struct ssi_rexec_exit *x, void *userdata);   /* after the last output */
+	void (*room)(struct ssi_rexec_call *call, void *userdata);     /* may be NULL: there is more room for input than there was */
 };
 
 int ssi_rexec_new(struct ssi_ccm *m, struct ssi_rexec **ret);      /* registers its rules */
@@ -27,7 +28,8 @@ void ssi_rexec_free(struct ssi_rexec *r);                          /* before the
 int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir,
 		    const struct ssi_rexec_ops *ops, void *userdata, struct ssi_rexec_call **ret, struct ssi_err *e);
 void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n);    /* n bytes of output are dealt with */
-int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n);   /* n = 0: end of input. -EAGAIN past the window */
+size_t ssi_rexec_room(const struct ssi_rexec_call *call);          /* so much input may be given at once */
+int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n);   /* n = 0: end of input. -EAGAIN past the room */
 int ssi_rexec_kill(struct ssi_rexec_call *call, int signal);
 void ssi_rexec_cancel(struct ssi_rexec_call *call);                /* kill it and forget it: no more callbacks, call is gone */
 /* From the daemon's closed() of ccm, for every connection. */

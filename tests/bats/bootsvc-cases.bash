@@ -495,3 +495,26 @@ case_siege() {
 	kill -0 "$DAEMON"
 	all_in
 }
+
+# Standard input goes to the command on every node, no faster than the slowest takes it; without -i there is none.
+case_exec_input() {
+	start_daemon --no-dhcp
+	local i sum
+	for i in 1 2 3; do node_up 52:54:00:00:00:0$i; done
+	await 10 are 'n01=joined/1 n02=joined/1 n03=joined/1'
+	[ "$(echo hello | ssi exec -i n02 -- cat)" = hello ]
+	[ "$(ssi exec n02 -- cat)" = '' ]
+	[ "$(echo unread | ssi exec n02 -- wc -c)" = 0 ]
+	# More than every window on the way; one of them reads slowly, and one not at all.
+	head -c 9000000 /dev/urandom >large
+	sum=$(sha256sum <large)
+	[ "$(ssi exec -i -N n01,n02 -- sh -c "mkdir $PWD/slow 2>/dev/null && sleep 1; sha256sum" <large | sort -u)" = "$sum" ]
+	[ "$(ssi exec -i n03 -- head -c 3 <large | wc -c)" = 3 ]
+	[ "$(ssi exec -i n01,n03 -- sh -c 'exec <&-; echo deaf' <large | sort | xargs)" = 'n01: deaf n03: deaf' ]
+	[ "$(ssi exec -i n01 -- cat <large | sha256sum)" = "$sum" ]
+	# What is no input ends the client, and with it the command.
+	(printf '{"verb":"exec","args":{"range":"n01","argv":["sleep","1234"],"input":true}}\n'; sleep 1; echo '{"input":7}'; sleep 1) | timeout 10 socat - "UNIX-CONNECT:$SSI_SOCKET" >answer || :
+	ended() { ! pgrep -f 'sleep 1234'; }
+	await 5 ended
+	[ "$(ssi exec n01 -- echo alive)" = alive ]
+}

@@ -82,7 +82,7 @@ static void on_exited(struct ssi_rexec_call *call, const struct ssi_rexec_exit *
 static const struct ssi_ccm_ops ccm_ops = { 0 };
 static const struct ssi_boot_ops boot_ops = { on_token, on_stage, on_failed, on_event };
 static const struct ssi_head_ops head_ops = { .changed = on_changed, .refused = on_refused };
-static const struct ssi_rexec_ops rexec_ops = { on_output, on_exited };
+static const struct ssi_rexec_ops rexec_ops = { .output = on_output, .exited = on_exited };
 
 static void speak(struct ssi_ccm_conn *c, const uint8_t *p, size_t n)
 {

@@ -441,7 +441,7 @@ static void re_exited(struct ssi_rexec_call *call, const struct ssi_rexec_exit *
 	x->exits++;
 }
 
-static const struct ssi_rexec_ops re_ops = { re_output, re_exited };
+static const struct ssi_rexec_ops re_ops = { .output = re_output, .exited = re_exited };
 
 static struct ssi_rexec_call *re_start(struct fixture *x, const char *script)
 {
