@@ -38,7 +38,9 @@ vms_start() {
 	lab exec master "ssi exec -i n01 -- sh -c 'mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -'" <"$WORK/ends.tar.gz" || die "the node does not get the program"
 	lab exec n01 "$VMS_DIR/run" serve --address 0.0.0.0 --port "$PORT" </dev/null >"$WORK/serve.log" 2>&1 &
 	await 60 grep -q '^ready' "$WORK/serve.log" || die "the serving end does not start: $(tail -n 3 "$WORK/serve.log")"
+	# shellcheck disable=SC2034       # bench/part/ccm.sh reads both
 	PEER=$VMS_NODE
+	# shellcheck disable=SC2034
 	ENDS_RUN=(lab exec master "$VMS_DIR/run")
 }
 

@@ -282,14 +282,15 @@ static bool play(const struct scene *c, int file)
 		fprintf(stderr, "%s: the stations do not meet\n", c->name);
 		exit(1);
 	}
+	/* First, while there is room: it does not wait for any. */
+	if (ssi_ccm_call_async(s, &call, SSI_CCM_SHORT, "?", 1, on_done, &w[N - 1], SSI_CCM_FOREVER) < 0)
+		abort();
 	for (int i = 0; i < N; i++) {
 		w[i].station = s;
 		w[i].file = file;
 		if (w[i].wait && pthread_create(&w[i].thread, NULL, waiter_run, &w[i]) != 0)
 			abort();
 	}
-	if (ssi_ccm_call_async(s, &call, SSI_CCM_SHORT, "?", 1, on_done, &w[N - 1], SSI_CCM_FOREVER) < 0)
-		abort();
 	until_all_wait(w, N);
 	for (int i = 0; i < N; i++)
 		if (w[i].done)
