@@ -47,8 +47,8 @@ static int send_one(struct follow *f, const struct state_event *ev)
 	f->last = ev->id;
 	if (!wants(f, ev))
 		return 0;
-	o = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:s}", "id", (json_int_t)ev->id, "time", (json_int_t)ev->time, "kind", ev->kind, "node", ev->node,
-		      "machine", ev->machine, "incarnation", (json_int_t)ev->incarnation, "text", ev->text);
+	o = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:o}", "id", (json_int_t)ev->id, "time", (json_int_t)ev->time, "kind", ev->kind, "node", ev->node,
+		      "machine", ev->machine, "incarnation", (json_int_t)ev->incarnation, "text", ssi_control_text(ev->text));
 	return o && ssi_control_event(f->request, o) != 0;
 }
 

@@ -36,7 +36,7 @@ static json_t *node_json(struct daemon *d, const struct ssi_node *n)
 	set(o, "accelerators", json_integer((json_int_t)h->inventory.n_accelerators));
 	set(o, "uptime_ms", json_integer((json_int_t)h->uptime_ms));
 	set(o, "since", json_integer((json_int_t)h->since_ms));
-	set(o, "reason", json_string(h->reason));
+	set(o, "reason", ssi_control_text(h->reason));
 	set(o, "hold", json_string(ssi_nodehold_name(h->hold)));
 	return o;
 }

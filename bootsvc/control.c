@@ -73,7 +73,7 @@ json_t *control_node_result(const char *name, const char *error)
 	json_t *o = json_pack("{s:s}", "name", name);
 
 	if (error)
-		json_object_set_new(o, "error", json_string(error));
+		json_object_set_new(o, "error", ssi_control_text(error));     /* a fence agent's words, or a node's */
 	return o;
 }
 
@@ -82,9 +82,12 @@ json_t *control_lines(const char *text)
 	json_t *a = json_array();
 
 	for (const char *s = text ?: "", *end; *s; s = *end ? end + 1 : end) {
+		_cleanup_free_ char *line = NULL;
+
 		end = strchrnul(s, '\n');
-		if (end > s)
-			json_array_append_new(a, json_stringn(s, (size_t)(end - s)));
+		line = end > s ? strndup(s, (size_t)(end - s)) : NULL;
+		if (line)
+			json_array_append_new(a, ssi_control_text(line));
 	}
 	return a;
 }

@@ -11,7 +11,7 @@ int control_start(struct daemon *d, struct ssi_err *e);
 
 /* The nodes of a range, or with range NULL all of them; each must exist. Borrowed pointers in an array that the caller frees. */
 int control_nodes(struct daemon *d, const char *range, const struct ssi_node ***ret, size_t *ret_n, struct ssi_err *e);
-/* {"name","machine","error"} or "" parts left out where NULL. */
+/* {"name","error"}, the latter left out where NULL; its bytes may be any. */
 json_t *control_node_result(const char *name, const char *error);
 /* A text of lines as an array of strings. */
 json_t *control_lines(const char *text);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Inventories into JSON and back. Called by members.c and the control verbs. */
+/* Inventories into JSON and back. Called by members.c and the control verbs. Names of devices are a node's own words: any bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "bootsvc/inventory.h"
-#include "libssi/comm/json.h"
+#include "libssi/comm/control.h"
 
 static json_t *nics_json(const struct ssi_inventory *v)
 {
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < v->n_nics; i++)
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "name", v->nics[i].name, "mac", v->nics[i].mac, "driver", v->nics[i].driver));
+		json_array_append_new(a, json_pack("{s:o, s:s, s:o}", "name", ssi_control_text(v->nics[i].name), "mac", v->nics[i].mac,
+						   "driver", ssi_control_text(v->nics[i].driver)));
 	return a;
 }
 
@@ -36,17 +37,17 @@ static json_t *accelerators_json(const struct ssi_inventory *v)
 		snprintf(vendor, sizeof(vendor), "%04x", x->vendor);
 		snprintf(device, sizeof(device), "%04x", x->device);
 		snprintf(class, sizeof(class), "%06x", x->pci_class & 0xffffff);
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:s, s:s}", "address", x->address, "class", class, "vendor", vendor,
-						   "device", device, "driver", x->driver));
+		json_array_append_new(a, json_pack("{s:o, s:s, s:s, s:s, s:o}", "address", ssi_control_text(x->address), "class", class, "vendor", vendor,
+						   "device", device, "driver", ssi_control_text(x->driver)));
 	}
 	return a;
 }
 
 json_t *inventory_json(const struct ssi_inventory *v)
 {
-	return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:o, s:o}", "cpus", (json_int_t)v->cpus, "cpu_model", v->cpu_model,
-			 "memory", (json_int_t)v->memory, "kernel", v->kernel, "arch", v->arch, "numa", numa_json(v), "nics", nics_json(v),
-			 "accelerators", accelerators_json(v));
+	return json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "cpus", (json_int_t)v->cpus, "cpu_model", ssi_control_text(v->cpu_model),
+			 "memory", (json_int_t)v->memory, "kernel", ssi_control_text(v->kernel), "arch", ssi_control_text(v->arch),
+			 "numa", numa_json(v), "nics", nics_json(v), "accelerators", accelerators_json(v));
 }
 
 char *inventory_format(const struct ssi_inventory *v)
