@@ -4,17 +4,16 @@
  * it in memory.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "bootsvc/control.h"
 #include "bootsvc/events.h"
 #include "libssi/base/cleanup.h"
 
-#define LIMIT_MAX 1024           /* events of one node that 'limit' can count back */
-
 struct follow {
 	struct daemon *daemon;
 	struct ssi_control_request *request;
-	struct ssi_nodelist *nodes;      /* NULL: all */
+	struct ssi_nodelist *nodes;      /* sorted; NULL: all */
 	uint64_t last;                   /* id that was sent last */
 	bool follow, paused;
 };
@@ -31,12 +30,14 @@ static void follow_freep(struct follow **f)
 	follow_free(*f);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static bool wants(const struct follow *f, const struct state_event *ev)
 {
-	for (size_t i = 0; f->nodes && i < f->nodes->n; i++)
-		if (strcmp(f->nodes->names[i], ev->node) == 0)
-			return true;
-	return !f->nodes;
+	return !f->nodes || bsearch(&ev->node, f->nodes->names, f->nodes->n, sizeof(*f->nodes->names), by_name);
 }
 
 /* 1: the client has to catch up first, or is gone. */
@@ -76,7 +77,7 @@ static void catch_up(struct ssi_control_request *q, void *userdata)
 	int r;
 
 	f->paused = false;
-	r = state_event_each(f->daemon->state, f->last, 0, stored, f, &e);
+	r = state_event_each(f->daemon->state, f->last, false, stored, f, &e);
 	if (f->paused || (f->follow && r == 0))
 		return;
 	if (r < 0)
@@ -95,26 +96,25 @@ static void gone(struct ssi_control_request *q, void *userdata)
 	follow_free(f);
 }
 
-/* The id behind which the last limit events lie that are wanted. */
-struct counting { const struct follow *f; uint64_t ids[LIMIT_MAX]; size_t limit, n; };
+/* The id behind which the last events lie that are wanted, looked for from the newest back. */
+struct counting { const struct follow *f; uint64_t left, since; };
 
 static int count_one(const struct state_event *ev, void *userdata)
 {
 	struct counting *c = userdata;
 
-	if (wants(c->f, ev))
-		c->ids[c->n++ % c->limit] = ev->id;
-	return 0;
+	if (wants(c->f, ev) && --c->left == 0)
+		c->since = ev->id - 1;
+	return c->left == 0;
 }
 
 static uint64_t since_for_limit(struct follow *f, uint64_t since, uint64_t limit)
 {
-	struct counting c = { .f = f, .limit = limit };
+	struct counting c = { f, limit, since };
 
-	if (limit == 0 || limit > LIMIT_MAX)
-		return since;
-	state_event_each(f->daemon->state, since, 0, count_one, &c, NULL);
-	return c.n <= c.limit ? since : c.ids[c.n % c.limit] - 1;
+	if (limit)
+		state_event_each(f->daemon->state, since, true, count_one, &c, NULL);
+	return c.since;
 }
 
 int control_events(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
@@ -132,6 +132,8 @@ int control_events(struct ssi_control_request *q, const json_t *args, void *user
 		r = ssi_nodelist_parse(range, &f->nodes, e);
 	if (r < 0)
 		return r;
+	if (f->nodes)
+		qsort(f->nodes->names, f->nodes->n, sizeof(*f->nodes->names), by_name);
 	f->last = since_for_limit(f, (uint64_t)ssi_json_int(args, "since"), limit);
 	f->follow = json_is_true(json_object_get(args, "follow"));
 	r = f->follow ? events_follow(f->daemon->events, happened, f) : 0;

@@ -4,12 +4,13 @@
 
 #define EVENTS_KEPT 200000
 #define PRUNE_EACH 256           /* events between two looks at their number */
+#define EVENT_COLUMNS "id, time, kind, node, machine, incarnation, text FROM event"
 
 const char *const state_event_sql[Q_COUNT] = {
 	[Q_EVENT_ADD] = "INSERT INTO event(time, kind, node, machine, incarnation, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 	[Q_EVENT_PRUNE] = "DELETE FROM event WHERE id <= ?1",
-	[Q_EVENT_EACH] = "SELECT id, time, kind, node, machine, incarnation, text FROM (SELECT * FROM event WHERE id > ?1 ORDER BY id DESC LIMIT ?2)"
-			 " ORDER BY id",
+	[Q_EVENT_EACH] = "SELECT " EVENT_COLUMNS " WHERE id > ?1 ORDER BY id",
+	[Q_EVENT_BACK] = "SELECT " EVENT_COLUMNS " WHERE id > ?1 ORDER BY id DESC",
 };
 
 int state_event_add(struct state *s, struct state_event *ev, struct ssi_err *e)
@@ -24,10 +25,10 @@ int state_event_add(struct state *s, struct state_event *ev, struct ssi_err *e)
 	return r < 0 ? r : 0;
 }
 
-int state_event_each(struct state *s, uint64_t since, uint64_t max, int (*fn)(const struct state_event *ev, void *userdata), void *userdata,
+int state_event_each(struct state *s, uint64_t since, bool newest_first, int (*fn)(const struct state_event *ev, void *userdata), void *userdata,
 		     struct ssi_err *e)
 {
-	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_EVENT_EACH, "ii", since, max ? max : (uint64_t)INT64_MAX);
+	_cleanup_query_ sqlite3_stmt *q = state_query(s, newest_first ? Q_EVENT_BACK : Q_EVENT_EACH, "i", since);
 	int r;
 
 	while ((r = state_step(s, q, e)) > 0) {

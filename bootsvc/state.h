@@ -107,8 +107,8 @@ struct state_event {
 	uint64_t incarnation;
 };
 int state_event_add(struct state *s, struct state_event *ev, struct ssi_err *e);   /* fills in id; the oldest go when there are too many */
-/* Those with an id above since, oldest first, at most max (0 = all) and then the newest max; 1 from fn ends it. */
-int state_event_each(struct state *s, uint64_t since, uint64_t max, int (*fn)(const struct state_event *ev, void *userdata), void *userdata,
+/* Those with an id above since, oldest or newest first, read as they are asked for; 1 from fn ends it. */
+int state_event_each(struct state *s, uint64_t since, bool newest_first, int (*fn)(const struct state_event *ev, void *userdata), void *userdata,
 		     struct ssi_err *e);
 
 /* Small values: the number a system's view goes on from. */

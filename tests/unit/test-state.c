@@ -164,6 +164,15 @@ static int count(const struct state_event *ev, void *userdata)
 	return 0;
 }
 
+/* From the newest; three of them. */
+static int count_back(const struct state_event *ev, void *userdata)
+{
+	unsigned *n = userdata;
+
+	assert_int_equal(ev->id, --*n);
+	return *n == 8;
+}
+
 static void count_of(const struct state_event *ev, void *userdata)
 {
 	unsigned *n = userdata;
@@ -203,11 +212,14 @@ static void events_keep_their_order(void **state)
 		assert_int_equal(ev.id, i + 1);
 	}
 	s = reopen(s);
-	assert_int_equal(state_event_each(s, 0, 0, count, &n, NULL), 0);
+	assert_int_equal(state_event_each(s, 0, false, count, &n, NULL), 0);
 	assert_int_equal(n, 10);
 	n = 0;
-	assert_int_equal(state_event_each(s, 4, 3, count, &n, NULL), 0);
-	assert_int_equal(n, 3);
+	assert_int_equal(state_event_each(s, 4, false, count, &n, NULL), 0);
+	assert_int_equal(n, 6);
+	n = 11;
+	assert_int_equal(state_event_each(s, 4, true, count_back, &n, NULL), 0);
+	assert_int_equal(n, 8);
 	state_close(s);
 }
 

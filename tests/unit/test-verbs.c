@@ -115,6 +115,32 @@ static void what_is_no_utf8_is_told(void **state)
 	down();
 }
 
+/* "limit" is how many of the newest are told, however large it is; of some nodes, how many of theirs. */
+static void the_newest_are_told(void **state)
+{
+	static const struct { json_int_t since, limit; size_t n, of_one; } cases[] = {
+		{ 0, 0, 6000, 2000 }, { 0, 1, 1, 1 }, { 0, 100, 100, 100 }, { 0, 1500, 1500, 1500 }, { 0, 5999, 5999, 2000 }, { 0, 100000, 6000, 2000 },
+		{ 5400, 100, 100, 100 }, { 5400, 1500, 600, 200 }, { 6000, 5, 0, 0 }, { 7000, 0, 0, 0 },
+	};
+
+	up(6000);
+	go();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct seen s = events(json_pack("{s:I, s:I}", "since", cases[i].since, "limit", cases[i].limit));
+
+		assert_int_equal(s.n, cases[i].n);
+		if (s.n) {
+			assert_int_equal(s.first, 6000 - s.n + 1);
+			assert_int_equal(s.last, 6000);
+		}
+		s = events(json_pack("{s:I, s:I, s:s}", "since", cases[i].since, "limit", cases[i].limit, "node", "x9,n02"));
+		assert_int_equal(s.n, cases[i].of_one);
+		if (s.n)
+			assert_int_equal(s.last, 5999);
+	}
+	down();
+}
+
 static void a_reason_that_is_no_utf8_is_a_reason(void **state)
 {
 	_cleanup_json_ json_t *j = control_node_result("n01", "no\xff");
@@ -141,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_utf8_is_told),
+		cmocka_unit_test(the_newest_are_told),
 		cmocka_unit_test(a_reason_that_is_no_utf8_is_a_reason),
 		cmocka_unit_test(an_inventory_that_is_no_utf8_is_kept),
 	};
