@@ -11,6 +11,7 @@
 
 #define BOUND_LEASE "2m"
 #define POOL_LEASE "12h"
+#define LEASES_MAX 70000          /* more than there can be nodes, whatever their number now: another configuration is a restart */
 
 static void conf_boot(const struct ssi_system *s, const char *master, uint16_t port, struct ssi_buf *to)
 {
@@ -58,7 +59,7 @@ int dnsmasq_conf(const struct ssi_registry *reg, const struct dnsmasq_paths *p, 
 
 	ssi_buf_adds(ret, "# Written by ssi-bootsvc; what stands here is lost at its next start.\nport=0\nno-ping\nbind-dynamic\nexcept-interface=lo\n");
 	ssi_buf_addf(ret, "dhcp-hostsdir=%s\ndhcp-leasefile=%s\n", p->hosts, p->leases);
-	ssi_buf_addf(ret, "dhcp-lease-max=%zu\n", reg->n_nodes + 5000);
+	ssi_buf_addf(ret, "dhcp-lease-max=%d\n", LEASES_MAX);
 	ssi_buf_addf(ret, "enable-tftp\ntftp-root=%s\ntftp-no-fail\ntftp-max=500\n", p->tftp);
 	ssi_buf_adds(ret, "dhcp-match=set:ipxe,175\ndhcp-match=set:efi,option:client-arch,7\ndhcp-match=set:efi,option:client-arch,9\n");
 	for (size_t i = 0; i < reg->n_systems; i++) {

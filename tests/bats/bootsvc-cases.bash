@@ -161,13 +161,13 @@ case_dnsmasq() {
 	boot 52:54:00:00:00:01 >/dev/null
 	[ "$(cat run/dnsmasq.hosts/52:54:00:00:00:01)" = 52:54:00:00:00:01,10.77.0.11,n01,2m ]
 	await 5 test "$(lease m1 52:54:00:00:00:01)" = 10.77.0.11
-	# A node is a file and a signal.
-	printf '[node n01]\naddress = 10.77.0.99\n' >nodes.d/20-more.ini
+	# A node is a file and a signal, a new one too.
+	printf '[node n01]\naddress = 10.77.0.99\n[node x1]\naddress = 10.77.0.100\nimage = compute\n' >nodes.d/20-more.ini
 	bootsvc reload
-	[ "$(dnsmasq_pid)" = "$pid" ]
 	grep -q ,10.77.0.99,n01, run/dnsmasq.hosts/52:54:00:00:00:01
 	got_99() { [ "$(lease m1 52:54:00:00:00:01)" = 10.77.0.99 ]; }
 	await 5 got_99
+	[ "$(dnsmasq_pid)" = "$pid" ]
 	# A system is another configuration.
 	sed -i 's/^pool.*/pool = 10.77.0.210-10.77.0.220/' nodes.d/10-demo.ini
 	bootsvc reload

@@ -110,14 +110,14 @@ static const struct ssi_registry_source two_systems = { "x.ini",
 	"[system b]\ninterface = eth2\nnetwork = 10.78.0.0/16\ndhcp = proxy\n"
 	"[node n01]\nsystem = a\naddress = 10.77.0.11\nimage = compute\n", 0 };
 
-static struct ssi_registry *registry(void)
+static struct ssi_registry *registry(const char *more)
 {
 	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
-	struct ssi_registry_source src = two_systems;
+	struct ssi_registry_source src[] = { two_systems, { "y.ini", more, strlen(more) } };
 	struct ssi_registry *reg = NULL;
 
-	src.len = strlen(src.text);
-	if (ssi_registry_parse(&src, 1, &reg, &errors) < 0)
+	src[0].len = strlen(src[0].text);
+	if (ssi_registry_parse(src, 2, &reg, &errors) < 0)
 		fail_msg("%s", errors.data);
 	return reg;
 }
@@ -132,7 +132,7 @@ static void dnsmasq_is_told_of_all_systems(void **state)
 	};
 	struct dnsmasq_paths p = { "/run/h", "/var/l", "/usr/lib/ipxe", 7780 };
 	_cleanup_buf_ struct ssi_buf s = SSI_BUF_INIT, host = SSI_BUF_INIT;
-	_cleanup_registry_ struct ssi_registry *reg = registry();
+	_cleanup_registry_ struct ssi_registry *reg = registry("");
 
 	assert_int_equal(dnsmasq_conf(reg, &p, &s), 0);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
@@ -140,6 +140,19 @@ static void dnsmasq_is_told_of_all_systems(void **state)
 			fail_msg("no '%s' in:\n%s", lines[i], s.data);
 	assert_int_equal(dnsmasq_host(ssi_registry_node(reg, "n01"), "52:54:00:00:00:01", &host), 0);
 	assert_string_equal(host.data, "52:54:00:00:00:01,10.77.0.11,n01,2m\n");
+}
+
+/* Another configuration is a restart. */
+static void dnsmasq_is_not_told_of_nodes(void **state)
+{
+	_cleanup_registry_ struct ssi_registry *one = registry(""), *more = registry("[node n[02-40]]\nsystem = a\naddress = 10.77.0.12\nimage = compute\n");
+	struct dnsmasq_paths p = { "/run/h", "/var/l", "/usr/lib/ipxe", 7780 };
+	_cleanup_buf_ struct ssi_buf before = SSI_BUF_INIT, after = SSI_BUF_INIT;
+
+	assert_int_equal(more->n_nodes, 40);
+	assert_int_equal(dnsmasq_conf(one, &p, &before), 0);
+	assert_int_equal(dnsmasq_conf(more, &p, &after), 0);
+	assert_string_equal(after.data, before.data);
 }
 
 int main(void)
@@ -150,6 +163,7 @@ int main(void)
 		cmocka_unit_test(script_boots),
 		cmocka_unit_test(script_waits),
 		cmocka_unit_test(dnsmasq_is_told_of_all_systems),
+		cmocka_unit_test(dnsmasq_is_not_told_of_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
