@@ -180,14 +180,15 @@ static int spawn(struct dnsmasq *q, struct ssi_err *e)
 static int on_child(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
 	struct dnsmasq *q = userdata;
+	bool ending = q->ending;
 
 	q->child = 0;
+	q->ending = false;
 	q->child_source = sd_event_source_unref(q->child_source);
 	sd_event_source_set_enabled(q->hup, SD_EVENT_OFF);
 	if (!q->wanted)
 		return 0;
-	if (q->ending) {
-		q->ending = false;
+	if (ending) {
 		child_start(q);
 		return 0;
 	}

@@ -180,6 +180,14 @@ case_dnsmasq_dies() {
 	start_daemon
 	await 5 dnsmasq_pid
 	local pid
+	# Ended because there is no system any more: that says nothing of the next one.
+	mv nodes.d/10-demo.ini .
+	bootsvc reload
+	none() { ! dnsmasq_pid; }
+	await 5 none
+	mv 10-demo.ini nodes.d/
+	bootsvc reload
+	await 5 dnsmasq_pid
 	pid=$(dnsmasq_pid)
 	kill -9 "$pid"
 	another() { local now; now=$(dnsmasq_pid) && [ "$now" != "$pid" ]; }
