@@ -34,6 +34,15 @@ static void add_kept_lines(struct ssi_buf *to, const char *old, const json_t *ke
 	}
 }
 
+/* nodes.d knows no quoting (libssi/model/conf.c). */
+static bool begins_comment(const char *value)
+{
+	for (const char *p = value; (p = strpbrk(p, "#;")); p++)
+		if (p == value || p[-1] == ' ' || p[-1] == '\t')
+			return true;
+	return false;
+}
+
 static int drop_in_text(const char *node, const char *old, const json_t *keys, struct ssi_buf *to, struct ssi_err *e)
 {
 	const char *key;
@@ -44,6 +53,8 @@ static int drop_in_text(const char *node, const char *old, const json_t *keys, s
 	json_object_foreach((json_t *)keys, key, v) {
 		if (strpbrk(key, "\r\n=[]#; ") || strpbrk(json_string_value(v), "\r\n"))
 			return ssi_errf(e, -EINVAL, "%s: a key or value must not have line ends or brackets in it", key);
+		if (begins_comment(json_string_value(v)))
+			return ssi_errf(e, -EINVAL, "%s: a '#' or ';' after a blank begins a comment in nodes.d, the value would end there", key);
 		if (*json_string_value(v))
 			ssi_buf_addf(to, "%s = %s\n", key, json_string_value(v));
 	}
@@ -149,20 +160,48 @@ static int set_keys(struct setting *s, const struct ssi_node **nodes, size_t n, 
 	return r < 0 ? answer_mistakes(s, r, "nodes.d has mistakes", &errors, e) : 0;
 }
 
-/* A binding that nodes.d fixes is changed there, where the next reload would find it. */
-static int set_machine(struct setting *s, const struct ssi_node *n, json_t *keys, struct ssi_err *e)
+/* The node that nodes.d fixes a machine to, or NULL. */
+static const struct ssi_node *fixed_to(const struct ssi_registry *reg, const char *mac)
 {
-	char mac[SSI_MAC_LEN];
-	int r;
+	for (size_t i = 0; i < reg->n_nodes; i++)
+		if (strcmp(reg->nodes[i]->machine, mac) == 0)
+			return reg->nodes[i];
+	return NULL;
+}
 
-	if (*s->machine && ssi_mac_parse(s->machine, mac) < 0)
+/* The machine asked for ("" = none), if n may have it by node.set: a binding that nodes.d fixes would be back with the next start. */
+static int read_machine(struct setting *s, const struct ssi_node *n, char ret[SSI_MAC_LEN], struct ssi_err *e)
+{
+	const struct ssi_node *fixed = n->machine[0] ? n : NULL;
+
+	ret[0] = '\0';
+	if (*s->machine && ssi_mac_parse(s->machine, ret) < 0)
 		return ssi_errf(e, -EINVAL, "machine=%s: no Ethernet address", s->machine);
-	if (n->machine[0] && !*s->machine)
+	if (*s->machine)
+		fixed = fixed_to(s->daemon->registry, ret);
+	if (fixed && (fixed != n || !*s->machine))
 		return ssi_errf(e, -EINVAL, "%s:%u fixes the machine of %s: take 'machine' out there, then 'ssi-bootsvc reload'",
-				config_origin(n, "machine")->file, config_origin(n, "machine")->line, n->name);
-	if (n->machine[0])
-		return json_object_set_new(keys, "machine", json_string(mac)) < 0 ? ssi_errno(e, -ENOMEM, "%s", n->name) : 0;
-	r = discovery_bind(s->daemon, n->name, *s->machine ? mac : NULL, "asked for by ssi node set", e);
+				config_origin(fixed, "machine")->file, config_origin(fixed, "machine")->line, fixed->name);
+	return 0;
+}
+
+/* All that is asked for, or nothing: the binding comes last, because the keys can be refused. */
+static int set_all(struct setting *s, const struct ssi_node **nodes, size_t n, json_t *keys, struct ssi_err *e)
+{
+	char node[64] = "", mac[SSI_MAC_LEN] = "";
+	int r = s->machine ? read_machine(s, nodes[0], mac, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (s->machine && nodes[0]->machine[0])          /* fixed in nodes.d: changed there */
+		r = json_object_set_new(keys, "machine", json_string(mac)) < 0 ? ssi_errno(e, -ENOMEM, "%s", nodes[0]->name) : 0;
+	else if (s->machine)
+		strcpy(node, nodes[0]->name);
+	if (r == 0 && json_object_size(keys))
+		r = set_keys(s, nodes, n, e);
+	if (r != 0 || !node[0])
+		return r;
+	r = discovery_bind(s->daemon, node, mac[0] ? mac : NULL, "asked for by ssi node set", e);
 	return r < 0 ? r : 0;
 }
 
@@ -182,10 +221,8 @@ int control_node_set(struct ssi_control_request *q, const json_t *args, void *us
 	for (size_t i = 0; r == 0 && i < n; i++)
 		json_array_append_new(answer, json_pack("{s:s, s:b}", "name", nodes[i]->name, "changed", 1));
 	json_object_del(keys, "machine");
-	if (r == 0 && s.machine)
-		r = set_machine(&s, nodes[0], keys, e);
-	if (r == 0 && json_object_size(keys))
-		r = set_keys(&s, nodes, n, e);
+	if (r == 0)
+		r = set_all(&s, nodes, n, keys, e);
 	if (r == 0)
 		ssi_control_ok(q, answer);
 	else

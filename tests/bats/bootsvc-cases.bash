@@ -263,6 +263,21 @@ case_set() {
 	[ "$(boot 52:54:00:00:00:08 | arg node)" = n07 ]
 	bootsvc reload
 	[ "$(node n07 machine)" = 52:54:00:00:00:08 ]
+	# Nor is it taken from there by another node: the next start would give it back.
+	if ssi node set n08 machine=52:54:00:00:00:08 2>errors; then fail "a fixed machine was taken"; fi
+	grep -q 'nodes.d/90-set-n07.ini:3 fixes.* n07' errors
+	[ "$(node n07 machine)" = 52:54:00:00:00:08 ]
+	# All that is asked for, or nothing.
+	if ssi node set n08 machine=52:54:00:00:00:0a role=king 2>errors; then fail "a king was taken"; fi
+	grep -q 'nothing was changed' errors
+	[ "$(node n08 machine)" = '' ]
+	ssi node set n08 machine=52:54:00:00:00:0a role=leader
+	[ "$(node n08 machine),$(node n08 role)" = 52:54:00:00:00:0a,leader ]
+	# What the file's format would cut off is not taken for the whole.
+	if ssi node set n08 args='quiet #1' 2>errors; then fail "a value was cut"; fi
+	grep -q 'begins a comment' errors
+	ssi node set n08 args='video=a#1;2'
+	ssi node show n08 -o json | jq -e '.[0].values[] | select(.key == "args") | .value == "video=a#1;2"'
 }
 
 case_image() {
