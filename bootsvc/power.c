@@ -15,6 +15,7 @@
 #include "libssi/base/cleanup.h"
 
 #define OUTPUT_MAX 4096      /* of an agent's words the last ones are kept */
+#define READS_MAX 16         /* of so many bytes in a row: 64 KiB, a pipe's room */
 
 struct job {
 	struct job *next;
@@ -93,12 +94,13 @@ static void power_wake(struct ssi_power *p)
 	sd_event_source_set_enabled(p->turn, SD_EVENT_ONESHOT);
 }
 
+/* At most what a pipe holds: an agent that does not stop talking must not keep the loop. */
 static void words_read(struct job *j)
 {
 	char buf[OUTPUT_MAX];
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(j->output, buf, sizeof(buf))) > 0) {
+	for (unsigned i = 0; i < READS_MAX && (n = read(j->output, buf, sizeof(buf))) > 0; i++) {
 		size_t keep = OUTPUT_MAX - (size_t)n < j->len ? OUTPUT_MAX - (size_t)n : j->len;
 
 		memmove(j->text, j->text + j->len - keep, keep);

@@ -15,6 +15,7 @@
 #include "libssi/base/log.h"
 
 #define RA_AGAIN_US (5ull * 1000 * 1000)     /* an interface that is not there yet */
+#define RA_READS 64                          /* solicitations for one answer, before the loop has other work again */
 #define RA_HOPS 255                          /* RFC 4861, 6.1: proof that it comes from the link */
 
 struct ra_link { char name[IF_NAMESIZE]; int fd; bool told; sd_event_source *io; };
@@ -33,9 +34,10 @@ static int on_solicitation(sd_event_source *s, int fd, uint32_t revents, void *u
 	struct nd_router_advert ra = { .nd_ra_hdr = { .icmp6_type = ND_ROUTER_ADVERT } };   /* hop limit, lifetime, timers: 0 = nothing said */
 	uint8_t asked[256];
 	bool any = false;
-	ssize_t n;
+	ssize_t n = 0;
 
-	while ((n = recv(fd, asked, sizeof(asked), 0)) > 0)
+	/* One answer for all that have asked by now; whoever asks without end is not heard to the end. */
+	for (unsigned i = 0; i < RA_READS && (n = recv(fd, asked, sizeof(asked), 0)) > 0; i++)
 		any = any || asked[0] == ND_ROUTER_SOLICIT;
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		log_debug("router solicitations on %s: %m", l->name);
