@@ -39,6 +39,14 @@ static void batch_add(struct batch *b, const char *node, const char *mac, const 
 	json_array_append_new(b->answer, o);
 }
 
+/* An agent takes its time: the node may have got another machine meanwhile, and that one runs. */
+static bool still_plays(struct daemon *d, const char *node, const char *mac)
+{
+	char now[SSI_MAC_LEN];
+
+	return state_machine_of(d->state, node, now, NULL) == 0 && strcmp(now, mac) == 0;
+}
+
 static void done(const char *mac, enum ssi_power_action a, int err, int state, const struct ssi_err *why, void *userdata)
 {
 	struct one *o = userdata;
@@ -48,7 +56,7 @@ static void done(const char *mac, enum ssi_power_action a, int err, int state, c
 	if (a != SSI_POWER_STATUS)
 		events_add(b->daemon->events, "power", o->node, mac, 0, "%s%s%s", ssi_power_name(a), err < 0 ? " failed: " : ": done",
 			   err < 0 ? why->text : "");
-	if (err == 0 && a == SSI_POWER_OFF)
+	if (err == 0 && a == SSI_POWER_OFF && still_plays(b->daemon, o->node, mac))
 		ssi_head_off(b->daemon->head, o->node, "powered off");
 	free(o);
 	b->left--;
