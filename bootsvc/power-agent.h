@@ -11,7 +11,7 @@
 #include "libssi/model/registry.h"
 
 struct power_agent {
-	char *program;               /* "fence_ipmilan", or an absolute path */
+	char *program;               /* "fence_ipmilan": a name, no path */
 	char *options;               /* key=value lines, the password's too */
 	char *password;              /* NULL without one; kept to strip it from messages */
 	unsigned timeout_ms;         /* of one run */
