@@ -35,7 +35,10 @@ const char *const state_node_sql[Q_COUNT] = {
 	/* A boot that was armed and not used may be on its way. */
 	[Q_GENERATIONS] = "SELECT b.node, b.image, b.generation FROM boot b JOIN node n ON n.name = b.node"
 			  " WHERE NOT b.over AND n.state <> 'off' AND (b.incarnation = n.incarnation OR b.incarnation = n.last)",
-	[Q_STAGE_PUT] = "INSERT OR REPLACE INTO stage(node, incarnation, name, start_ms, end_ms, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	/* A new name only where there is room: names are a node's own words. */
+	[Q_STAGE_PUT] = "INSERT OR REPLACE INTO stage(node, incarnation, name, start_ms, end_ms, tries) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+			" WHERE EXISTS (SELECT 1 FROM stage WHERE node = ?1 AND incarnation = ?2 AND name = ?3)"
+			" OR (SELECT count(*) FROM stage WHERE node = ?1 AND incarnation = ?2) < ?7",
 	[Q_STAGE_EACH] = "SELECT name, start_ms, end_ms, tries FROM stage WHERE node = ?1 AND incarnation = ?2 ORDER BY start_ms, end_ms",
 };
 
@@ -223,7 +226,7 @@ int state_generations_used(struct state *s, void (*fn)(const char *node, const c
 
 int state_stage_put(struct state *s, const char *node, uint64_t incarnation, const struct state_stage *g, struct ssi_err *e)
 {
-	int r = state_run(s, e, Q_STAGE_PUT, "titiin", node, incarnation, g->name, g->start_ms, g->end_ms, (int)g->tries);
+	int r = state_run(s, e, Q_STAGE_PUT, "titiinn", node, incarnation, g->name, g->start_ms, g->end_ms, (int)g->tries, STATE_STAGES);
 
 	return r < 0 ? r : 0;
 }

@@ -95,6 +95,7 @@ int state_boot_end_all(struct state *s, const char *node, struct ssi_err *e);   
 int state_generations_used(struct state *s, void (*fn)(const char *node, const char *image, const char *generation, void *userdata), void *userdata,
 			   struct ssi_err *e);
 
+#define STATE_STAGES 64              /* of one boot; names past that are passed over */
 struct state_stage { char name[32]; uint64_t start_ms, end_ms; uint32_t tries; };
 int state_stage_put(struct state *s, const char *node, uint64_t incarnation, const struct state_stage *g, struct ssi_err *e);
 int state_stage_each(struct state *s, const char *node, uint64_t incarnation, void (*fn)(const struct state_stage *g, void *userdata),

@@ -200,6 +200,47 @@ static void a_mad_node_fills_no_store(void **state)
 	state_close(s);
 }
 
+static void count_ended(const struct state_stage *g, void *userdata)
+{
+	*(unsigned *)userdata += g->end_ms == 77;
+}
+
+static void count_stage(const struct state_stage *g, void *userdata)
+{
+	++*(unsigned *)userdata;
+}
+
+/* The names of stages are a node's own: so many of one boot are kept, and those that are known go on being told anew. */
+static void a_mad_node_has_few_stages(void **state)
+{
+	struct state *s = reopen(NULL);
+	struct state_stage g = { .tries = 1 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(g.name, sizeof(g.name), "stage-%u", i);
+		assert_int_equal(state_stage_put(s, "n01", 1, &g, NULL), 0);
+	}
+	assert_int_equal(state_stage_each(s, "n01", 1, count_stage, &n, NULL), 0);
+	assert_int_equal(n, STATE_STAGES);
+	strcpy(g.name, "stage-0");
+	g.end_ms = 77;
+	assert_int_equal(state_stage_put(s, "n01", 1, &g, NULL), 0);
+	assert_int_equal(state_stage_put(s, "n01", 2, &g, NULL), 0);
+	assert_int_equal(state_stage_put(s, "n02", 1, &g, NULL), 0);
+	s = reopen(s);
+	n = 0;
+	assert_int_equal(state_stage_each(s, "n01", 1, count_stage, &n, NULL), 0);
+	assert_int_equal(n, STATE_STAGES);
+	assert_int_equal(state_stage_each(s, "n01", 2, count_stage, &n, NULL), 0);
+	assert_int_equal(state_stage_each(s, "n02", 1, count_stage, &n, NULL), 0);
+	assert_int_equal(n, STATE_STAGES + 2);
+	n = 0;
+	assert_int_equal(state_stage_each(s, "n01", 1, count_ended, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	state_close(s);
+}
+
 static void events_keep_their_order(void **state)
 {
 	struct state *s = reopen(NULL);
@@ -292,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_keep_their_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_mad_node_fills_no_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mad_node_has_few_stages, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_changes_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_settled_did_not_happen, setup, teardown),
 	};
