@@ -11,7 +11,7 @@
 #include "libssi/base/log.h"
 #include "libssi/base/map.h"
 
-/* What a node can cause as often as it likes is stored and told only so often; nodes whose names fall together share. */
+/* What a node, or who asks in its name, can cause as often as it likes is stored and told only so often; nodes whose names fall together share. */
 #define VOICES 16384
 #define VOICE_WINDOW_MS 60000
 #define VOICE_MAX 100            /* a boot takes some twenty */
@@ -58,14 +58,16 @@ static int level_of(const char *kind)
 	return strcmp(kind, "stage") == 0 ? LOG_DEBUG : LOG_INFO;
 }
 
-static bool said_by_node(const char *kind)
+/* Who can cause an event like this as often as it likes; "" for one that nobody can. A boot is asked for in a machine's name, by anyone: that
+ * must not silence the node. */
+static const char *voice_of(const struct state_event *e)
 {
 	static const char *const said[] = { "boot-failed", "hotplug", "node-event", "refuse", "rejoin", "stage" };
 
 	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
-		if (strcmp(kind, said[i]) == 0)
-			return true;
-	return false;
+		if (strcmp(e->kind, said[i]) == 0)
+			return *e->node ? e->node : e->machine;
+	return strcmp(e->kind, "arm") == 0 ? e->machine : "";
 }
 
 static void events_compact(struct events *ev)
@@ -83,13 +85,13 @@ void events_add(struct events *ev, const char *kind, const char *node, const cha
 	char text[1024];
 	struct state_event e = { .time = ssi_clock_wall_ms(), .kind = kind, .node = node ?: "", .machine = machine ?: "", .incarnation = incarnation,
 				 .text = text };
-	const char *who = *e.node ? e.node : e.machine;
+	const char *who = voice_of(&e);
 	unsigned left_out = 0;
 	struct ssi_err err;
 	size_t n;
 	va_list ap;
 
-	if (said_by_node(kind) && *who &&
+	if (*who &&
 	    !ssi_limit_pass(&ev->voices[ssi_map_hash(who) % VOICES], ssi_clock_mono_ms(), VOICE_WINDOW_MS, VOICE_MAX, false, &left_out))
 		return;
 	va_start(ap, fmt);

@@ -13,8 +13,8 @@ void events_free(struct events *ev);                  /* NULL is fine */
 
 /*
  * node, machine: "" or NULL where there is none; incarnation 0 = none. A store that fails is logged; followers get the event all the same.
- * Of what a node causes as often as it likes (stages, reports, hot-plug, joining again) 100 in a minute are taken, and the next tells how many were
- * left out: a node that is mad must not fill the store, nor push out what others said.
+ * Of what a node causes as often as it likes (stages, reports, hot-plug, joining again, boot scripts in its machine's name) 100 in a minute are
+ * taken, and the next tells how many were left out: a node that is mad must not fill the store, nor push out what others said.
  */
 void events_add(struct events *ev, const char *kind, const char *node, const char *machine, uint64_t incarnation, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));

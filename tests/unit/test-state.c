@@ -196,6 +196,12 @@ static void a_mad_node_fills_no_store(void **state)
 	events_add(ev, "detach", "n01", "", 1, "nothing heard");
 	assert_int_equal(n[0], 101);
 	assert_int_equal(n[1], 1);
+	/* Anyone may ask for a boot in a machine's name; that does not silence its node. */
+	for (unsigned i = 0; i < 1000; i++)
+		events_add(ev, "arm", "n02", M2, 1, "boot script given out");
+	assert_int_equal(n[1], 101);
+	events_add(ev, "boot-failed", "n02", M2, 1, "at root: no root");
+	assert_int_equal(n[1], 102);
 	events_free(ev);
 	state_close(s);
 }
