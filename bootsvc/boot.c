@@ -114,10 +114,18 @@ static int write_script(struct daemon *d, const struct answer *a, struct ssi_buf
 static int store(struct daemon *d, const struct ssi_system *system, const char *mac, struct in_addr peer, struct answer *a, struct ssi_err *e)
 {
 	int r = state_begin(d->state, true, e), fresh;
+	struct ssi_err why;
 
 	if (r < 0)
 		return r;
-	fresh = state_machine_seen(d->state, mac, system->name, peer, ssi_clock_wall_ms(), e);
+	fresh = state_machine_seen(d->state, mac, system->name, peer, ssi_clock_wall_ms(), &why);
+	if (fresh == -EUSERS) {          /* nothing is stored of it; it may ask again */
+		state_rollback(d->state);
+		snprintf(a->text, sizeof(a->text), "%s", why.text);
+		return 0;
+	}
+	if (fresh < 0)
+		ssi_errf(e, fresh, "%s", why.text);
 	r = fresh < 0 ? fresh : place(d, system, mac, fresh, a, e);
 	if (r >= 0 && a->node)
 		r = arm(d, mac, a, e);

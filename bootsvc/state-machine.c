@@ -6,7 +6,8 @@
 #define MACHINE_COLUMNS "m.mac, m.system, b.node, m.spare, m.first_seen, m.last_seen, m.address FROM machine m LEFT JOIN binding b ON b.mac = m.mac"
 
 const char *const state_machine_sql[Q_COUNT] = {
-	[Q_MACHINE_NEW] = "INSERT OR IGNORE INTO machine(mac, system, first_seen, last_seen, address) VALUES(?1, ?2, ?3, ?3, ?4)",
+	[Q_MACHINE_NEW] = "INSERT INTO machine(mac, system, first_seen, last_seen, address) SELECT ?1, ?2, ?3, ?3, ?4"
+			  " WHERE (SELECT count(*) FROM machine) < ?5 + (SELECT count(*) FROM binding)",
 	[Q_MACHINE_SEEN] = "UPDATE machine SET system = ?2, last_seen = ?3, address = ?4 WHERE mac = ?1",
 	[Q_MACHINE_ENTER] = "INSERT OR IGNORE INTO machine(mac, system, first_seen, last_seen) VALUES(?1, '', ?2, 0)",
 	[Q_MACHINE_GET] = "SELECT " MACHINE_COLUMNS " WHERE m.mac = ?1",
@@ -24,12 +25,13 @@ const char *const state_machine_sql[Q_COUNT] = {
 
 int state_machine_seen(struct state *s, const char *mac, const char *system, struct in_addr address, uint64_t now, struct ssi_err *e)
 {
-	int fresh = state_run(s, e, Q_MACHINE_NEW, "ttii", mac, system, now, (uint64_t)ntohl(address.s_addr)), r;
+	int r = state_run(s, e, Q_MACHINE_SEEN, "ttii", mac, system, now, (uint64_t)ntohl(address.s_addr));
 
-	if (fresh != 0)
-		return fresh;
-	r = state_run(s, e, Q_MACHINE_SEEN, "ttii", mac, system, now, (uint64_t)ntohl(address.s_addr));
-	return r < 0 ? r : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = state_run(s, e, Q_MACHINE_NEW, "ttiin", mac, system, now, (uint64_t)ntohl(address.s_addr), STATE_STRANGERS);
+	return r != 0 ? r : ssi_errf(e, -EUSERS, "machine %s waits: %d others are known that are no node's ('ssi machine list', 'ssi machine rm')", mac,
+				     STATE_STRANGERS);
 }
 
 static void machine_row(sqlite3_stmt *q, struct state_machine *m)

@@ -43,7 +43,9 @@ struct state_machine {
 	struct in_addr address;                       /* that it asked from last */
 };
 typedef void (*state_machine_fn)(const struct state_machine *m, void *userdata);
-int state_machine_seen(struct state *s, const char *mac, const char *system, struct in_addr address, uint64_t now, struct ssi_err *e);   /* 1 = a new one */
+#define STATE_STRANGERS 65536        /* machines that are bound to no node: anyone can ask in any name */
+/* 1 = a new one; -EUSERS: it would be, and there are too many strangers already. */
+int state_machine_seen(struct state *s, const char *mac, const char *system, struct in_addr address, uint64_t now, struct ssi_err *e);
 int state_machine_get(struct state *s, const char *mac, struct state_machine *ret, struct ssi_err *e);
 int state_machine_at(struct state *s, struct in_addr address, struct state_machine *ret, struct ssi_err *e);   /* the bound one that asked from there last */
 int state_machine_set_spare(struct state *s, const char *mac, bool spare, struct ssi_err *e);

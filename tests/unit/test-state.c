@@ -109,6 +109,32 @@ static void bindings_are_one_to_one(void **state)
 	state_close(s);
 }
 
+/* Anyone on the network can ask in the name of machines that nobody has ever seen. */
+static void strangers_have_an_end(void **state)
+{
+	struct state *s = reopen(NULL);
+	struct in_addr from = { 0 };
+	char mac[SSI_MAC_LEN];
+	unsigned all, unbound;
+
+	assert_int_equal(state_begin(s, false, NULL), 0);
+	for (unsigned i = 0; i < STATE_STRANGERS; i++) {
+		snprintf(mac, sizeof(mac), "52:54:01:%02x:%02x:%02x", i >> 16 & 0xff, i >> 8 & 0xff, i & 0xff);
+		assert_int_equal(state_machine_seen(s, mac, "demo", from, 5, NULL), 1);
+	}
+	assert_int_equal(state_commit(s, NULL), 0);
+	assert_int_equal(state_machine_seen(s, M1, "demo", from, 6, NULL), -EUSERS);
+	assert_int_equal(state_machine_seen(s, mac, "demo", from, 6, NULL), 0);          /* known */
+	assert_int_equal(state_bind(s, "n01", M1, 7, NULL), 0);                          /* named by nodes.d or a person */
+	assert_int_equal(state_machine_seen(s, M1, "demo", from, 8, NULL), 0);
+	assert_int_equal(state_bind(s, "n02", mac, 9, NULL), 0);                         /* one stranger less */
+	assert_int_equal(state_machine_seen(s, M2, "demo", from, 10, NULL), 1);
+	assert_int_equal(state_machine_count(s, &all, &unbound, NULL), 0);
+	assert_int_equal(all, STATE_STRANGERS + 2);
+	assert_int_equal(unbound, STATE_STRANGERS);
+	state_close(s);
+}
+
 static void incarnations_only_grow(void **state)
 {
 	uint8_t key[SSI_CCM_KEY] = { 1 };
@@ -335,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_daemon_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(holds_outlive_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(bindings_are_one_to_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_have_an_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(incarnations_only_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_keep_their_order, setup, teardown),
