@@ -168,7 +168,7 @@ static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnatio
 /* Where a node's clock began, counted from GET /boot: at wall clock now the node's clock said node_ms. */
 static uint64_t clock_start(const struct state_boot *b, uint64_t node_ms)
 {
-	uint64_t since = ssi_clock_wall_ms() - b->armed;
+	uint64_t since = state_boot_age(b, ssi_clock_wall_ms());
 
 	return since > node_ms ? since - node_ms : 0;
 }
@@ -277,7 +277,7 @@ static void node_joined(struct daemon *d, const struct ssi_head_node *n, enum ss
 		joined_stages(d, &b, n, join, &stages);
 	events_add(d->events, "join", n->name, b.mac, n->incarnation, "%u processors, %s; %s after its boot script%s", n->inventory.cpus,
 		   ssi_num_format_size(memory, sizeof(memory), n->inventory.memory),
-		   ssi_num_format_ms(took, sizeof(took), b.armed ? ssi_clock_wall_ms() - b.armed : 0), stages.data ?: "");
+		   ssi_num_format_ms(took, sizeof(took), state_boot_age(&b, ssi_clock_wall_ms())), stages.data ?: "");
 	images_look_soon(d->images);
 }
 

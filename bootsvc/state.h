@@ -84,6 +84,8 @@ struct state_boot {
 	bool used, over;                              /* its token was exchanged; its keys count no more */
 	uint8_t token[SSI_CCM_KEY], key[SSI_CCM_KEY]; /* key: once used */
 };
+/* ms since it was armed; 0 when it was not, or the wall clock was set back since. */
+static inline uint64_t state_boot_age(const struct state_boot *b, uint64_t now) { return b->armed && now > b->armed ? now - b->armed : 0; }
 /* Arm: the newest incarnation of the node when the same machine has it and nobody used its token, else the next number. Fills in
  * b->incarnation; node, mac, image, generation, token and armed are the caller's. */
 int state_boot_arm(struct state *s, struct state_boot *b, struct ssi_err *e);

@@ -57,6 +57,15 @@ static uint64_t arm(struct state *s, const char *node, const char *mac)
 	return b.incarnation;
 }
 
+static void a_clock_set_back_is_no_age(void **state)
+{
+	struct state_boot b = { .armed = 5000 }, none = { 0 };
+
+	assert_int_equal(state_boot_age(&b, 7000), 2000);
+	assert_int_equal(state_boot_age(&b, 4000), 0);
+	assert_int_equal(state_boot_age(&none, 7000), 0);
+}
+
 static void note_hold(const struct state_node *n, void *userdata)
 {
 	if (!strcmp(n->name, "n01"))
@@ -359,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_daemon_at_a_time, setup, teardown),
+		cmocka_unit_test(a_clock_set_back_is_no_age),
 		cmocka_unit_test_setup_teardown(holds_outlive_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(bindings_are_one_to_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_have_an_end, setup, teardown),
