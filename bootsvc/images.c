@@ -235,6 +235,7 @@ int images_new(struct daemon *d, struct images **ret, struct ssi_err *e)
 	if (!im)
 		return ssi_errno(e, -ENOMEM, "images");
 	im->daemon = d;
+	im->inotify = -1;
 	r = ssi_path_mkdirs(d->opt->store, 0755);        /* so that it can be watched before the first image is built */
 	if (r < 0)
 		return ssi_errno(e, r, "%s", d->opt->store);

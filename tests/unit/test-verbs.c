@@ -6,13 +6,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bootsvc/control.h"
 #include "bootsvc/events.h"
+#include "bootsvc/images.h"
 #include "bootsvc/inventory.h"
 #include "libssi/base/path.h"
 
@@ -163,6 +167,20 @@ static void an_inventory_that_is_no_utf8_is_kept(void **state)
 	assert_int_equal(back.n_accelerators, 1);
 }
 
+/* A store that cannot be: an error, and no descriptor that is not its own is closed. */
+static void a_store_that_cannot_be(void **state)
+{
+	struct bootsvc_options o = { .store = "/dev/null/store" };
+	struct daemon d = { .opt = &o };
+	struct images *im = NULL;
+	struct ssi_err e;
+
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0 || open("/dev/null", O_RDONLY) == STDIN_FILENO);
+	assert_int_equal(images_new(&d, &im, &e), -ENOTDIR);
+	assert_null(im);
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +188,7 @@ int main(void)
 		cmocka_unit_test(the_newest_are_told),
 		cmocka_unit_test(a_reason_that_is_no_utf8_is_a_reason),
 		cmocka_unit_test(an_inventory_that_is_no_utf8_is_kept),
+		cmocka_unit_test(a_store_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
