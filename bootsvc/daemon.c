@@ -133,8 +133,11 @@ static int daemon_start(struct daemon *d, struct ssi_err *e)
 	int r = start_loop(d, e);
 
 	raise_limits();
-	if (r == 0)
-		r = ssi_path_mkdirs(d->opt->run, 0755) < 0 ? ssi_errno(e, -errno, "%s", d->opt->run) : 0;
+	if (r == 0) {
+		r = ssi_path_mkdirs(d->opt->run, 0755);
+		if (r < 0)
+			ssi_errno(e, r, "%s", d->opt->run);
+	}
 	if (r == 0)
 		r = state_open(d->opt->state, &d->state, e);
 	if (r == 0)
@@ -164,25 +167,25 @@ static void daemon_end(struct daemon *d)
 	sd_event_unref(d->event);
 }
 
-static void say_ready(struct daemon *d, int ready)
+static void say_ready(struct daemon *d, int *ready)
 {
 	events_add(d->events, "start", "", "", 0, "ssi-bootsvc " PACKAGE_VERSION " serves %zu nodes", d->registry->n_nodes);
 	sd_notifyf(0, "READY=1\nSTATUS=Serving %zu nodes", d->registry->n_nodes);
-	if (ready >= 0 && write(ready, "1", 1) < 0)
+	if (*ready < 0)
+		return;
+	if (write(*ready, "1", 1) < 0)
 		log_debug("whoever started this is gone");
+	close(TAKE_FD(*ready));
 }
 
-int daemon_run(const struct bootsvc_options *o, int ready, struct ssi_err *e)
+int daemon_run(const struct bootsvc_options *o, int *ready, struct ssi_err *e)
 {
 	SSI_CLEANUP(daemon_end) struct daemon d = { .opt = o, .started = ssi_clock_wall_ms() };
-	_cleanup_close_ int to = ready;
 	int r = daemon_start(&d, e);
 
 	if (r < 0)
 		return r;
-	say_ready(&d, to);
-	ssi_cleanup_close(&to);
-	to = -1;
+	say_ready(&d, ready);
 	r = sd_event_loop(d.event);
 	sd_notify(0, "STOPPING=1");
 	events_add(d.events, "stop", "", "", 0, "ssi-bootsvc ends");

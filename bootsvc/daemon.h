@@ -38,8 +38,9 @@ struct daemon {
 	struct ssi_control_server *control;
 };
 
-/* Run until SIGTERM, SIGINT or the verb stop. ready (taken over, may be -1) gets a byte once the daemon serves. */
-int daemon_run(const struct bootsvc_options *o, int ready, struct ssi_err *e);
+/* Run until SIGTERM, SIGINT or the verb stop. *ready (may be -1) gets a byte once the daemon serves, and is closed then; else it stays the
+ * caller's, who closes it when he has said why there is no daemon: its end is the sign for who waits to read that. */
+int daemon_run(const struct bootsvc_options *o, int *ready, struct ssi_err *e);
 
 /* The system that has this address of the master as its own, or whose network an address is in; NULL if none. */
 const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer);

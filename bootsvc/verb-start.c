@@ -89,9 +89,10 @@ static int background(const char *run, int *ret_ready)
 	int p[2];
 	off_t from;
 	pid_t pid;
+	int r = path ? ssi_path_mkdirs(run, 0755) : -ENOMEM;
 
-	if (!path || ssi_path_mkdirs(run, 0755) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	log = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (log < 0 || null < 0 || pipe2(p, O_CLOEXEC) < 0)
@@ -142,11 +143,11 @@ int verb_start(struct ssi_cmd_args *a, int argc, char **argv)
 	if (!ssi_cmd_opt(a, "foreground")) {
 		r = background(o.run, &ready);
 		if (r < 0) {
-			log_error("cannot go to the background: %s", strerror(-r));
+			log_error("cannot go to the background, with its log in %s: %s", o.run, strerror(-r));
 			return 1;
 		}
 	}
-	r = daemon_run(&o, TAKE_FD(ready), &e);
+	r = daemon_run(&o, &ready, &e);
 	if (r < 0) {
 		log_error("%s", e.text);
 		return 1;

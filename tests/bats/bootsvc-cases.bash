@@ -326,10 +326,14 @@ case_background() {
 	ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp
 	bootsvc status >/dev/null
 	if ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp 2>errors; then fail "two"; else [ $? -eq 1 ]; fi
+	grep -q 'another ssi-bootsvc' errors
 	bootsvc stop
+	if ssi-bootsvc start "${HERE[@]/%\/run//errors}" --exports none --no-dhcp 2>said; then fail "a file for a folder"; else [ $? -eq 1 ]; fi
+	grep -q "$PWD/errors: Not a directory" said
 	printf '[node\n' >nodes.d/20-wrong.ini
 	if ssi-bootsvc start "${HERE[@]}" --exports none --no-dhcp 2>errors; then fail "mistakes"; else [ $? -eq 1 ]; fi
 	grep -q 'nodes.d/20-wrong.ini:1' run/bootsvc.log
+	grep -q 'nodes.d/20-wrong.ini:1' errors
 }
 
 case_two_systems() {
