@@ -97,6 +97,16 @@ static json_t *target_expr(json_t *rules, const char *target, bool go)
 	return json_pack("{s:b}", "log", 1);     /* LOG and others that go on */
 }
 
+/* The rest behind a comment, which stands in quotes where it has blanks. */
+static char *comment_skip(char *rest)
+{
+	rest += strspn(rest, " ");
+	if (*rest == '"')
+		for (rest++; *rest && *rest != '"'; rest++)
+			rest += *rest == '\\' && rest[1];
+	return rest + strcspn(rest, " ");
+}
+
 /* The words behind "-A CHAIN". */
 static void rule_read(json_t *rules, const char *chain, char *save)
 {
@@ -109,6 +119,10 @@ static void rule_read(json_t *rules, const char *chain, char *save)
 
 		if (strcmp(w, "!") == 0) {
 			not = true;
+			continue;
+		}
+		if (strcmp(w, "--comment") == 0) {       /* no match; it may say "-j DROP" */
+			save = comment_skip(save);
 			continue;
 		}
 		if (*w != '-')       /* a further value of an option that is not known */

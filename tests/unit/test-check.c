@@ -247,6 +247,20 @@ static void filter_iptables(void **state)
 	assert_int_equal(packetfilter_parse_iptables("nonsense\n", &none, &e), -EBADMSG);
 }
 
+/* A comment is no match, whatever it says: the rule behind it counts. */
+static void filter_comments(void **state)
+{
+	static const char rules[] = "-P INPUT ACCEPT\n-A INPUT -i lo -m comment --comment \"let lo in\" -j ACCEPT\n"
+		"-A INPUT -p tcp -m tcp --dport 7780 -m comment --comment \"boot; say \\\"hi\\\" -j DROP\" -j ACCEPT\n"
+		"-A INPUT -m comment --comment one -p udp -m udp --dport 69 -j ACCEPT\n-A INPUT -m comment --comment \"all else\" -j DROP\n";
+	_cleanup_json_ json_t *j = NULL;
+	struct ssi_err e;
+
+	assert_int_equal(packetfilter_parse_iptables(rules, &j, &e), 0);
+	WAYS(j, { true, 443, "lo", false }, { true, 7780, "eth1", false }, { false, 69, "eth1", false }, { true, 7701, "eth1", true },
+	     { false, 67, "eth1", true });
+}
+
 /* A DISCOVER of ours turned into an OFFER, as a server would. */
 static void dhcp(void **state)
 {
@@ -275,7 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(ipv6), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
-		cmocka_unit_test(power), cmocka_unit_test(ports), cmocka_unit_test(images), cmocka_unit_test(filter_nft), cmocka_unit_test(filter_iptables),
+		cmocka_unit_test(power), cmocka_unit_test(ports), cmocka_unit_test(images), cmocka_unit_test(filter_nft), cmocka_unit_test(filter_iptables), cmocka_unit_test(filter_comments),
 		cmocka_unit_test(dhcp),
 	};
 
