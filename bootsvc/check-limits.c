@@ -104,7 +104,11 @@ void check_tftp(const struct check_context *c, struct check_report *r)
 /* iPXE asks for an IPv6 router once it has its IPv4 address; the daemon answers that there is none, which takes IPv6 on the interface. */
 void check_ipv6(const struct check_context *c, struct check_report *r)
 {
-	for (size_t i = 0; c->registry && i < c->registry->n_systems; i++) {
+	if (!c->registry) {
+		check_unknown(r, "nodes.d has mistakes");
+		return;
+	}
+	for (size_t i = 0; i < c->registry->n_systems; i++) {
 		const char *interface = c->registry->systems[i]->interface;
 		char name[80], advice[160];
 

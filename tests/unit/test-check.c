@@ -107,6 +107,20 @@ static void ipv6(void **state)
 	expect(SYSTEM, 0, "ipv6", "ok", NULL);
 }
 
+/* What cannot be looked at is not well. */
+static void mistakes_are_not_well(void **state)
+{
+	static const char *const of_the_registry[] = { "dhcp", "firewall", "power", "images", "arp", "ipv6" };
+	struct check_context c = { .options = &options, .proc = proc, .sys = sys };
+
+	for (size_t i = 0; i < sizeof(of_the_registry) / sizeof(*of_the_registry); i++) {
+		_cleanup_json_ json_t *list = check_run(&c, of_the_registry[i]);
+
+		if (strcmp(ssi_json_str(json_array_get(list, 0), "state"), "unknown") != 0)
+			fail_msg("%s: %s", of_the_registry[i], ssi_json_str(json_array_get(list, 0), "state"));
+	}
+}
+
 static void nfsd(void **state)
 {
 	expect(SYSTEM, 0, "nfsd", "problem", "does not run");
@@ -288,7 +302,7 @@ static void dhcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(ipv6), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
+		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(ipv6), cmocka_unit_test(mistakes_are_not_well), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
 		cmocka_unit_test(power), cmocka_unit_test(ports), cmocka_unit_test(images), cmocka_unit_test(filter_nft), cmocka_unit_test(filter_iptables), cmocka_unit_test(filter_comments),
 		cmocka_unit_test(dhcp),
 	};
