@@ -130,7 +130,11 @@ static void finish(struct exports *x, bool ok)
 
 	export_plan_free(&x->plan);
 	x->next = 0;
-	if (ok && compare(x, &e) == 0 && x->plan.n == 0)
+	if (ok && compare(x, &e) < 0)
+		failed(x, e.text);
+	else if (ok && x->plan.n)        /* the sign of it came while our own steps gave signs, too (on_others) */
+		failed(x, "something else has changed the exports meanwhile (a restart of nfs-server?), once more");
+	else if (ok)
 		settled(x);
 	export_plan_free(&x->plan);
 	if (x->again) {
