@@ -134,6 +134,7 @@ static int store(struct daemon *d, const struct ssi_system *system, const char *
 	if (r < 0) {
 		state_rollback(d->state);
 		discovery_forget(d->discovery);
+		dnsmasq_machine_changed(d->dnsmasq, mac);        /* a binding that is none took a node's address for it */
 	}
 	return r;
 }
