@@ -33,10 +33,10 @@ const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr
 	const struct ssi_registry *r = d->registry;
 
 	for (size_t i = 0; i < r->n_systems; i++)
-		if (r->systems[i]->master.s_addr == master.s_addr)
+		if ((peer.s_addr & r->systems[i]->netmask.s_addr) == r->systems[i]->network.s_addr)
 			return r->systems[i];
 	for (size_t i = 0; i < r->n_systems; i++)
-		if ((peer.s_addr & r->systems[i]->netmask.s_addr) == r->systems[i]->network.s_addr)
+		if (r->systems[i]->master.s_addr == master.s_addr)
 			return r->systems[i];
 	return NULL;
 }

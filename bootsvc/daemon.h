@@ -42,5 +42,5 @@ struct daemon {
  * caller's, who closes it when he has said why there is no daemon: its end is the sign for who waits to read that. */
 int daemon_run(const struct bootsvc_options *o, int *ready, struct ssi_err *e);
 
-/* The system that has this address of the master as its own, or whose network an address is in; NULL if none. */
+/* The system whose network the peer is in, else the one that has this address of the master as its own (a peer behind a router); NULL if none. */
 const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer);

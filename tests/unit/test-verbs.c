@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -181,6 +182,32 @@ static void a_store_that_cannot_be(void **state)
 	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
 }
 
+static struct in_addr address(const char *s)
+{
+	struct in_addr a;
+
+	assert_int_equal(inet_pton(AF_INET, s, &a), 1);
+	return a;
+}
+
+/* Linux answers on every interface for each of its addresses: whoever asks is of the network he is in. */
+static void a_machine_is_of_its_own_network(void **state)
+{
+	static const char text[] = "[system a]\ninterface = eth1\nnetwork = 10.77.0.0/24\n[system b]\ninterface = eth2\nnetwork = 10.78.0.0/24\n";
+	struct ssi_registry_source src = { "t.ini", text, strlen(text) };
+	_cleanup_buf_ struct ssi_buf errors = SSI_BUF_INIT;
+	_cleanup_registry_ struct ssi_registry *reg = NULL;
+	struct daemon d = { 0 };
+
+	assert_int_equal(ssi_registry_parse(&src, 1, &reg, &errors), 0);
+	d.registry = reg;
+	assert_string_equal(daemon_system_at(&d, address("10.77.0.1"), address("10.77.0.9"))->name, "a");
+	assert_string_equal(daemon_system_at(&d, address("10.77.0.1"), address("10.78.0.9"))->name, "b");
+	assert_string_equal(daemon_system_at(&d, address("10.77.0.1"), address("192.168.1.9"))->name, "a");      /* behind a router */
+	assert_string_equal(daemon_system_at(&d, address("10.9.0.1"), address("10.78.0.9"))->name, "b");
+	assert_null(daemon_system_at(&d, address("10.9.0.1"), address("192.168.1.9")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +216,7 @@ int main(void)
 		cmocka_unit_test(a_reason_that_is_no_utf8_is_a_reason),
 		cmocka_unit_test(an_inventory_that_is_no_utf8_is_kept),
 		cmocka_unit_test(a_store_that_cannot_be),
+		cmocka_unit_test(a_machine_is_of_its_own_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
