@@ -92,6 +92,13 @@ static void script_boots(void **state)
 	more[sizeof(more) - 1] = '\0';
 	b.more = more;
 	assert_int_equal(bootscript_boot(&b, &none), -ENOSPC);
+	assert_int_equal(none.len, 0);
+	/* The longest that is taken is whole in a kernel's 2048 bytes, its NUL too. */
+	for (b.more++; bootscript_boot(&b, &none) < 0; b.more++)
+		assert_true(*b.more);
+	assert_true(strlen(b.more) > 1500);
+	line = strstr(none.data, "/vmlinuz ") + strlen("/vmlinuz ");
+	assert_in_range(strstr(line, " || goto failed") - line, 2000, 2047);
 }
 
 /* A text that came in part from a file or a machine must not become commands of iPXE's. */
