@@ -134,6 +134,8 @@ static int setup(void **state)
 	    "echo \"2026-01-01 10:00:00,000 ERROR: Please use '-h' for usage\" >&2\necho >&2\nexit 1\n", SECRET);
 	put("fence_hang", 0755, "#!/bin/sh\nsleep 600 &\necho $! >$DIR/grandchild\nwait\n");
 	put("fence_count", 0755, "#!/bin/sh\ncat >/dev/null\nmkdir $DIR/busy-$$ && ls -d $DIR/busy-* | wc -l >>$DIR/counts\nsleep 0.2\nrmdir $DIR/busy-$$\n");
+	/* Waits for another of its kind. */
+	put("fence_meet", 0755, "#!/bin/sh\ncat >/dev/null\nmkdir $DIR/met-$$\nfor i in $(seq 300); do [ $(ls -d $DIR/met-* | wc -l) -lt 2 ] || exit 0; sleep 0.1; done\nexit 1\n");
 	return 0;
 }
 
@@ -235,28 +237,40 @@ static void timeout(void **state)
 	assert_true(gone);
 }
 
-/* Two machines side by side; two actions on one machine one after the other. */
-static void several(void **state)
+/* Two actions, the second on that machine. */
+static void act_twice(const char *keys, size_t second)
 {
-	_cleanup_registry_ struct ssi_registry *r = registry("power = fence_count");
-	struct result res[3] = { 0 };
+	_cleanup_registry_ struct ssi_registry *r = registry(keys);
+	struct result res[2] = { 0 };
 	struct ssi_power *p = NULL;
-	_cleanup_free_ char *counts = NULL;
 	sd_event *ev = NULL;
 	struct ssi_err e;
 
 	assert_int_equal(sd_event_new(&ev), 0);
 	assert_int_equal(ssi_power_new(ev, &p), 0);
 	assert_int_equal(ssi_power_start(p, r->machines[0], SSI_POWER_OFF, done, &res[0], &e), 0);
-	assert_int_equal(ssi_power_start(p, r->machines[0], SSI_POWER_ON, done, &res[1], &e), 0);
-	assert_int_equal(ssi_power_start(p, r->machines[1], SSI_POWER_OFF, done, &res[2], &e), 0);
-	loop(ev, res, 3);
+	assert_int_equal(ssi_power_start(p, r->machines[second], SSI_POWER_ON, done, &res[1], &e), 0);
+	loop(ev, res, 2);
 	ssi_power_free(p);
 	sd_event_unref(ev);
-	counts = get("counts");
-	assert_null(strstr(counts, "3"));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(res[i].text, "");
 		assert_int_equal(res[i].calls, 1);
+	}
+}
+
+static void two_machines_side_by_side(void **state)
+{
+	act_twice("power = fence_meet", 1);
+}
+
+static void two_actions_one_after_the_other(void **state)
+{
+	_cleanup_free_ char *counts = NULL;
+
+	act_twice("power = fence_count", 0);
+	counts = get("counts");
+	assert_string_equal(counts, "1\n1\n");
 }
 
 static void freed_while_running(void **state)
@@ -330,7 +344,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names), cmocka_unit_test(tells_the_agent), cmocka_unit_test(status), cmocka_unit_test(failure),
-		cmocka_unit_test(refusals), cmocka_unit_test(timeout), cmocka_unit_test(several), cmocka_unit_test(freed_while_running),
+		cmocka_unit_test(refusals), cmocka_unit_test(timeout), cmocka_unit_test(two_machines_side_by_side),
+		cmocka_unit_test(two_actions_one_after_the_other), cmocka_unit_test(freed_while_running),
 		cmocka_unit_test(real_bmc),
 	};
 
