@@ -4,60 +4,81 @@
  * is let in: its boot counts again from there.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include "bootsvc/events.h"
 #include "bootsvc/patience.h"
 #include "libssi/base/clock.h"
+#include "libssi/base/map.h"
 
-struct waited { char node[64]; uint64_t incarnation, until_ms; };
+/* A node that was waited for once; kept, because each is again. */
+struct waited { TAILQ_ENTRY(waited) link; bool waiting; char node[64]; uint64_t incarnation, until_ms; };
 
 struct patience {
 	struct daemon *daemon;
 	sd_event_source *timer;
-	struct waited *w;                /* in the order of until_ms: each waits as long as any other */
-	size_t n, room;
+	struct ssi_map by_name;
+	TAILQ_HEAD(waiteds, waited) waiting;     /* in the order of until_ms: each waits as long as any other */
 };
 
 static void timer_set(struct patience *p)
 {
+	const struct waited *first = TAILQ_FIRST(&p->waiting);
 	uint64_t now = ssi_clock_mono_ms();
 
-	if (!p->n) {
+	if (!first) {
 		sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
 		return;
 	}
-	sd_event_source_set_time_relative(p->timer, (p->w[0].until_ms > now ? p->w[0].until_ms - now : 0) * 1000);
+	sd_event_source_set_time_relative(p->timer, (first->until_ms > now ? first->until_ms - now : 0) * 1000);
 	sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 }
 
-static void take_out(struct patience *p, size_t i)
+static void take_out(struct patience *p, struct waited *w)
 {
-	memmove(&p->w[i], &p->w[i + 1], (--p->n - i) * sizeof(*p->w));
+	TAILQ_REMOVE(&p->waiting, w, link);
+	w->waiting = false;
 }
 
 void patience_end(struct patience *p, const char *node)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (strcmp(p->w[i].node, node) == 0) {
-			take_out(p, i);
-			timer_set(p);
-			return;
-		}
+	struct waited *w = ssi_map_get(&p->by_name, node);
+
+	if (!w || !w->waiting)
+		return;
+	take_out(p, w);
+	timer_set(p);
+}
+
+/* NULL: no memory. */
+static struct waited *waited_new(struct patience *p, const char *node)
+{
+	struct waited *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	strcpy(w->node, node);
+	if (ssi_map_put(&p->by_name, w->node, w) == 0)
+		return w;
+	free(w);
+	return NULL;
 }
 
 void patience_begin(struct patience *p, const char *node, uint64_t incarnation)
 {
-	patience_end(p, node);
-	if (p->n == p->room) {
-		struct waited *grown = reallocarray(p->w, p->room * 2 + 16, sizeof(*grown));
+	struct waited *w = ssi_map_get(&p->by_name, node);
 
-		if (!grown)
-			return;
-		p->w = grown;
-		p->room = p->room * 2 + 16;
-	}
-	p->w[p->n] = (struct waited) { .incarnation = incarnation, .until_ms = ssi_clock_mono_ms() + PATIENCE_MS };
-	strcpy(p->w[p->n++].node, node);
+	if (!w)
+		w = waited_new(p, node);
+	if (!w)
+		return;
+	if (w->waiting)
+		take_out(p, w);
+	w->incarnation = incarnation;
+	w->until_ms = ssi_clock_mono_ms() + PATIENCE_MS;
+	w->waiting = true;
+	TAILQ_INSERT_TAIL(&p->waiting, w, link);
 	timer_set(p);
 }
 
@@ -77,11 +98,9 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	struct patience *p = userdata;
 	uint64_t now = ssi_clock_mono_ms();
 
-	while (p->n && p->w[0].until_ms <= now) {
-		struct waited w = p->w[0];
-
-		take_out(p, 0);
-		give_up(p, &w);
+	for (struct waited *w; (w = TAILQ_FIRST(&p->waiting)) && w->until_ms <= now;) {
+		take_out(p, w);
+		give_up(p, w);
 	}
 	timer_set(p);
 	return 0;
@@ -95,6 +114,7 @@ int patience_new(struct daemon *d, struct patience **ret)
 	if (!p)
 		return -ENOMEM;
 	p->daemon = d;
+	TAILQ_INIT(&p->waiting);
 	r = sd_event_add_time_relative(d->event, &p->timer, CLOCK_MONOTONIC, 0, 1000000, on_timer, p);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
@@ -111,6 +131,8 @@ void patience_free(struct patience *p)
 	if (!p)
 		return;
 	sd_event_source_disable_unref(p->timer);
-	free(p->w);
+	for (size_t i = 0; i < p->by_name.cap; i++)
+		free(p->by_name.slots[i].value);
+	ssi_map_free(&p->by_name);
 	free(p);
 }
