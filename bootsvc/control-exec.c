@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * exec: a command on some nodes at once, its output as events. A client that reads slowly slows the nodes' output (nothing more is acknowledged until
- * it has read); a client that goes away ends the command everywhere. Input goes to all of them, no faster than the slowest takes it.
+ * it has read, and what comes until then is held, as it came); a client that goes away ends the command everywhere. Input goes to all of them, no
+ * faster than the slowest takes it.
  */
 #include <errno.h>
 #include <string.h>
 #include "bootsvc/control.h"
 #include "libssi/base/base64.h"
+#include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
+#include "libssi/base/log.h"
+
+#define EXEC_HELD (4u << 20)             /* bytes of output of all nodes, while the client does not read */
+#define EXEC_WINDOW_MIN 1024             /* but so much of each, at least */
 
 struct exec;
 
@@ -15,7 +21,7 @@ struct exec_node {
 	struct exec *exec;
 	struct ssi_rexec_call *call;     /* NULL: ended */
 	char name[64];
-	size_t owed;                     /* bytes delivered and not acknowledged, while the client has to catch up */
+	struct ssi_buf held[2];          /* output 1 and 2, while the client has to catch up */
 	size_t fed;                      /* bytes of the exec's input that it has */
 };
 
@@ -24,7 +30,7 @@ struct exec {
 	struct ssi_control_request *request;
 	json_t *answer;
 	size_t n, left, failed;
-	bool paused;
+	bool paused;                     /* the client has to catch up: output is held */
 	uint8_t *input;                  /* that not all nodes have yet, or NULL */
 	size_t n_input;
 	struct exec_node nodes[];
@@ -32,14 +38,26 @@ struct exec {
 
 static void exec_free(struct exec *x)
 {
+	for (size_t i = 0; i < x->n; i++)
+		for (int k = 0; k < 2; k++)
+			ssi_buf_free(&x->nodes[i].held[k]);
 	json_decref(x->answer);
 	free(x->input);
 	free(x);
 }
 
+static bool holds_output(const struct exec *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (x->nodes[i].held[0].len || x->nodes[i].held[1].len)
+			return true;
+	return false;
+}
+
+/* The last word, once all has been said before it. */
 static void exec_end(struct exec *x)
 {
-	if (x->left)
+	if (x->left || holds_output(x))
 		return;
 	if (x->failed)
 		ssi_control_partial(x->request, json_incref(x->answer), x->failed);
@@ -48,19 +66,26 @@ static void exec_end(struct exec *x)
 	exec_free(x);
 }
 
-static void on_output(struct ssi_rexec_call *call, int fd, const void *p, size_t n, void *userdata)
+/* To the client; the node may send as much again. */
+static void deliver(struct exec_node *o, int fd, const void *p, size_t n)
 {
-	struct exec_node *o = userdata;
-	struct exec *x = o->exec;
 	_cleanup_free_ char *data = ssi_base64_encode(p, n);
 	json_t *ev = data ? json_pack("{s:s, s:i, s:s}", "node", o->name, "fd", fd, "data", data) : NULL;
 
-	if (ev && ssi_control_event(x->request, ev) == 1)
-		x->paused = true;
-	if (x->paused)
-		o->owed += n;
-	else
-		ssi_rexec_consumed(call, n);
+	if (ev && ssi_control_event(o->exec->request, ev) == 1)
+		o->exec->paused = true;
+	if (o->call)
+		ssi_rexec_consumed(o->call, n);
+}
+
+static void on_output(struct ssi_rexec_call *call, int fd, const void *p, size_t n, void *userdata)
+{
+	struct exec_node *o = userdata;
+
+	if (!o->exec->paused)
+		deliver(o, fd, p, n);
+	else if (ssi_buf_add(&o->held[fd - 1], p, n) < 0)
+		log_error("exec: output of %s is lost: no memory", o->name);
 }
 
 static void add_result(struct exec *x, const char *name, int status, const char *error)
@@ -155,13 +180,15 @@ static void drained(struct ssi_control_request *q, void *userdata)
 	struct exec *x = userdata;
 
 	x->paused = false;
-	for (size_t i = 0; i < x->n; i++) {
-		size_t owed = x->nodes[i].owed;
+	for (size_t i = 0; i < 2 * x->n && !x->paused; i++) {
+		struct ssi_buf *held = &x->nodes[i / 2].held[i % 2];
 
-		x->nodes[i].owed = 0;
-		if (owed && x->nodes[i].call)
-			ssi_rexec_consumed(x->nodes[i].call, owed);
+		if (!held->len)
+			continue;
+		deliver(&x->nodes[i / 2], (int)(i % 2) + 1, held->data, held->len);
+		ssi_buf_free(held);
 	}
+	exec_end(x);
 }
 
 static void gone(struct ssi_control_request *q, void *userdata)
@@ -174,6 +201,14 @@ static void gone(struct ssi_control_request *q, void *userdata)
 	exec_free(x);
 }
 
+/* What all of them may send before the client has read any is held here, raw. */
+static size_t window_of(size_t nodes)
+{
+	size_t each = EXEC_HELD / nodes;
+
+	return each < EXEC_WINDOW_MIN ? EXEC_WINDOW_MIN : each;
+}
+
 static void start_one(struct exec *x, struct exec_node *o, char *const argv[])
 {
 	struct ssi_ccm_conn *c = ssi_head_conn(x->daemon->head, o->name);
@@ -182,7 +217,7 @@ static void start_one(struct exec *x, struct exec_node *o, char *const argv[])
 	o->exec = x;
 	if (!c)
 		add_result(x, o->name, 255, "it is not joined, or has not come back since the daemon started");
-	else if (ssi_rexec_start(x->daemon->rexec, c, argv, NULL, NULL, &ops, o, &o->call, &e) < 0)
+	else if (ssi_rexec_start(x->daemon->rexec, c, argv, NULL, NULL, window_of(x->n), &ops, o, &o->call, &e) < 0)
 		add_result(x, o->name, 255, e.text);
 }
 

@@ -96,6 +96,11 @@ static void on_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, void *u
 	ssi_head_closed(d->head, c);
 }
 
+static void on_drained(struct ssi_ccm_conn *c, void *userdata)
+{
+	ssi_rexec_drained(((struct daemon *)userdata)->rexec, c);
+}
+
 /* The boot dialogue. */
 
 /* Which boot a connection speaks of. */
@@ -348,7 +353,7 @@ static int on_settle(struct ssi_err *e, void *userdata)
 	return r;
 }
 
-static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused, .hold = on_hold,
+static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused, .drained = on_drained, .hold = on_hold,
 	.settle = on_settle };
 static const struct ssi_boot_ops boot_ops = { on_token, on_stage, on_failed, on_node_event };
 static uint64_t on_link_ups(const char *system, void *userdata)

@@ -21,7 +21,8 @@ struct ssi_rexec_call {
 	struct ssi_rexec *r;
 	struct ssi_ccm_conn *conn;
 	uint64_t sequence;
-	uint32_t output_window, input_window;   /* bytes that may come, and that may go */
+	uint32_t window, output_window, input_window;   /* bytes of output that may come at all, that may come now; of input that may go now */
+	uint32_t owed;                       /* acknowledged, and the node was not told yet: there was no room */
 	const struct ssi_rexec_ops *ops;
 	void *userdata;
 };
@@ -158,7 +159,7 @@ static size_t rexec_count(char *const words[])
 	return n;
 }
 
-int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir,
+int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir, size_t window,
 		    const struct ssi_rexec_ops *ops, void *userdata, struct ssi_rexec_call **ret, struct ssi_err *e)
 {
 	Ssi__Rexec__Exec m = SSI__REXEC__EXEC__INIT;
@@ -170,12 +171,13 @@ int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const arg
 	m.env = (char **)env;
 	m.n_env = rexec_count(env);
 	m.dir = (char *)(dir ? dir : "");
+	m.window = window && window < SSI_REXEC_WINDOW ? (uint32_t)window : SSI_REXEC_WINDOW;
 	if (!m.n_argv)
 		return ssi_errf(e, -EINVAL, "no command");
 	call = calloc(1, sizeof(*call));
 	if (!call)
 		return ssi_errf(e, -ENOMEM, "no memory for a call");
-	*call = (struct ssi_rexec_call){ .r = r, .conn = c, .sequence = ++r->sequence, .output_window = SSI_REXEC_WINDOW,
+	*call = (struct ssi_rexec_call){ .r = r, .conn = c, .sequence = ++r->sequence, .window = m.window, .output_window = m.window,
 					 .input_window = SSI_REXEC_WINDOW, .ops = ops, .userdata = userdata };
 	LIST_INSERT_HEAD(&r->buckets[call->sequence % REXEC_BUCKETS], call, link);
 	k = rexec_send(call, SSI_REXEC_EXEC, &m.base);
@@ -187,17 +189,36 @@ int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const arg
 	return 0;
 }
 
-void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
+static void rexec_acknowledge(struct ssi_rexec_call *call)
 {
 	Ssi__Rexec__Credit m = SSI__REXEC__CREDIT__INIT;
 
-	if (n > SSI_REXEC_WINDOW - call->output_window)
-		n = SSI_REXEC_WINDOW - call->output_window;
-	if (!n)
+	m.bytes = call->owed;
+	if (!m.bytes || rexec_send(call, SSI_REXEC_CREDIT, &m.base) < 0)
 		return;
-	m.bytes = (uint32_t)n;
-	if (rexec_send(call, SSI_REXEC_CREDIT, &m.base) >= 0)
-		call->output_window += (uint32_t)n;
+	call->output_window += call->owed;
+	call->owed = 0;
+}
+
+void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
+{
+	size_t out = call->window - call->output_window - call->owed;
+
+	call->owed += (uint32_t)(n < out ? n : out);
+	rexec_acknowledge(call);
+}
+
+void ssi_rexec_drained(struct ssi_rexec *r, struct ssi_ccm_conn *c)
+{
+	struct ssi_rexec_call *call;
+
+	for (size_t i = 0; i < REXEC_BUCKETS; i++)
+		LIST_FOREACH(call, &r->buckets[i], link)
+			if (call->conn == c) {
+				rexec_acknowledge(call);
+				if (call->ops->room)
+					call->ops->room(call, call->userdata);
+			}
 }
 
 size_t ssi_rexec_room(const struct ssi_rexec_call *call)

@@ -24,13 +24,18 @@ struct ssi_rexec_ops {
 
 int ssi_rexec_new(struct ssi_ccm *m, struct ssi_rexec **ret);      /* registers its rules */
 void ssi_rexec_free(struct ssi_rexec *r);                          /* before the endpoint; calls end without exited() */
-/* Start argv (NULL-terminated) on the node at c (ssi_head_conn). env: additions "K=V", or NULL; dir: or NULL. exited() is never called from within. */
-int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir,
+/*
+ * Start argv (NULL-terminated) on the node at c (ssi_head_conn). env: additions "K=V", or NULL; dir: or NULL; window: bytes of output that may come
+ * before any is acknowledged, 0 for SSI_REXEC_WINDOW, which is the most. exited() is never called from within.
+ */
+int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const argv[], char *const env[], const char *dir, size_t window,
 		    const struct ssi_rexec_ops *ops, void *userdata, struct ssi_rexec_call **ret, struct ssi_err *e);
 void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n);    /* n bytes of output are dealt with */
 size_t ssi_rexec_room(const struct ssi_rexec_call *call);          /* so much input may be given at once */
 int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n);   /* n = 0: end of input. -EAGAIN past the room */
 int ssi_rexec_kill(struct ssi_rexec_call *call, int signal);
 void ssi_rexec_cancel(struct ssi_rexec_call *call);                /* kill it and forget it: no more callbacks, call is gone */
+/* From the daemon's drained() of ccm: what could not be said for want of room is said. */
+void ssi_rexec_drained(struct ssi_rexec *r, struct ssi_ccm_conn *c);
 /* From the daemon's closed() of ccm, for every connection. */
 void ssi_rexec_closed(struct ssi_rexec *r, struct ssi_ccm_conn *c, const struct ssi_err *why);

@@ -418,6 +418,8 @@ static int node_start(struct ssi_rexec_node *r, struct ssi_ccm_conn *c, uint64_t
 	call = node_call_new(r, c, sequence);
 	if (!call)
 		return ssi_errf(e, -ENOMEM, "no memory for a call");
+	if (m->window && m->window < call->window)
+		call->window = m->window;
 	k = node_spawn(call, m, e);
 	if (k >= 0)
 		k = node_watch(call, e);

@@ -545,3 +545,14 @@ case_exec_input() {
 	await 5 ended
 	[ "$(ssi exec n01 -- echo alive)" = alive ]
 }
+
+# A client that does not read for a while is waited for, however many nodes have something to say to it.
+case_exec_slow_reader() {
+	start_daemon --no-dhcp
+	local i
+	for i in {10..39}; do node_up 52:54:00:00:00:$i; done
+	all_in() { [ "$(ssi status -o json | jq '.systems[0].joined')" = 30 ]; }
+	await 30 all_in
+	[ "$(ssi exec -N 'n[01-30]' -- head -c 1000000 /dev/zero | { sleep 2; wc -c; })" = 30000000 ]
+	[ "$(ssi exec -N 'n[01-30]' -- echo here | { sleep 1; wc -l; })" = 30 ]
+}

@@ -28,3 +28,4 @@ load bootsvc.bash
 @test "a boot that fails says where and why" { in_net case_boot_failed; }
 @test "a siege of the daemon: refused, bounded, and the nodes feel none of it" { NET_SECONDS=300 in_net case_siege; }
 @test "exec -i: input to all nodes, as fast as the slowest takes it" { NET_SECONDS=90 in_net case_exec_input; }
+@test "exec: a slow reader is waited for, with thirty nodes too" { NET_SECONDS=120 in_net case_exec_slow_reader; }

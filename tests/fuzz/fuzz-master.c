@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ssi_head_boot(head, "n01", 7);
 	c->id = (struct ssi_identity){ .kind = data[0] & 1 ? SSI_IDENTITY_NODE : SSI_IDENTITY_BOOT, .incarnation = 7 };
 	strcpy(c->id.who, data[0] & 1 ? "n01" : MAC);
-	if (ssi_rexec_start(rexec, c, argv, NULL, NULL, &rexec_ops, NULL, &call, NULL) < 0)
+	if (ssi_rexec_start(rexec, c, argv, NULL, NULL, 0, &rexec_ops, NULL, &call, NULL) < 0)
 		abort();
 	speak(c, data + 1, size - 1);
 	ssi_rexec_free(rexec);

@@ -449,7 +449,7 @@ static struct ssi_rexec_call *re_start(struct fixture *x, const char *script)
 	struct ssi_rexec_call *call = NULL;
 
 	fx_join(x);
-	assert_int_equal(ssi_rexec_start(x->rexec, ssi_head_conn(x->head, "n01"), (char **)argv, (char **)env, "/tmp", &re_ops, x, &call, NULL), 0);
+	assert_int_equal(ssi_rexec_start(x->rexec, ssi_head_conn(x->head, "n01"), (char **)argv, (char **)env, "/tmp", 0, &re_ops, x, &call, NULL), 0);
 	return call;
 }
 
@@ -472,7 +472,7 @@ static void missing_command_says_so(void **state)
 	struct ssi_rexec_call *call;
 
 	fx_join(x);
-	assert_int_equal(ssi_rexec_start(x->rexec, ssi_head_conn(x->head, "n01"), (char **)argv, NULL, NULL, &re_ops, x, &call, NULL), 0);
+	assert_int_equal(ssi_rexec_start(x->rexec, ssi_head_conn(x->head, "n01"), (char **)argv, NULL, NULL, 0, &re_ops, x, &call, NULL), 0);
 	fx_until(x, &x->exits, 1);
 	assert_int_equal(x->exit.status, 127);
 	assert_non_null(strstr(x->exit.error, "/no/such/program"));
