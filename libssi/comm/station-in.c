@@ -127,12 +127,12 @@ static int in_place(struct station_peer *p, struct station_conn *c)
 		c->to = w->buf;
 		return 0;
 	}
+	if (kind == KIND_MESSAGE)            /* too long for who waits: it is told so once all of it is here, to be taken by ssi_ccm_arecv */
+		return in_heap(p, c);
 	if (w) {
 		w->head = h;
 		station_waiter_done(p, w, kind == KIND_NO_HANDLER ? -ENOSYS : -EMSGSIZE);
 	}
-	if (kind == KIND_MESSAGE)
-		return in_heap(p, c);
 	return !w && station_async_find(p, &h) ? in_heap(p, c) : 0;
 }
 

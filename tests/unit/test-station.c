@@ -238,6 +238,21 @@ static void test_bounds(void **state)
 	assert_int_equal(ssi_ccm_permit(x->a, permits, 1), -EBUSY);
 }
 
+/* Until a thread waits for what node sends to s. */
+static void wait_for_waiter(struct ssi_ccm_station *s, uint32_t node)
+{
+	struct station_peer *p = station_peer_find(s, node);
+	bool waits = false;
+
+	for (int i = 0; i < WAIT && !waits; i++) {
+		pthread_mutex_lock(&p->lock);
+		waits = !TAILQ_EMPTY(&p->waiters);
+		pthread_mutex_unlock(&p->lock);
+		usleep(1000);
+	}
+	assert_true(waits);
+}
+
 static uint8_t *pattern(size_t n, uint8_t salt)
 {
 	uint8_t *p = malloc(n);
@@ -245,6 +260,42 @@ static uint8_t *pattern(size_t n, uint8_t salt)
 	for (size_t i = 0; i < n; i++)
 		p[i] = (uint8_t)(i * 7 + salt + (i >> 8));
 	return p;
+}
+
+struct too_long { struct ssi_ccm_station *s; ssize_t waited; int taken; uint32_t told; };
+
+static void *too_long_receive(void *userdata)
+{
+	struct too_long *t = userdata;
+	struct ssi_ccm_head h = to(1, 4);
+	void *body = NULL;
+	char buf[4];
+
+	t->waited = ssi_ccm_brecv(t->s, &h, buf, sizeof(buf), WAIT);
+	t->told = h.size;
+	h = to(1, 4);
+	t->taken = ssi_ccm_arecv(t->s, &h, &body);
+	ssi_ccm_body_free(body);
+	return NULL;
+}
+
+/* Who is told that a message is too long finds it whole. */
+static void test_too_long(void **state)
+{
+	struct pair *x = *state;
+	struct too_long t = { .s = x->b };
+	const struct ssi_ccm_head h = to(2, 4);
+	uint8_t *p = pattern(BIG, 1);
+	pthread_t id;
+
+	pthread_create(&id, NULL, too_long_receive, &t);
+	wait_for_waiter(x->b, 1);
+	assert_int_equal(ssi_ccm_bsend(x->a, &h, p, BIG, 0, WAIT), 0);
+	pthread_join(id, NULL);
+	assert_int_equal(t.waited, -EMSGSIZE);
+	assert_int_equal(t.told, BIG);
+	assert_int_equal(t.taken, 0);
+	free(p);
 }
 
 /* Large bodies, copied and by reference, gathered and from a file. */
@@ -792,7 +843,7 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		both(test_messages), both(test_arecv), both(test_bounds), both(test_large), both(test_calls), both(test_credit), both(test_cuts), both(test_room_while_writing),
+		both(test_messages), both(test_arecv), both(test_bounds), both(test_too_long), both(test_large), both(test_calls), both(test_credit), both(test_cuts), both(test_room_while_writing),
 		both(test_gone), both(test_threads), both(test_incarnation), both(test_permits),
 		cmocka_unit_test_setup_teardown(test_event_loop, setup_program, teardown_program),
 		cmocka_unit_test_setup_teardown(test_silence, setup_program, teardown_program),
