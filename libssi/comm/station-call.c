@@ -239,7 +239,7 @@ ssize_t ssi_ccm_call(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, e
 	struct ssi_ccm_head head = *to;
 	struct station_waiter w = { .module = to->module, .answer = true, .buf = buf, .n = n, .cond = PTHREAD_COND_INITIALIZER };
 	struct station_peer *p = station_peer_find(s, to->node);
-	uint64_t deadline = timeout_ms < STATION_SLICE_MS ? station_deadline(timeout_ms) : 0, now;
+	uint64_t deadline = timeout_ms == SSI_CCM_FOREVER ? 0 : station_deadline(timeout_ms), now;
 	const struct iovec iov = { (void *)body, len };
 	int r;
 

@@ -272,7 +272,7 @@ static inline struct station_lane *station_lane_find(const struct station_peer *
 struct station_lane *station_lane_get(struct station_peer *p, uint16_t module);
 const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s, uint32_t node, uint16_t module, uint16_t type);
 
-/* Deadlines: 0 = not begun to count, so that a call that is served at once never looks at the clock. */
+/* Deadlines: 0 = not begun to count, so that a call that need not wait, or has no bound, never looks at the clock. */
 uint64_t station_deadline(unsigned timeout_ms);                    /* absolute ms; UINT64_MAX = none */
 /* Wait on cond with the lock held; 0 or -ETIMEDOUT. */
 int station_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);

@@ -249,15 +249,15 @@ static ssize_t recv_try(struct station_peer *p, struct station_conn *c, struct s
 	return recv_some(p, c, w, false, e);
 }
 
-static uint64_t recv_left(uint64_t *deadline, unsigned timeout_ms, bool first)
+static uint64_t recv_left(uint64_t *deadline, unsigned timeout_ms)
 {
 	uint64_t now;
 
-	if (timeout_ms == SSI_CCM_FOREVER || (first && timeout_ms >= STATION_SLICE_MS && !*deadline))
+	if (timeout_ms == SSI_CCM_FOREVER)
 		return STATION_SLICE_MS;
 	now = ssi_clock_mono_ms();
-	if (!*deadline)                      /* the first slice went by without a look at the clock */
-		*deadline = now + timeout_ms - (first ? 0 : STATION_SLICE_MS);
+	if (!*deadline)
+		*deadline = now + timeout_ms;
 	return *deadline > now ? *deadline - now : 0;
 }
 
@@ -265,16 +265,14 @@ static uint64_t recv_left(uint64_t *deadline, unsigned timeout_ms, bool first)
 static int recv_read(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms, uint64_t *deadline)
 {
 	struct station_conn *c = p->conn;
-	bool first = !*deadline;
 	int r = 0;
 
 	role_take(p, c);
 	while (!w->done && p->conn == c && !p->s->down && !r) {
-		uint64_t left = recv_left(deadline, timeout_ms, first);
+		uint64_t left = recv_left(deadline, timeout_ms);
 		struct ssi_err e;
 		ssize_t n;
 
-		first = false;
 		pthread_mutex_unlock(&p->lock);
 		n = recv_try(p, c, w, left, &e);
 		if (n > 0)

@@ -262,6 +262,12 @@ static uint8_t *pattern(size_t n, uint8_t salt)
 	return p;
 }
 
+/* Keeps its caller waiting. */
+static void program_ignores(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
+{
+	atomic_fetch_add((atomic_int *)userdata, 1);
+}
+
 struct too_long { struct ssi_ccm_station *s; ssize_t waited; int taken; uint32_t told; };
 
 static void *too_long_receive(void *userdata)
@@ -570,6 +576,71 @@ static void test_gone(void **state)
 	expect_text(x->b, 1, 1, "again");
 }
 
+static void *wait_little(void *userdata)
+{
+	struct waiting *w = userdata;
+	struct ssi_ccm_head h = to(1, 99);
+	uint64_t before = ssi_clock_mono_ms();
+	char buf[10];
+
+	w->r = ssi_ccm_brecv(w->s, &h, buf, sizeof(buf), 400);
+	w->ms = ssi_clock_mono_ms() - before;
+	return NULL;
+}
+
+/* What comes for others does not make a wait shorter. */
+static void test_whole_wait(void **state)
+{
+	struct pair *x = *state;
+	struct waiting w = { x->b, 0, 0 };
+	pthread_t id;
+
+	pthread_create(&id, NULL, wait_little, &w);
+	wait_for_waiter(x->b, 1);
+	send_text(x->a, 2, 1, "for another");
+	pthread_join(id, NULL);
+	assert_int_equal(w.r, -ETIMEDOUT);
+	assert_in_range(w.ms, 400, WAIT);
+}
+
+#define CALL_MS 2000
+
+static void *wait_call(void *userdata)
+{
+	struct waiting *w = userdata;
+	const struct ssi_ccm_head h = { .node = 2, .module = CALLS, .type = 2 };
+	uint64_t before = ssi_clock_mono_ms();
+	char buf[10];
+
+	w->r = ssi_ccm_call(w->s, &h, SSI_CCM_SHORT, "", 0, buf, sizeof(buf), CALL_MS);
+	w->ms = ssi_clock_mono_ms() - before;
+	return NULL;
+}
+
+/* The time of a call is that of both its halves: to send, and to be answered. */
+static void test_call_bound(void **state)
+{
+	struct pair *x = *state;
+	const struct ssi_ccm_head stuck = { .node = 2, .module = CALLS, .sequence = 1 };
+	struct ssi_ccm_head from = { .node = 1, .module = CALLS, .sequence = SSI_CCM_NOSEQ };
+	struct waiting w = { x->a, 0, 0 };
+	uint8_t body[1000] = { 0 };
+	atomic_int n = 0;
+	pthread_t id;
+	int sent = 0;
+
+	assert_int_equal(ssi_ccm_regist(x->b, CALLS, 2, program_ignores, &n), 0);
+	while (ssi_ccm_bsend(x->a, &stuck, body, sizeof(body), SSI_CCM_NOWAIT, 0) == 0)
+		sent++;
+	pthread_create(&id, NULL, wait_call, &w);
+	usleep(CALL_MS * 3 / 4 * 1000);
+	while (sent--)
+		assert_int_equal(ssi_ccm_brecv(x->b, &from, body, sizeof(body), WAIT), sizeof(body));
+	pthread_join(id, NULL);
+	assert_int_equal(w.r, -ETIMEDOUT);
+	assert_in_range(w.ms, CALL_MS, CALL_MS * 3 / 2);
+}
+
 /* A new incarnation is a new session; an old one is refused. */
 static void test_incarnation(void **state)
 {
@@ -739,12 +810,6 @@ static void test_event_loop(void **state)
 	assert_true(seen_comes(&x->seen, &x->seen.gone, 1));
 }
 
-/* Keeps its caller waiting. */
-static void program_ignores(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
-{
-	atomic_fetch_add((atomic_int *)userdata, 1);
-}
-
 /* The other end stops without a word: every waiter has its error within the time, and calls their callback. */
 static void test_silence(void **state)
 {
@@ -844,10 +909,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		both(test_messages), both(test_arecv), both(test_bounds), both(test_too_long), both(test_large), both(test_calls), both(test_credit), both(test_cuts), both(test_room_while_writing),
-		both(test_gone), both(test_threads), both(test_incarnation), both(test_permits),
+		both(test_gone), both(test_whole_wait), both(test_threads), both(test_incarnation), both(test_permits),
 		cmocka_unit_test_setup_teardown(test_event_loop, setup_program, teardown_program),
 		cmocka_unit_test_setup_teardown(test_silence, setup_program, teardown_program),
-		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
+		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test_setup_teardown(test_call_bound, setup_plain, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
