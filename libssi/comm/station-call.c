@@ -255,8 +255,8 @@ ssize_t ssi_ccm_call(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, e
 	r = station_send_any(s, &head, call_kind(how), &iov, 1, 0, timeout_ms, false);
 	now = deadline ? ssi_clock_mono_ms() : 0;
 	pthread_mutex_lock(&p->lock);
-	if (r < 0 && !w.done)
-		station_waiter_done(p, &w, r);
+	if (r < 0)                           /* a peer that knows what is next may have begun to answer what it was not asked yet */
+		station_waiter_leave(p, &w, r);
 	else
 		r = (int)station_recv_wait(p, &w, !deadline ? timeout_ms : deadline > now ? (unsigned)(deadline - now) : 0);
 	if (!--p->users && p->waiting_idle)

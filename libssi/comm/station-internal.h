@@ -355,6 +355,7 @@ void station_in_taken(struct station_peer *p, struct station_lane *lane, uint32_
 
 /* station-recv.c: peer's lock held */
 void station_waiter_done(struct station_peer *p, struct station_waiter *w, ssize_t result);
+void station_waiter_leave(struct station_peer *p, struct station_waiter *w, ssize_t result);    /* it waits no longer: done, if it is not; gives the lock up meanwhile */
 struct station_waiter *station_waiter_find(struct station_peer *p, const struct ssi_ccm_head *h, bool answer);
 ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms);  /* w is in the list */
 void station_recv_put(struct station_peer *p, struct station_msg *m);          /* a message is whole: to its waiter, or kept */

@@ -308,6 +308,14 @@ static int recv_may(const struct station_peer *p)
 	return p->state == PEER_GONE ? -EHOSTDOWN : 0;
 }
 
+void station_waiter_leave(struct station_peer *p, struct station_waiter *w, ssize_t result)
+{
+	if (!w->done && w->claimed)          /* a part of it is in the buffer already, and another thread goes on */
+		station_in_detach(p, w);
+	if (!w->done)
+		station_waiter_done(p, w, result);
+}
+
 ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms)
 {
 	uint64_t deadline = 0;
@@ -326,10 +334,7 @@ ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsi
 		if (r < 0)
 			break;
 	}
-	if (!w->done && w->claimed)          /* a part of it is in the buffer already, and another thread goes on */
-		station_in_detach(p, w);
-	if (!w->done)
-		station_waiter_done(p, w, r);
+	station_waiter_leave(p, w, r);
 	station_role_pass(p);
 	return w->result;
 }

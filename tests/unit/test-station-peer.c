@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A station against a peer made by hand, which says and leaves unsaid what no station would. Plain: whoever holds a key can do as much. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "libssi/base/clock.h"
+#include "libssi/comm/sock.h"
+#include "libssi/comm/station-internal.h"
+
+#define WAIT 10000
+#define MOD 1
+#define CALLS 2
+#define PEER 1
+#define SELF 2
+#define PEER_INCARNATION 5
+
+static const struct in_addr loopback = { 0x0100007f };
+
+/* The station, node 2, and its peer's end of their connection. */
+struct fixture { struct ssi_ccm_station *s; struct station_peer *p; int fd; uint64_t serial; };
+
+static void say(struct fixture *x, const void *p, size_t n)
+{
+	while (n) {
+		ssize_t r = send(x->fd, p, n, MSG_NOSIGNAL);
+
+		assert_true(r > 0);
+		p = (const uint8_t *)p + r;
+		n -= (size_t)r;
+	}
+}
+
+static struct station_frame frame(uint8_t flags, uint16_t module, uint16_t type, uint64_t sequence, uint32_t size)
+{
+	return (struct station_frame){
+		.flags = flags, .module = module, .type = type, .source = PEER, .destination = SELF, .incarnation = PEER_INCARNATION, .sequence = sequence,
+		.size = size,
+	};
+}
+
+/* A message and the first n bytes of its body, which are `fill`. */
+static void say_message(struct fixture *x, struct station_frame f, uint8_t fill, size_t n)
+{
+	uint8_t *all = malloc(STATION_HEADER + n);
+
+	f.serial = ++x->serial;
+	station_frame_encode(&f, all);
+	memset(all + STATION_HEADER, fill, n);
+	say(x, all, STATION_HEADER + n);
+	free(all);
+}
+
+/* n bytes, or false at the end or when nothing came for so long. */
+static bool hear(struct fixture *x, void *p, size_t n, unsigned ms)
+{
+	struct pollfd poll_fd = { .fd = x->fd, .events = POLLIN };
+
+	while (n) {
+		ssize_t r = poll(&poll_fd, 1, (int)ms) == 1 ? recv(x->fd, p, n, 0) : 0;
+
+		if (r <= 0)
+			return false;
+		p = (uint8_t *)p + r;
+		n -= (size_t)r;
+	}
+	return true;
+}
+
+/* The next frame that is no control frame, without its body. */
+static bool hear_message(struct fixture *x, struct station_frame *ret, unsigned ms)
+{
+	uint8_t header[STATION_HEADER], *body;
+	bool heard;
+
+	do {
+		if (!hear(x, header, sizeof(header), ms))
+			return false;
+		if (station_frame_decode(header, ret, NULL) < 0)
+			return false;
+		body = malloc(ret->size + 1);
+		heard = hear(x, body, ret->size, ms);
+		free(body);
+	} while (heard && !ret->module);
+	return heard;
+}
+
+static void say_hello(struct fixture *x)
+{
+	const struct station_hello h = { .fresh = 77, .next = 1, .window = 128 << 10, .retain = 256 << 10 };
+	const struct station_frame f = frame(0, 0, CONTROL_HELLO, 0, STATION_HELLO);
+	uint8_t all[STATION_HEADER + STATION_HELLO];
+
+	station_frame_encode(&f, all);
+	station_hello_encode(&h, all + STATION_HEADER);
+	say(x, all, sizeof(all));
+	assert_true(hear(x, all, sizeof(all), WAIT));
+}
+
+static int setup(void **state)
+{
+	const struct ssi_ccm_station_config c = {
+		.number = SELF, .incarnation = 6, .address = loopback, .plain = true, .dead_ms = 60000, .window = 128 << 10, .retain = 256 << 10,
+	};
+	const struct ssi_ccm_permit permits[] = { { MOD, 0, SSI_CCM_BODY_MAX, 0, 100 }, { CALLS, 0, SSI_CCM_BODY_MAX, 0, 100 } };
+	struct fixture *x = calloc(1, sizeof(*x));
+	struct pollfd p = { .events = POLLOUT };
+
+	assert_int_equal(ssi_ccm_station_new(&c, &x->s, NULL), 0);
+	assert_int_equal(ssi_ccm_permit(x->s, permits, 2), 0);
+	assert_int_equal(ssi_ccm_listen_to(x->s, PEER, NULL), 0);
+	x->p = station_peer_find(x->s, PEER);
+	x->fd = p.fd = ssi_sock_connect(loopback, ssi_ccm_station_port(x->s), NULL);
+	assert_int_equal(poll(&p, 1, WAIT), 1);
+	say_hello(x);
+	assert_int_equal(ssi_ccm_await(x->s, PEER, WAIT), 0);
+	*state = x;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *x = *state;
+
+	ssi_ccm_station_free(x->s);
+	close(x->fd);
+	free(x);
+	return 0;
+}
+
+/* Until all that was said before has been dealt with: a message goes through. */
+static void in_step(struct fixture *x)
+{
+	struct ssi_ccm_head from = { .node = PEER, .module = MOD, .sequence = 1000 };
+	char buf[4];
+
+	say_message(x, frame(KIND_MESSAGE, MOD, 1, 1000, 4), 0, 4);
+	assert_int_equal(ssi_ccm_brecv(x->s, &from, buf, sizeof(buf), WAIT), 4);
+}
+
+struct call { struct fixture *x; uint8_t *buf; size_t n; unsigned ms; ssize_t r; };
+
+static void *call_run(void *userdata)
+{
+	struct call *c = userdata;
+	const struct ssi_ccm_head to = { .node = PEER, .module = CALLS, .type = 1 };
+
+	c->r = ssi_ccm_call(c->x->s, &to, SSI_CCM_SHORT, "", 0, c->buf, c->n, c->ms);
+	return NULL;
+}
+
+/*
+ * A call that could not be sent, and whose answer began to come all the same (its sequence can be guessed from the one before): its caller's memory is
+ * not touched once it has returned.
+ */
+static void test_answer_before_call(void **state)
+{
+	struct fixture *x = *state;
+	const struct ssi_ccm_head stuck = { .node = PEER, .module = CALLS };
+	enum { SIZE = 40000, FIRST = 20000 };
+	struct call c = { .x = x, .buf = malloc(SIZE), .n = SIZE, .ms = WAIT };
+	uint8_t body[1000] = { 0 }, *rest = calloc(1, SIZE - FIRST);
+	struct station_frame f = { 0 };
+	bool claimed = false;
+	pthread_t id;
+
+	pthread_create(&id, NULL, call_run, &c);
+	assert_true(hear_message(x, &f, WAIT));
+	say_message(x, frame(KIND_ANSWER, CALLS, 1, f.sequence, 0), 0, 0);
+	pthread_join(id, NULL);
+	assert_int_equal(c.r, 0);
+	while (ssi_ccm_bsend(x->s, &stuck, body, sizeof(body), SSI_CCM_NOWAIT, 0) == 0 || ssi_ccm_bsend(x->s, &stuck, NULL, 0, SSI_CCM_NOWAIT, 0) == 0)
+		;
+	c.ms = 1000;
+	pthread_create(&id, NULL, call_run, &c);
+	say_message(x, frame(KIND_ANSWER, CALLS, 1, f.sequence + 1, SIZE), 1, FIRST);
+	for (int i = 0; i < 1000 && !claimed; i++) {
+		pthread_mutex_lock(&x->p->lock);
+		claimed = !TAILQ_EMPTY(&x->p->waiters) && TAILQ_FIRST(&x->p->waiters)->claimed;
+		pthread_mutex_unlock(&x->p->lock);
+		usleep(1000);
+	}
+	pthread_join(id, NULL);
+	assert_int_equal(c.r, -ETIMEDOUT);
+	memset(c.buf, 0xaa, SIZE);
+	say(x, rest, SIZE - FIRST);
+	in_step(x);
+	assert_true(claimed);                /* else nothing was tried */
+	for (int i = 0; i < SIZE; i++)
+		assert_int_equal(c.buf[i], 0xaa);
+	free(c.buf);
+	free(rest);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_answer_before_call, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
