@@ -344,31 +344,26 @@ int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_
 	return 0;
 }
 
-bool station_in_fills(struct station_peer *p, struct station_conn *c)
+uint8_t *station_in_fills(struct station_peer *p, struct station_conn *c)
 {
-	bool fills;
+	uint8_t *to = NULL;
 
 	pthread_mutex_lock(&p->lock);
-	fills = c->in_body && c->to && c->f.size - c->got >= IN_FILL_MIN;
+	if (c->in_body && c->to && c->f.size - c->got >= IN_FILL_MIN) {
+		to = c->to + c->got;
+		c->touching = c->waiter != NULL;
+	}
 	pthread_mutex_unlock(&p->lock);
-	return fills;
+	return to;
 }
 
-/* Read on into the body's place. Whoever waits with that buffer cannot leave while the kernel writes to it. */
-ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, bool wait, struct ssi_err *e)
+ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, uint8_t *to, bool wait, struct ssi_err *e)
 {
 	static const uint8_t nothing;
 	const uint8_t *b = &nothing;
 	size_t none = 0;
-	uint8_t *to;
-	uint32_t left = c->f.size - c->got;
-	ssize_t n;
+	ssize_t n = station_conn_read(c, to, c->f.size - c->got, wait, e);
 
-	pthread_mutex_lock(&p->lock);
-	to = c->to + c->got;
-	c->touching = c->waiter != NULL;
-	pthread_mutex_unlock(&p->lock);
-	n = station_conn_read(c, to, left, wait, e);
 	pthread_mutex_lock(&p->lock);
 	c->touching = false;
 	if (p->waiting_idle)
@@ -440,11 +435,12 @@ void station_in_fail(struct station_peer *p, struct station_conn *c, int r, cons
 /* One read by the loop. Bytes, or what ended it. */
 static ssize_t in_some(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
 {
+	uint8_t *to = station_in_fills(p, c);
 	ssize_t n;
 	int r;
 
-	if (station_in_fills(p, c))
-		n = station_in_fill(p, c, false, e);
+	if (to)
+		n = station_in_fill(p, c, to, false, e);
 	else {
 		n = station_conn_read(c, p->s->chunk, STATION_CHUNK, false, e);
 		r = n > 0 ? station_in_feed(p, c, p->s->chunk, (size_t)n, e) : 0;

@@ -344,8 +344,9 @@ int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_
 int station_in_header(struct station_peer *p, struct station_conn *c, const uint8_t *header, struct ssi_err *e);    /* peer's lock held */
 int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_err *e);       /* the body is whole; peer's lock held */
 void station_in_count(struct station_peer *p, const struct station_frame *f);                  /* a message is whole */
-bool station_in_fills(struct station_peer *p, struct station_conn *c);     /* worth it? */
-ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, bool wait, struct ssi_err *e);
+/* The place of the body that is under way, if it is worth to read straight to it, else NULL. Whoever waits with that buffer cannot leave before station_in_fill returns. */
+uint8_t *station_in_fills(struct station_peer *p, struct station_conn *c);
+ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, uint8_t *to, bool wait, struct ssi_err *e);    /* read on to there */
 void station_in_read(struct station_peer *p, struct station_conn *c);                          /* the socket has something: by the loop */
 void station_in_reset(struct station_conn *c);                     /* forget what is half here; peer's lock held */
 void station_in_detach(struct station_peer *p, struct station_waiter *w);                      /* w, claimed, leaves; peer's lock held */

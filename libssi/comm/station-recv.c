@@ -220,14 +220,15 @@ static ssize_t recv_small(struct station_peer *p, struct station_conn *c, struct
 /* One read by a thread that waits, with the role; the lock is held on return. */
 static ssize_t recv_some(struct station_peer *p, struct station_conn *c, struct station_waiter *w, bool wait, struct ssi_err *e)
 {
-	uint8_t buf[RECV_AHEAD] __attribute__((aligned(64)));
+	uint8_t buf[RECV_AHEAD] __attribute__((aligned(64))), *to;
 	ssize_t n;
 	int r;
 
 	if (!c->n_header && !c->tls)
 		return c->guess <= RECV_SMALL ? recv_small(p, c, w, wait, e) : recv_direct(p, c, w, wait, e);
-	if (station_in_fills(p, c))
-		n = station_in_fill(p, c, wait, e);
+	to = station_in_fills(p, c);
+	if (to)
+		n = station_in_fill(p, c, to, wait, e);
 	else {
 		struct iovec iov = { buf, sizeof(buf) };
 
