@@ -142,9 +142,9 @@ static int in_message(struct station_peer *p, struct station_conn *c, struct ssi
 	bool counts = station_frame_kind(&c->f) < KIND_ANSWER;
 	int r = 0;
 
-	if (!c->lane)
+	if (!c->lane && counts)              /* for what no permit let in, an answer, there is a lane already: of its call */
 		c->lane = station_lane_get(p, c->f.module);
-	if (!c->lane)
+	if (!c->lane && counts)
 		return ssi_errf(e, -ENOMEM, "no memory for module %u", c->f.module);
 	r = counts ? in_check_credit(p, c->lane, &c->f, e) : 0;
 	if (r < 0)

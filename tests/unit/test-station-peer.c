@@ -200,10 +200,25 @@ static void test_answer_before_call(void **state)
 	free(rest);
 }
 
+/* Answers to nothing cost nothing, however many modules they name. */
+static void test_unasked_answers(void **state)
+{
+	struct fixture *x = *state;
+	unsigned lanes = 0;
+
+	for (uint16_t i = 0; i < 1000; i++)
+		say_message(x, frame(KIND_ANSWER, (uint16_t)(100 + i), 1, i, 10), 1, 10);
+	in_step(x);
+	for (struct station_lane *l = atomic_load(&x->p->lanes); l; l = l->next)
+		lanes++;
+	assert_int_equal(lanes, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_before_call, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
