@@ -320,9 +320,11 @@ void station_waiter_leave(struct station_peer *p, struct station_waiter *w, ssiz
 ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsigned timeout_ms)
 {
 	uint64_t deadline = 0;
+	bool waited = false;
 	int r = 0;
 
 	while (!w->done && !(r = recv_may(p))) {
+		waited = true;
 		if (p->conn && !p->reader)
 			r = recv_read(p, w, timeout_ms, &deadline);
 		else {
@@ -335,7 +337,7 @@ ssize_t station_recv_wait(struct station_peer *p, struct station_waiter *w, unsi
 		if (r < 0)
 			break;
 	}
-	station_waiter_leave(p, w, r);
+	station_waiter_leave(p, w, r == -ENOENT && waited ? -EHOSTDOWN : r);     /* parted with while it waited */
 	station_role_pass(p);
 	return w->result;
 }

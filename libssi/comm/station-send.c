@@ -265,5 +265,5 @@ int ssi_ccm_settle(struct ssi_ccm_station *s, uint32_t node, unsigned timeout_ms
 			break;
 	}
 	send_leave(p);
-	return r;
+	return r == -ENOENT && deadline ? -EHOSTDOWN : r;    /* parted with while it waited */
 }

@@ -146,6 +146,31 @@ static void in_step(struct fixture *x)
 	assert_int_equal(ssi_ccm_brecv(x->s, &from, buf, sizeof(buf), WAIT), 4);
 }
 
+/* Of a peer, whose lock is held. */
+static bool is_claimed(const struct station_peer *p)
+{
+	return !TAILQ_EMPTY(&p->waiters) && TAILQ_FIRST(&p->waiters)->claimed;
+}
+
+static bool waits_for_both(const struct station_peer *p)
+{
+	return !TAILQ_EMPTY(&p->waiters) && p->waiting_room;
+}
+
+static bool comes(struct fixture *x, bool (*what)(const struct station_peer *p))
+{
+	bool yes = false;
+
+	for (int i = 0; i < WAIT && !yes; i++) {
+		pthread_mutex_lock(&x->p->lock);
+		yes = what(x->p);
+		pthread_mutex_unlock(&x->p->lock);
+		if (!yes)
+			usleep(1000);
+	}
+	return yes;
+}
+
 struct call { struct fixture *x; uint8_t *buf; size_t n; unsigned ms; ssize_t r; };
 
 static void *call_run(void *userdata)
@@ -169,7 +194,6 @@ static void test_answer_before_call(void **state)
 	struct call c = { .x = x, .buf = malloc(SIZE), .n = SIZE, .ms = WAIT };
 	uint8_t body[1000] = { 0 }, *rest = calloc(1, SIZE - FIRST);
 	struct station_frame f = { 0 };
-	bool claimed = false;
 	pthread_t id;
 
 	pthread_create(&id, NULL, call_run, &c);
@@ -179,25 +203,53 @@ static void test_answer_before_call(void **state)
 	assert_int_equal(c.r, 0);
 	while (ssi_ccm_bsend(x->s, &stuck, body, sizeof(body), SSI_CCM_NOWAIT, 0) == 0 || ssi_ccm_bsend(x->s, &stuck, NULL, 0, SSI_CCM_NOWAIT, 0) == 0)
 		;
-	c.ms = 1000;
+	c.ms = 2000;
 	pthread_create(&id, NULL, call_run, &c);
+	assert_true(comes(x, waits_for_both));
 	say_message(x, frame(KIND_ANSWER, CALLS, 1, f.sequence + 1, SIZE), 1, FIRST);
-	for (int i = 0; i < 1000 && !claimed; i++) {
-		pthread_mutex_lock(&x->p->lock);
-		claimed = !TAILQ_EMPTY(&x->p->waiters) && TAILQ_FIRST(&x->p->waiters)->claimed;
-		pthread_mutex_unlock(&x->p->lock);
-		usleep(1000);
-	}
+	assert_true(comes(x, is_claimed));
 	pthread_join(id, NULL);
 	assert_int_equal(c.r, -ETIMEDOUT);
 	memset(c.buf, 0xaa, SIZE);
 	say(x, rest, SIZE - FIRST);
 	in_step(x);
-	assert_true(claimed);                /* else nothing was tried */
 	for (int i = 0; i < SIZE; i++)
 		assert_int_equal(c.buf[i], 0xaa);
 	free(c.buf);
 	free(rest);
+}
+
+struct waiting { struct fixture *x; bool settles; ssize_t r; };
+
+static void *wait_run(void *userdata)
+{
+	struct waiting *w = userdata;
+	struct ssi_ccm_head from = { .node = PEER, .module = MOD, .sequence = 1 };
+	char buf[100];
+
+	w->r = w->settles ? ssi_ccm_settle(w->x->s, PEER, WAIT) : ssi_ccm_brecv(w->x->s, &from, buf, sizeof(buf), WAIT);
+	return NULL;
+}
+
+/* Who waits when its peer is parted with hears one thing, whatever it waits for: in the middle of a message, or for what is never acknowledged. */
+static void test_part_meanwhile(void **state)
+{
+	struct fixture *x = *state;
+	const struct ssi_ccm_head to = { .node = PEER, .module = MOD };
+	struct waiting w[2] = { { .x = x }, { .x = x, .settles = true } };
+	pthread_t id[2];
+
+	assert_int_equal(ssi_ccm_bsend(x->s, &to, "", 0, 0, WAIT), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&id[i], NULL, wait_run, &w[i]);
+	assert_true(comes(x, waits_for_both));
+	say_message(x, frame(KIND_MESSAGE, MOD, 1, 1, 100), 0, 50);
+	assert_true(comes(x, is_claimed));
+	assert_int_equal(ssi_ccm_part(x->s, PEER), 0);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(id[i], NULL);
+		assert_int_equal(w[i].r, -EHOSTDOWN);
+	}
 }
 
 /* Answers to nothing cost nothing, however many modules they name. */
@@ -218,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_before_call, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_part_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
