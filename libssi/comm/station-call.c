@@ -101,12 +101,17 @@ int ssi_ccm_answer(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, c
 	return call->asks ? call_reply(s, call, KIND_ANSWER, body, len) : 0;
 }
 
-void station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head, const void *body)
+bool station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head, const void *body)
 {
-	if (call_try(s, head->type, head, body) || call_try(s, SSI_CCM_DEFAULT, head, body))
-		return;
-	if (head->asks)
-		call_reply(s, head, KIND_NO_HANDLER, NULL, 0);
+	if (call_try(s, head->type, head, body) || call_try(s, SSI_CCM_DEFAULT, head, body) || !head->asks)
+		return true;
+	return call_reply(s, head, KIND_NO_HANDLER, NULL, 0) != -EAGAIN;
+}
+
+void station_call_refuse(struct station_msg *m)
+{
+	m->flags = KIND_NO_HANDLER;
+	station_call_job(m);
 }
 
 void station_call_inbox_put(struct station_peer *p, struct station_msg *m)
@@ -132,6 +137,8 @@ void station_call_inbox(struct station_peer *p)
 
 	pthread_mutex_lock(&p->lock);
 	while ((m = TAILQ_FIRST(&p->inbox))) {
+		bool told = true;
+
 		TAILQ_REMOVE(&p->inbox, m, link);
 		p->n_inbox--;
 		pthread_mutex_unlock(&p->lock);
@@ -140,10 +147,14 @@ void station_call_inbox(struct station_peer *p)
 		else if (p->s->down)
 			;                        /* too late for it */
 		else if ((m->flags & STATION_KIND) == KIND_SHORT)
-			station_call_run(p->s, &m->head, m->body);
+			told = station_call_run(p->s, &m->head, m->body);
 		else
 			p->s->config.ops->arrived(&m->head, p->s->config.userdata);
 		pthread_mutex_lock(&p->lock);
+		if (!told) {
+			station_call_refuse(m);
+			continue;
+		}
 		if ((m->flags & STATION_KIND) == KIND_SHORT && !m->async && m->session == p->session)
 			station_in_taken(p, m->lane, m->head.size);
 		free(m);
@@ -184,7 +195,10 @@ static void *worker(void *userdata)
 		TAILQ_REMOVE(&s->jobs, m, link);
 		s->n_jobs--;
 		pthread_mutex_unlock(&s->jobs_lock);
-		station_call_run(s, &m->head, m->body);
+		if ((m->flags & STATION_KIND) == KIND_NO_HANDLER)
+			call_reply(s, &m->head, KIND_NO_HANDLER, NULL, 0);
+		else
+			station_call_run(s, &m->head, m->body);
 		job_end(m);
 		pthread_mutex_lock(&s->jobs_lock);
 	}
@@ -192,7 +206,7 @@ static void *worker(void *userdata)
 	return NULL;
 }
 
-/* The peer's lock is held; its credit bounds how many there are. */
+/* The peer's credit, which comes back when it is done, bounds how many there are. */
 void station_call_job(struct station_msg *m)
 {
 	struct ssi_ccm_station *s = m->peer->s;

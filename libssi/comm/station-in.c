@@ -282,6 +282,8 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	struct station_frame f;
 	struct station_lane *lane;
 	struct ssi_ccm_head head;
+	struct station_msg *m;
+	bool told;
 	int r;
 
 	if (*n < STATION_HEADER || station_frame_size(*b) > *n - STATION_HEADER || p->n_inbox || station_frame_decode(*b, &f, NULL) < 0 ||
@@ -300,9 +302,13 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	station_in_count(p, &f);
 	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
 	p->more = *n > STATION_HEADER + f.size;
-	station_call_run(p->s, &head, *b + STATION_HEADER);
+	told = station_call_run(p->s, &head, *b + STATION_HEADER);
 	p->more = false;
-	station_in_taken(p, lane, f.size);
+	m = told ? NULL : station_msg_new(p, &f);
+	if (m)
+		station_call_refuse(m);
+	else
+		station_in_taken(p, lane, f.size);
 	*b += STATION_HEADER + f.size;
 	*n -= STATION_HEADER + f.size;
 	return 1;

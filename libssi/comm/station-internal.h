@@ -6,7 +6,7 @@
  * station-send.c (the calls that send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c
  * (handlers), station-io.c (a connection's socket), station-loop.c (the loop).
  *
- * Locks, in this order: a peer's, then the station's work lock; calls_lock and jobs_lock are taken alone. Nothing sleeps in the
+ * Locks, in this order: a peer's, then the station's work lock or jobs_lock; calls_lock is taken alone. Nothing sleeps in the
  * kernel, and no callback is called, with one held. A peer has two roles, taken under its lock and held without: the reader (of its
  * socket, and of all that "reader" marks below) and the writer.
  */
@@ -369,7 +369,9 @@ int station_send_any(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, u
 		     unsigned timeout_ms, bool lazy);
 
 /* station-call.c */
-void station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head, const void *body);    /* no lock held */
+/* No lock held. false: there is no handler, and no room to say so, which is still to be done. */
+bool station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head, const void *body);
+void station_call_refuse(struct station_msg *m);                   /* a worker, who may wait, says that there is no handler; takes m */
 void station_call_job(struct station_msg *m);                      /* a long one: to a worker; takes m */
 void station_call_inbox(struct station_peer *p);                   /* loop: what readers left for it */
 void station_call_end(struct ssi_ccm_station *s);                  /* workers */

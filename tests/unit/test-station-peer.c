@@ -252,6 +252,49 @@ static void test_part_meanwhile(void **state)
 	}
 }
 
+/* Says all it can, until there is no room for one frame more. */
+static void fill_up(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
+{
+	static const uint8_t bytes[1000];
+
+	for (uint16_t module = MOD; module <= CALLS; module++) {
+		const struct ssi_ccm_head to = { .node = call->node, .module = module };
+
+		while (ssi_ccm_bsend(s, &to, bytes, sizeof(bytes), SSI_CCM_NOWAIT, 0) == 0 || ssi_ccm_bsend(s, &to, NULL, 0, SSI_CCM_NOWAIT, 0) == 0)
+			;
+	}
+}
+
+static void say_ack(struct fixture *x, uint64_t serial)
+{
+	struct station_frame f = frame(0, 0, CONTROL_ACK, 0, 0);
+	uint8_t header[STATION_HEADER];
+
+	f.ack = serial;
+	station_frame_encode(&f, header);
+	say(x, header, sizeof(header));
+}
+
+/* A call for which there is no handler is told so, also when there is no room to say it at once. */
+static void test_refusal_waits_for_room(void **state)
+{
+	struct fixture *x = *state;
+	struct station_frame f[2] = { frame(KIND_SHORT, CALLS, 1, 1, 0), frame(KIND_SHORT | STATION_WANTS_ANSWER, CALLS, 2, 2, 0) }, got = { 0 };
+	uint8_t both[2 * STATION_HEADER];
+
+	assert_int_equal(ssi_ccm_regist(x->s, CALLS, 1, fill_up, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		f[i].serial = ++x->serial;
+		station_frame_encode(&f[i], both + i * STATION_HEADER);
+	}
+	say(x, both, sizeof(both));
+	while (station_frame_kind(&got) != KIND_NO_HANDLER && hear_message(x, &got, 2000))
+		if (got.serial % 100 == 0)
+			say_ack(x, got.serial);
+	assert_int_equal(station_frame_kind(&got), KIND_NO_HANDLER);
+	assert_int_equal(got.sequence, 2);
+}
+
 /* Answers to nothing cost nothing, however many modules they name. */
 static void test_unasked_answers(void **state)
 {
@@ -271,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_before_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_part_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusal_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
