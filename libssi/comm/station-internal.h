@@ -328,7 +328,7 @@ void station_session_free(struct station_peer *p);                 /* what it st
 /* station-out.c: peer's lock held */
 int station_out_room(struct station_peer *p, struct station_lane *lane, uint32_t ring_bytes, uint32_t cost);   /* 1, 0: wait */
 void station_out_append(struct station_peer *p, struct station_lane *lane, struct station_frame *f, const struct iovec *iov, int n, struct station_ext *ext);
-/* Write until offset `until` has gone out, or the socket is full; wait: may sleep in the kernel for a slice. Gives the lock up meanwhile. */
+/* Write until offset `until` has gone out, or the socket is full; wait: may sleep in the kernel for some slices, three at most. Gives the lock up meanwhile. */
 void station_out_flush(struct station_peer *p, uint64_t until, bool wait);
 /* Write the one message that was just appended, if that takes one try and nobody sleeps; false: flush. The lock is kept. */
 bool station_out_now(struct station_peer *p);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "libssi/base/clock.h"
 #include "libssi/comm/station-internal.h"
 
 static void out_put(struct station_out *o, const void *p, size_t n)
@@ -367,16 +368,23 @@ void station_out_flush(struct station_peer *p, uint64_t until, bool wait)
 {
 	struct station_out *o = &p->out;
 	struct station_conn *c = p->conn;
+	uint64_t patience = 0;
 
 	if (!c || o->writing || o->stalled || !out_pending(p, c))
 		return;
 	o->writing = true;
 	c->refs++;
-	while (out_write(p, c, wait) && out_pending(p, c))
+	while (out_write(p, c, wait) && out_pending(p, c)) {
 		if (o->written >= until && !(o->at && o->at->at <= until)) {
 			station_work(p, WORK_FLUSH);     /* others have appended: theirs is the loop's to write */
 			break;
 		}
+		/* To one who takes little at a time the loop writes the rest. */
+		if (wait && !patience)
+			patience = ssi_clock_mono_ms() + STATION_SLICE_MS;
+		else if (wait)
+			wait = ssi_clock_mono_ms() < patience;
+	}
 	o->writing = false;
 	station_conn_unref(c);
 	out_release(p);

@@ -295,6 +295,43 @@ static void test_refusal_waits_for_room(void **state)
 	assert_int_equal(got.sequence, 2);
 }
 
+#define LARGE (700u << 10)
+
+static void *send_large(void *userdata)
+{
+	struct call *c = userdata;
+	const struct ssi_ccm_head to = { .node = PEER, .module = MOD };
+	uint64_t began = ssi_clock_mono_ms();
+
+	c->r = ssi_ccm_bsend(c->x->s, &to, c->buf, LARGE, 0, WAIT);
+	c->ms = (unsigned)(ssi_clock_mono_ms() - began);
+	return NULL;
+}
+
+/* A peer that takes a little now and then holds no thread: what was taken over is the loop's to write. */
+static void test_slow_peer(void **state)
+{
+	struct fixture *x = *state;
+	struct call c = { .x = x, .buf = calloc(1, LARGE) };
+	struct station_frame got = { 0 };
+	uint8_t some[1024];
+	pthread_t id;
+
+	setsockopt(x->fd, SOL_SOCKET, SO_RCVBUF, &(int){ 16384 }, sizeof(int));
+	setsockopt(x->p->conn->fd, SOL_SOCKET, SO_SNDBUF, &(int){ 16384 }, sizeof(int));
+	pthread_create(&id, NULL, send_large, &c);
+	assert_true(hear(x, some, STATION_HEADER, WAIT));
+	assert_int_equal(station_frame_decode(some, &got, NULL), 0);
+	for (unsigned left = LARGE; left; left -= left < sizeof(some) ? left : sizeof(some)) {
+		assert_true(hear(x, some, left < sizeof(some) ? left : sizeof(some), WAIT));
+		usleep(5000);
+	}
+	pthread_join(id, NULL);
+	assert_int_equal(c.r, 0);
+	assert_in_range(c.ms, 0, 2000);
+	free(c.buf);
+}
+
 /* Answers to nothing cost nothing, however many modules they name. */
 static void test_unasked_answers(void **state)
 {
@@ -315,6 +352,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_answer_before_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_part_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_waits_for_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
