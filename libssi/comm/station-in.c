@@ -435,7 +435,7 @@ void station_in_fail(struct station_peer *p, struct station_conn *c, int r, cons
 	station_session_broken(p, c);
 	/* What may not be said would be said again for ever: that ends the session, not only the connection. */
 	if (r == -EHOSTDOWN || r == -EPERM || r == -EMSGSIZE)
-		station_work(p, WORK_GONE);
+		station_session_doom(p);
 }
 
 /* One read by the loop. Bytes, or what ended it. */

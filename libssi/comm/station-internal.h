@@ -189,6 +189,7 @@ struct station_peer {
 	struct in_addr addr;
 	uint16_t port;
 	uint64_t session, highest;           /* highest: incarnation that was ever seen */
+	uint64_t doomed;                     /* the session that WORK_GONE is to end */
 	uint64_t fresh;                      /* what this end offers for a new session, the same until one has begun */
 	uint64_t ack_mark;
 	struct station_asyncs asyncs;
@@ -317,6 +318,7 @@ void station_link_encode_hello(struct station_conn *c, uint32_t to, const struct
 /* A connection of p, whose HELLO is h, is through its handshake: take it over. Loop. 0, or -errno: it must be closed. */
 int station_session_attach(struct station_peer *p, struct station_conn *c, const struct station_hello *h, uint64_t incarnation, struct ssi_err *e);
 void station_session_gone(struct station_peer *p);                 /* loop: the end of the session, if there is one */
+void station_session_doom(struct station_peer *p);                 /* the same, by who is not the loop or has a role: soon, and no session that began meanwhile */
 /* c is of no use any more; nothing happens when it is not p's. */
 void station_session_broken(struct station_peer *p, struct station_conn *c);
 /* No one reads or writes any more: breaks the connection and waits for the roles. Not from who holds one. */

@@ -202,7 +202,8 @@ static void peer_work(struct station_peer *p, unsigned bits)
 		peer_parted(p);
 	if (bits & WORK_GONE) {
 		pthread_mutex_lock(&p->lock);
-		station_session_gone(p);
+		if (p->doomed == p->session)
+			station_session_gone(p);
 		pthread_mutex_unlock(&p->lock);
 	}
 	if (bits & WORK_CONNECT)

@@ -359,7 +359,7 @@ static int out_write(struct station_peer *p, struct station_conn *c, bool wait)
 	} else {
 		station_session_broken(p, c);
 		if (r == -ENODATA)           /* a file that is not what it was: this message can never be delivered */
-			station_work(p, WORK_GONE);
+			station_session_doom(p);
 	}
 	return 0;
 }

@@ -81,6 +81,12 @@ void station_session_gone(struct station_peer *p)
 	station_session_end(p, -EHOSTDOWN);
 }
 
+void station_session_doom(struct station_peer *p)
+{
+	p->doomed = p->session;
+	station_work(p, WORK_GONE);
+}
+
 static void session_begin(struct station_peer *p, uint64_t session, uint64_t incarnation)
 {
 	if (p->state == PEER_UP) {

@@ -157,6 +157,11 @@ static bool waits_for_both(const struct station_peer *p)
 	return !TAILQ_EMPTY(&p->waiters) && p->waiting_room;
 }
 
+static bool is_gone(const struct station_peer *p)
+{
+	return p->state == PEER_GONE;
+}
+
 static bool comes(struct fixture *x, bool (*what)(const struct station_peer *p))
 {
 	bool yes = false;
@@ -332,6 +337,24 @@ static void test_slow_peer(void **state)
 	free(c.buf);
 }
 
+/* A thread that found the end of a session, and was slow to have it ended, does not end the one after it. */
+static void test_late_end(void **state)
+{
+	struct fixture *x = *state;
+
+	pthread_mutex_lock(&x->p->lock);
+	station_session_doom(x->p);
+	x->p->doomed++;                      /* as if p->session were another one since */
+	pthread_mutex_unlock(&x->p->lock);
+	in_step(x);
+	in_step(x);
+	assert_int_equal(ssi_ccm_await(x->s, PEER, 0), 0);
+	pthread_mutex_lock(&x->p->lock);
+	station_session_doom(x->p);
+	pthread_mutex_unlock(&x->p->lock);
+	assert_true(comes(x, is_gone));
+}
+
 /* Answers to nothing cost nothing, however many modules they name. */
 static void test_unasked_answers(void **state)
 {
@@ -353,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_part_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_peer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
