@@ -421,9 +421,10 @@ static int server_io(sd_event_source *source, int fd, uint32_t revents, void *us
 /* Is somebody there, or is it what a killed daemon left? */
 static bool socket_answers(const struct sockaddr_un *sa)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+	/* EAGAIN: so many wait already that it must be stopped, but it is there. */
+	return fd >= 0 && (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN);
 }
 
 static int socket_bind(int fd, const struct sockaddr_un *sa, struct ssi_err *e)

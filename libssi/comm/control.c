@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "libssi/base/base64.h"
@@ -19,6 +20,7 @@
 
 #define INPUT_STEP 32768
 #define READ_STEP 65536
+#define PATIENCE_S 5             /* until a connection is taken, and for each step of a long request: a stopped daemon takes neither */
 
 struct ssi_control {
 	int fd;
@@ -47,6 +49,8 @@ static int connect_errno(const char *path, int err, struct ssi_err *e)
 	case ECONNREFUSED:
 		return ssi_errf(e, -err, "ssi-bootsvc is not running on this host (nothing answers at %s): "
 				"start it with 'ssi-bootsvc start'", path);
+	case EAGAIN:
+		return ssi_errf(e, -ETIMEDOUT, "ssi-bootsvc has not taken a connection at %s for %u s: is it stopped, or the host overloaded?", path, PATIENCE_S);
 	case EACCES:
 	case EPERM:
 		return refused(path, e);
@@ -57,6 +61,7 @@ static int connect_errno(const char *path, int err, struct ssi_err *e)
 
 int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err *e)
 {
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
 	struct ssi_control *c;
@@ -71,8 +76,10 @@ int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ssi_errno(e, -errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return connect_errno(path, errno, e);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		if (errno != EINTR)
+			return connect_errno(path, errno, e);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return ssi_errf(e, -ENOMEM, "out of memory");
@@ -112,6 +119,8 @@ static int send_request(struct ssi_control *c, const char *verb, json_t *args, s
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN)
+			return ssi_errf(e, -ETIMEDOUT, "ssi-bootsvc has not read for %u s: is it stopped, or the host overloaded?", PATIENCE_S);
 		if (n < 0)
 			return gone(e);
 		done += (size_t)n;

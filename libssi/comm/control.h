@@ -44,7 +44,8 @@ static inline void ssi_control_closep(struct ssi_control **c) { ssi_control_clos
 typedef int (*ssi_control_event_fn)(const json_t *event, void *userdata);
 
 /* Ask. args (may be NULL) is borrowed. *ret_answer is the whole answer, {"ok":…}, also when ok is false: then the return value is 1 and e has
- * its error. 0 when ok is true. timeout_ms bounds the silence between two lines; 0 = none.
+ * its error. 0 when ok is true. timeout_ms bounds the silence between two lines; 0 = none. A daemon that takes no connection, or does not read, is
+ * given up after 5 s.
  * -ETIMEDOUT, -ECONNRESET (the daemon went away), -EBADMSG: the connection is of no more use. */
 int ssi_control_call(struct ssi_control *c, const char *verb, json_t *args, unsigned timeout_ms,
 		     ssi_control_event_fn event, void *userdata, json_t **ret_answer, struct ssi_err *e);

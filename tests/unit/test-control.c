@@ -388,13 +388,43 @@ static void nobody_there(void **state)
 	assert_null(c);
 }
 
+/* A daemon that is stopped: so many wait for it that the kernel makes the next wait too. */
+static void stopped(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct ssi_control_server *s = NULL;
+	struct ssi_control *c = NULL;
+	sd_event *event = NULL;
+	struct ssi_err e;
+	int waiting[8];
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/stopped", dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	for (size_t i = 0; i < 8; i++) {
+		waiting[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)!connect(waiting[i], (struct sockaddr *)&sa, sizeof(sa));
+	}
+	alarm(60);
+	assert_int_equal(ssi_control_open(sa.sun_path, &c, &e), -ETIMEDOUT);
+	assert_non_null(strstr(e.text, "is it stopped"));
+	assert_int_equal(sd_event_new(&event), 0);
+	assert_int_equal(ssi_control_listen(event, sa.sun_path, &s, &e), -EADDRINUSE);
+	alarm(0);
+	sd_event_unref(event);
+	for (size_t i = 0; i < 8; i++)
+		close(waiting[i]);
+	unlink(sa.sun_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_good), cmocka_unit_test(parse_bad), cmocka_unit_test(text_of_any_bytes), cmocka_unit_test(answers),
 		cmocka_unit_test(streams), cmocka_unit_test(client_goes_away), cmocka_unit_test(client_does_not_read),
 		cmocka_unit_test(pipelined_and_half_closed), cmocka_unit_test(line_too_long), cmocka_unit_test(too_many_clients),
-		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(nobody_there), cmocka_unit_test(stopped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
