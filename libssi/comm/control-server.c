@@ -21,6 +21,7 @@
 
 #define READ_STEP 65536
 #define BACKLOG 16
+#define PAUSE_MS 500                /* without descriptors: how long until the next try */
 #define TRIM_BYTES (1u << 20)
 
 struct verb {
@@ -54,7 +55,7 @@ struct client {
 
 struct ssi_control_server {
 	sd_event *event;
-	sd_event_source *io;
+	sd_event_source *io, *pause;
 	int fd;
 	char *path;
 	struct client *clients;
@@ -401,14 +402,31 @@ static void client_new(struct ssi_control_server *s, int fd)
 	s->n_clients++;
 }
 
+static int server_on_pause(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct ssi_control_server *s = userdata;
+
+	return sd_event_source_set_enabled(s->io, SD_EVENT_ON);
+}
+
+/* Without descriptors the listener would be ready for ever, and the daemon turn round and round: it rests. */
+static void server_rest(struct ssi_control_server *s)
+{
+	if (sd_event_source_set_time_relative(s->pause, PAUSE_MS * 1000ull) >= 0 && sd_event_source_set_enabled(s->pause, SD_EVENT_ONESHOT) >= 0)
+		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
+}
+
 static int server_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	static const char full[] = "{\"ok\":false,\"error\":\"too many clients of the control socket: try again\",\"status\":1}\n";
 	struct ssi_control_server *s = userdata;
 	int cfd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (cfd < 0)
+	if (cfd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			server_rest(s);
 		return 0;
+	}
 	if (s->n_clients >= SSI_CONTROL_CLIENTS) {
 		(void)!send(cfd, full, sizeof(full) - 1, MSG_NOSIGNAL);
 		close(cfd);
@@ -504,6 +522,10 @@ int ssi_control_listen(sd_event *event, const char *path, struct ssi_control_ser
 		r = s->path ? sd_event_add_io(event, &s->io, s->fd, EPOLLIN, server_io, s) : -ENOMEM;
 		if (r >= 0)              /* those that hung up leave before others are told that there are too many */
 			r = sd_event_source_set_priority(s->io, SD_EVENT_PRIORITY_NORMAL + 10);
+		if (r >= 0)              /* now: without descriptors there is no timer to be had */
+			r = sd_event_add_time_relative(event, &s->pause, CLOCK_MONOTONIC, 0, 1000, server_on_pause, s);
+		if (r >= 0)
+			r = sd_event_source_set_enabled(s->pause, SD_EVENT_OFF);
 		if (r < 0)
 			ssi_errno(e, r, "cannot serve the control socket");
 	}
@@ -525,6 +547,7 @@ void ssi_control_server_free(struct ssi_control_server *s)
 		client_free(s->clients);
 	}
 	sd_event_source_disable_unref(s->io);
+	sd_event_source_disable_unref(s->pause);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->path)

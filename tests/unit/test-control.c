@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -388,6 +389,41 @@ static void nobody_there(void **state)
 	assert_null(c);
 }
 
+/* Processor time of this process, in ms. */
+static long cpu_ms(void)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/* Out of descriptors the daemon rests, and takes who waits when there are some again. */
+static void no_descriptors(void **state)
+{
+	static const char status[] = "{\"verb\":\"status\"}\n";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit was, none;
+	char buf[1];
+	long before;
+
+	strcpy(sa.sun_path, path);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)fd;          /* descriptors are given from below, and below this one all are taken */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = cpu_ms();
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	poll(NULL, 0, 1000);
+	before = cpu_ms() - before;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_in_range(before, 0, 100);
+	assert_int_equal(write(fd, status, sizeof(status) - 1), sizeof(status) - 1);
+	assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 10000), 1);
+	assert_int_equal(read(fd, buf, 1), 1);
+}
+
 /* A daemon that is stopped: so many wait for it that the kernel makes the next wait too. */
 static void stopped(void **state)
 {
@@ -424,7 +460,7 @@ int main(void)
 		cmocka_unit_test(parse_good), cmocka_unit_test(parse_bad), cmocka_unit_test(text_of_any_bytes), cmocka_unit_test(answers),
 		cmocka_unit_test(streams), cmocka_unit_test(client_goes_away), cmocka_unit_test(client_does_not_read),
 		cmocka_unit_test(pipelined_and_half_closed), cmocka_unit_test(line_too_long), cmocka_unit_test(too_many_clients),
-		cmocka_unit_test(nobody_there), cmocka_unit_test(stopped),
+		cmocka_unit_test(nobody_there), cmocka_unit_test(no_descriptors), cmocka_unit_test(stopped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
