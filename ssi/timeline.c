@@ -5,6 +5,7 @@
  */
 #include "ssi/timeline.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "libssi/base/num.h"
@@ -13,10 +14,18 @@
 
 #define BAR 40               /* columns of the axis */
 #define GAP_MS 100           /* a hole shorter than this is no row */
+#define LONGEST_MS (INT64_C(1) << 53)    /* what a node says of itself may be anything: so far numbers are reckoned with */
+
+static json_int_t stage_ms(const json_t *s, const char *key)
+{
+	json_int_t ms = ssi_json_int(s, key);
+
+	return ms < 0 ? 0 : ms > LONGEST_MS ? LONGEST_MS : ms;
+}
 
 static json_int_t stage_end(const json_t *s)
 {
-	json_int_t start = ssi_json_int(s, "start_ms"), end = ssi_json_int(s, "end_ms");
+	json_int_t start = stage_ms(s, "start_ms"), end = stage_ms(s, "end_ms");
 
 	return end < start ? -1 : end;
 }
@@ -28,7 +37,7 @@ static json_int_t total_ms(const json_t *stages)
 	const json_t *s;
 
 	json_array_foreach((json_t *)stages, i, s) {
-		json_int_t start = ssi_json_int(s, "start_ms"), end = stage_end(s);
+		json_int_t start = stage_ms(s, "start_ms"), end = stage_end(s);
 
 		if (start > total)
 			total = start;
@@ -41,7 +50,7 @@ static json_int_t total_ms(const json_t *stages)
 /* ' ' up to the start, then '#' to the end; at least one. */
 static void bar_draw(char bar[BAR + 1], json_int_t start, json_int_t end, json_int_t total, char mark)
 {
-	int from = start < 0 ? 0 : (int)(start * BAR / total), to = (int)((end * BAR + total - 1) / total);
+	int from = (int)(start * BAR / total), to = (int)((end * BAR + total - 1) / total);
 
 	if (from > BAR - 1)
 		from = BAR - 1;
@@ -74,13 +83,13 @@ static void gap_row(struct ssi_table *t, const char *name, json_int_t start, jso
 
 static void stage_row(struct ssi_table *t, const json_t *s, json_int_t total, bool stopped)
 {
-	json_int_t start = ssi_json_int(s, "start_ms"), end = stage_end(s), tries = ssi_json_int(s, "tries");
+	json_int_t start = stage_ms(s, "start_ms"), end = stage_end(s), tries = ssi_json_int(s, "tries");
 	enum ssi_color color = end >= 0 ? SSI_PLAIN : stopped ? SSI_RED : SSI_CYAN;
 	char bar[BAR + 1], from[24], took[24];
 
 	bar_draw(bar, start, end >= 0 ? end : start, total, end >= 0 ? '#' : stopped ? '!' : '>');
 	ssi_table_cell(t, color, "%s", ssi_json_str(s, "stage"));
-	ssi_table_cell(t, SSI_PLAIN, "%s", ssi_num_format_ms(from, sizeof(from), start > 0 ? (uint64_t)start : 0));
+	ssi_table_cell(t, SSI_PLAIN, "%s", ssi_num_format_ms(from, sizeof(from), (uint64_t)start));
 	if (end >= 0)
 		ssi_table_cell(t, SSI_PLAIN, "%s", ssi_num_format_ms(took, sizeof(took), (uint64_t)(end - start)));
 	else
@@ -104,7 +113,7 @@ void timeline_print(const json_t *stages, bool stopped)
 	const json_t *s;
 
 	json_array_foreach((json_t *)stages, i, s) {
-		json_int_t start = ssi_json_int(s, "start_ms"), end = stage_end(s);
+		json_int_t start = stage_ms(s, "start_ms"), end = stage_end(s);
 
 		if (start - reached >= GAP_MS)
 			gap_row(t, gap_name(s), reached, start, total);

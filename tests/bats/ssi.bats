@@ -106,6 +106,15 @@ asked() { # the last request
 	[ "$(ssi node show -o json n05 | jq -r '.[0].values[1].file')" = nodes.d/90-set-n05.ini ]
 }
 
+@test "ssi node show: a node that says anything of its boot" {
+	echo '{"data": [{"name": "n05", "state": "joined", "boot": [
+		{"stage": "init", "start_ms": 300000000000000000, "end_ms": 300000000000000001, "tries": 1},
+		{"stage": "root", "start_ms": -9223372036854775808, "end_ms": 9223372036854775807, "tries": 1}]}]}' >"$answers/node.show.json"
+	run ssi node show n05
+	[ "$status" -eq 0 ]
+	[[ "$output" == *init*root*"in all"* ]]
+}
+
 @test "ssi node set" {
 	golden node-set ssi node set 'n[01-02]' image=x args='a b=c' machine=
 	[ "$status" -eq 0 ]
