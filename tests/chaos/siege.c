@@ -148,6 +148,15 @@ static bool siege_judge(struct siege *s, pid_t endpoint, long before, uint64_t s
 	return !failed && told <= may && (s->target->serve ? waitpid(endpoint, NULL, WNOHANG) == 0 : kill(endpoint, 0) == 0);
 }
 
+static bool siege_has(const struct siege_target *target)
+{
+	const struct siege_attack *a = target->attacks;
+
+	while (arg_only && a->name && strcmp(a->name, arg_only) != 0)
+		a++;
+	return a->name;
+}
+
 static bool siege_run(const struct siege_target *target, uint16_t port, pid_t daemon)
 {
 	struct siege s = { .target = target, .port = port, .tally = gauge_shared(sizeof(*s.tally)), .gauge = gauge_shared(sizeof(*s.gauge)) };
@@ -220,6 +229,7 @@ int main(int argc, char **argv)
 {
 	struct rlimit files;
 	bool good = true;
+	unsigned ran = 0;
 
 	if (parse(argc, argv) < 0)
 		return 2;
@@ -235,7 +245,11 @@ int main(int argc, char **argv)
 	if (arg_daemon > 0)
 		return !siege_of_daemon();
 	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
-		if (asked_for(targets[i]->name, argv + optind))
+		if (asked_for(targets[i]->name, argv + optind) && siege_has(targets[i])) {
 			good &= siege_run(targets[i], 0, 0);
-	return !good;
+			ran++;
+		}
+	if (!ran)                            /* nothing besieged is nothing withstood */
+		fputs("siege: there is no such target, or attack\n", stderr);
+	return !good || !ran;
 }
