@@ -206,6 +206,21 @@ static void *worker(void *userdata)
 	return NULL;
 }
 
+/* One worker more, if a job waits and none is idle. Where there is no thread to be had now, the loop tries again. jobs_lock is held. */
+static void jobs_staff(struct ssi_ccm_station *s)
+{
+	if (s->n_jobs > s->idle_workers && s->n_workers < s->config.workers && !s->jobs_end &&
+	    !pthread_create(&s->workers[s->n_workers], NULL, worker, s))
+		s->n_workers++;
+}
+
+void station_call_tick(struct ssi_ccm_station *s)
+{
+	pthread_mutex_lock(&s->jobs_lock);
+	jobs_staff(s);
+	pthread_mutex_unlock(&s->jobs_lock);
+}
+
 /* The peer's credit, which comes back when it is done, bounds how many there are. */
 void station_call_job(struct station_msg *m)
 {
@@ -214,9 +229,7 @@ void station_call_job(struct station_msg *m)
 	pthread_mutex_lock(&s->jobs_lock);
 	TAILQ_INSERT_TAIL(&s->jobs, m, link);
 	s->n_jobs++;
-	if (s->n_jobs > s->idle_workers && s->n_workers < s->config.workers && !s->jobs_end &&
-	    !pthread_create(&s->workers[s->n_workers], NULL, worker, s))
-		s->n_workers++;
+	jobs_staff(s);
 	pthread_cond_signal(&s->jobs_cond);
 	pthread_mutex_unlock(&s->jobs_lock);
 }

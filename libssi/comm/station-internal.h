@@ -376,6 +376,7 @@ bool station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head
 void station_call_refuse(struct station_msg *m);                   /* a worker, who may wait, says that there is no handler; takes m */
 void station_call_job(struct station_msg *m);                      /* a long one: to a worker; takes m */
 void station_call_inbox(struct station_peer *p);                   /* loop: what readers left for it */
+void station_call_tick(struct ssi_ccm_station *s);                 /* loop: workers that could not be started before */
 void station_call_end(struct ssi_ccm_station *s);                  /* workers */
 /* These with the peer's lock held. */
 void station_call_inbox_put(struct station_peer *p, struct station_msg *m);    /* for the loop; takes m */

@@ -335,6 +335,7 @@ static void loop_tick(struct ssi_ccm_station *s)
 		tick_peer(p, gap);
 	}
 	station_link_expire(s);
+	station_call_tick(s);
 }
 
 static void loop_conn(struct station_conn *c, uint32_t events)

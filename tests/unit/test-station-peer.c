@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -355,6 +356,32 @@ static void test_late_end(void **state)
 	assert_true(comes(x, is_gone));
 }
 
+static void count(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
+{
+	atomic_fetch_add((atomic_int *)userdata, 1);
+}
+
+/* A long call for which no thread could be started is run when one can. */
+static void test_no_thread(void **state)
+{
+	struct fixture *x = *state;
+	unsigned workers = x->s->config.workers;
+	atomic_int n = 0;
+
+	assert_int_equal(ssi_ccm_regist(x->s, CALLS, 1, count, &n), 0);
+	pthread_mutex_lock(&x->s->jobs_lock);
+	x->s->config.workers = 0;            /* none can be had */
+	pthread_mutex_unlock(&x->s->jobs_lock);
+	say_message(x, frame(KIND_LONG, CALLS, 1, 1, 0), 0, 0);
+	in_step(x);
+	pthread_mutex_lock(&x->s->jobs_lock);
+	x->s->config.workers = workers;
+	pthread_mutex_unlock(&x->s->jobs_lock);
+	for (int i = 0; i < WAIT && !atomic_load(&n); i++)
+		usleep(1000);
+	assert_int_equal(n, 1);
+}
+
 /* Answers to nothing cost nothing, however many modules they name. */
 static void test_unasked_answers(void **state)
 {
@@ -377,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusal_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_thread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
 	};
 
