@@ -98,24 +98,45 @@ int raider_say(struct raider *r, const void *p, size_t n)
 	return 0;
 }
 
+/* Some bytes, n at most; never 0. */
+static ssize_t raider_some(struct raider *r, void *p, size_t n, uint64_t deadline)
+{
+	struct ssi_err e;
+	ssize_t k;
+
+	for (;;) {
+		k = r->tls ? ssi_tls_read(r->tls, p, n, &e) : recv(r->fd, p, n, MSG_DONTWAIT);
+		if (!r->tls && k < 0)
+			k = errno == EINTR ? -EAGAIN : -errno;
+		if (k != -EAGAIN)
+			return k ? k : -ECONNRESET;
+		if (raider_wait(r, POLLIN, deadline) < 0)
+			return -ETIMEDOUT;
+	}
+}
+
+int raider_hear(struct raider *r, void *p, size_t n)
+{
+	uint64_t deadline = ssi_clock_mono_ms() + RAIDER_WAIT_MS;
+
+	for (ssize_t k; n; p = (uint8_t *)p + k, n -= (size_t)k) {
+		k = raider_some(r, p, n, deadline);
+		if (k < 0)
+			return (int)k;
+	}
+	return 0;
+}
+
 int raider_verdict(struct raider *r)
 {
 	uint64_t deadline = ssi_clock_mono_ms() + RAIDER_WAIT_MS;
 	char waste[4096];
-	struct ssi_err e;
-	ssize_t n;
+	ssize_t k;
 
-	for (;;) {
-		n = r->tls ? ssi_tls_read(r->tls, waste, sizeof(waste), &e) : recv(r->fd, waste, sizeof(waste), MSG_DONTWAIT);
-		if (!r->tls && n < 0)
-			n = errno == EINTR ? -EAGAIN : -errno;
-		if (n == 0)
-			return -ECONNRESET;
-		if (n < 0 && n != -EAGAIN)
-			return (int)n;
-		if (n < 0 && raider_wait(r, POLLIN, deadline) < 0)
-			return -ETIMEDOUT;
-	}
+	do
+		k = raider_some(r, waste, sizeof(waste), deadline);
+	while (k > 0);
+	return (int)k;
 }
 
 void raider_free(struct raider *r)

@@ -22,6 +22,8 @@ int raider_enter(struct raider *r, uint16_t port, const struct ssi_identity *id,
 int raider_say(struct raider *r, const void *p, size_t n);
 /* Say these bytes below TLS, whatever was agreed. */
 int raider_spit(struct raider *r, const void *p, size_t n);
+/* Hear n bytes: 0, -ECONNRESET, -ETIMEDOUT and the like. */
+int raider_hear(struct raider *r, void *p, size_t n);
 /* Hear until the other end ends it, and why: -ECONNRESET for any hang-up, -EKEYREVOKED and the like; -ETIMEDOUT: it did not. */
 int raider_verdict(struct raider *r);
 void raider_free(struct raider *r);                      /* without a word; the struct can be used again */

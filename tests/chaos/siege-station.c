@@ -138,12 +138,18 @@ static int say_hello(struct siege *s, struct raider *r, const struct station_fra
 	return raider_say(r, bytes, sizeof(bytes));
 }
 
+/* Let in, and greeted in turn; -ENOTCONN when not: what is refused afterwards would not be refused for what it is. */
 static int greet(struct siege *s, struct raider *r)
 {
-	const struct station_frame f = frame(0, CONTROL_HELLO, 0, STATION_HELLO);
+	struct station_frame f = frame(0, CONTROL_HELLO, 0, STATION_HELLO);
+	uint8_t reply[STATION_HEADER + STATION_HELLO];
 	int k = siege_enter(s, r);
 
-	return k < 0 ? k : say_hello(s, r, &f);
+	if (k >= 0)
+		k = say_hello(s, r, &f);
+	if (k >= 0)
+		k = raider_hear(r, reply, sizeof(reply));
+	return k < 0 || station_frame_decode(reply, &f, NULL) < 0 || f.module || f.type != CONTROL_HELLO ? -ENOTCONN : 0;
 }
 
 static int verdict(struct raider *r, int k)
