@@ -193,6 +193,8 @@ static int config_check(const struct ssi_ccm_station_config *c, struct ssi_err *
 		return ssi_errf(e, -EPERM, "without TLS on 127.0.0.0/8 only");
 	if (c->retain < STATION_WINDOW_MIN || c->window < STATION_WINDOW_MIN || c->retain > 1u << 30 || c->window > 1u << 30)
 		return ssi_errf(e, -EINVAL, "windows are 64 KiB to 1 GiB");
+	if (c->heartbeat_ms >= c->dead_ms / 2)
+		return ssi_errf(e, -EINVAL, "a sign of life each %u ms: silence of %u ms breaks a connection", c->heartbeat_ms, c->dead_ms / 2);
 	return 0;
 }
 

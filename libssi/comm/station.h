@@ -73,7 +73,7 @@ struct ssi_ccm_station_config {
 	const struct ssi_ccm_station_ops *ops;  /* may be NULL; borrowed for the station's life */
 	void *userdata;
 	sd_event *event;                     /* callbacks and short handlers run there; NULL: in a thread of the station's own */
-	unsigned heartbeat_ms;               /* a sign of life when there is nothing to say; 500 */
+	unsigned heartbeat_ms;               /* a sign of life when there is nothing to say; 500; less than half of dead_ms, on both ends (-EINVAL) */
 	unsigned dead_ms;                    /* silence after which a peer is gone; 3000 */
 	unsigned connect_ms;                 /* bound on connect and handshake; 5000 */
 	uint32_t retain;                     /* bytes sent and not yet acknowledged, for each peer; 4 MiB, at least 64 KiB */

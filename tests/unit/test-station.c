@@ -725,6 +725,18 @@ static void test_plain_is_local(void **state)
 	ssi_ccm_station_free(NULL);
 }
 
+/* Who is silent for half of dead_ms has its connection broken: a sign of life must come before. */
+static void test_signs_of_life(void **state)
+{
+	struct ssi_ccm_station_config c = { .number = 1, .incarnation = 1, .address = loopback, .dead_ms = 1000 };    /* and a heartbeat each 500 */
+	struct ssi_ccm_station *s;
+
+	assert_int_equal(ssi_ccm_station_new(&c, &s, NULL), -EINVAL);
+	c.heartbeat_ms = 200;
+	assert_int_equal(ssi_ccm_station_new(&c, &s, NULL), 0);
+	ssi_ccm_station_free(s);
+}
+
 static void program_called(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
 {
 	struct program *x = userdata;
@@ -912,7 +924,7 @@ int main(void)
 		both(test_gone), both(test_whole_wait), both(test_threads), both(test_incarnation), both(test_permits),
 		cmocka_unit_test_setup_teardown(test_event_loop, setup_program, teardown_program),
 		cmocka_unit_test_setup_teardown(test_silence, setup_program, teardown_program),
-		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test_setup_teardown(test_call_bound, setup_plain, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local),
+		cmocka_unit_test_setup_teardown(test_rekey, setup_tls, teardown), cmocka_unit_test_setup_teardown(test_call_bound, setup_plain, teardown), cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_plain_is_local), cmocka_unit_test(test_signs_of_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
