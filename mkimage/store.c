@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include "libssi/base/file.h"
 #include "libssi/base/path.h"
 #include "mkimage/holder.h"
 #include "mkimage/store.h"
@@ -181,13 +182,15 @@ static int lock_store(const char *store, struct ssi_err *e)
 static int set_link(const char *image_dir, const char *name, const char *target, struct ssi_err *e)
 {
 	_cleanup_free_ char *path = ssi_path_join(image_dir, name), *tmp = NULL;
+	int r;
 
 	if (!path || asprintf(&tmp, "%s/.%s.new", image_dir, name) < 0)
 		return ssi_errno(e, -ENOMEM, "%s", image_dir);
 	unlink(tmp);
 	if (symlink(target, tmp) < 0 || rename(tmp, path) < 0)
 		return ssi_errno(e, -errno, "%s", path);
-	return 0;
+	r = ssi_file_sync_folder(path);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
 }
 
 static int set_current(const char *image_dir, const char *id, struct ssi_err *e)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include "libssi/base/file.h"
 #include "libssi/base/path.h"
 #include "mkimage/tmpdir.h"
 
@@ -55,15 +56,41 @@ int tmpdir_new(const char *parent, struct tmpdir *ret, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "%s", parent) : 0;
 }
 
+/* After a power cut a folder may have its new name and its files nothing in them yet, unless they were synced before. */
+static int sync_files(const struct tmpdir *t)
+{
+	_cleanup_closedir_ DIR *d = opendir(t->path);
+	struct dirent *de;
+	struct stat st;
+
+	if (!d)
+		return -errno;
+	while ((de = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+
+		if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (!S_ISREG(st.st_mode))
+			continue;
+		fd = openat(dirfd(d), de->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) < 0)
+			return -errno;
+	}
+	return fsync(t->lock) < 0 ? -errno : 0;
+}
+
 int tmpdir_commit(struct tmpdir *t, const char *path, struct ssi_err *e)
 {
-	if (chmod(t->path, 0755) < 0 || fsync(t->lock) < 0)
-		return ssi_errno(e, -errno, "%s", t->path);
+	int r = chmod(t->path, 0755) < 0 ? -errno : sync_files(t);
+
+	if (r < 0)
+		return ssi_errno(e, r, "%s", t->path);
 	if (renameat2(AT_FDCWD, t->path, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
 		return ssi_errno(e, -errno, "%s", path);
 	free(TAKE_PTR(t->path));
 	close(TAKE_FD(t->lock));
-	return 0;
+	r = ssi_file_sync_folder(path);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
 }
 
 void tmpdir_free(struct tmpdir *t)

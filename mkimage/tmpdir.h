@@ -14,7 +14,7 @@ struct tmpdir {
 #define TMPDIR_INIT { NULL, -1 }
 
 int tmpdir_new(const char *parent, struct tmpdir *ret, struct ssi_err *e);
-/* Rename it to path (on the same file system): it is no temporary any more. -EEXIST when something stands there. */
+/* Rename it to path (on the same file system), its files synced before: it is no temporary any more. -EEXIST when something stands there. */
 int tmpdir_commit(struct tmpdir *t, const char *path, struct ssi_err *e);
 /* Remove it with all in it, unless it was committed. */
 void tmpdir_free(struct tmpdir *t);

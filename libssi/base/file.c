@@ -80,8 +80,7 @@ int ssi_file_read_line(const char *path, char *buf, size_t n)
 	return ssi_file_read_line_at(AT_FDCWD, path, buf, n);
 }
 
-/* What rename() did is durable only when the folder is synced as well. */
-static int file_sync_folder(const char *path)
+int ssi_file_sync_folder(const char *path)
 {
 	_cleanup_free_ char *folder = strdup(path);
 	_cleanup_close_ int fd = -1;
@@ -126,7 +125,7 @@ int ssi_file_write_atomic(const char *path, const void *p, size_t n, mode_t mode
 		unlink(tmp.data);
 		return r;
 	}
-	return file_sync_folder(path);
+	return ssi_file_sync_folder(path);
 }
 
 int ssi_file_write_if_changed(const char *path, const void *p, size_t n, mode_t mode)

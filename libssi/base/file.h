@@ -15,6 +15,8 @@ int ssi_file_read_line_at(int dir, const char *path, char *buf, size_t n);
 int ssi_file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* As above, but leaves the file and its times alone when it already has this content: 1 if written, 0 if the same, -errno. */
 int ssi_file_write_if_changed(const char *path, const void *p, size_t n, mode_t mode);
+/* Sync the folder that path lies in: what was renamed to path is durable only then. 0 or -errno. */
+int ssi_file_sync_folder(const char *path);
 /* Write to an existing /proc, /sys or /dev file, in one write. 0 or -errno. */
 int ssi_file_poke(const char *path, const char *s);
 int ssi_file_poke_at(int dir, const char *path, const char *s);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <cmocka.h>
 #include "libssi/base/file.h"
 #include "libssi/base/path.h"
@@ -331,12 +332,60 @@ static void test_sweep(void **state)
 	assert_int_equal(access(held.path, F_OK), 0);
 }
 
+/* What was synced, by inode: in the place of the C library's. */
+static ino_t synced[64];
+static size_t n_synced;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && n_synced < sizeof(synced) / sizeof(*synced))
+		synced[n_synced++] = st.st_ino;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const char *rel)
+{
+	_cleanup_free_ char *path = ssi_path_join(scratch, rel);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	for (size_t i = 0; i < n_synced; i++)
+		if (synced[i] == st.st_ino)
+			return true;
+	return false;
+}
+
+/* One that stands after a power cut is whole: its files are on the disk before it has its name, and then the name is, too. */
+static void test_commit_is_durable(void **state)
+{
+	_cleanup_free_ char *to = in_scratch("durable/committed"), *folder = ssi_path_join(scratch, "durable"), *link = NULL, *file = NULL;
+	_cleanup_tmpdir_ struct tmpdir t = TMPDIR_INIT;
+	int fd;
+
+	assert_int_equal(tmpdir_new(folder, &t, NULL), 0);
+	file = ssi_path_join(t.path, "root.erofs");
+	link = ssi_path_join(t.path, "link");
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+	assert_int_equal(symlink("/nowhere", link), 0);
+	n_synced = 0;
+	assert_int_equal(tmpdir_commit(&t, to, NULL), 0);
+	assert_null(t.path);
+	assert_true(was_synced("durable/committed/root.erofs"));
+	assert_true(was_synced("durable/committed"));
+	assert_true(was_synced("durable"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
 		cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove), cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules),
-		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_sweep), cmocka_unit_test(test_commit_is_durable),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
