@@ -135,15 +135,18 @@ int ssi_spawn_report(int report)
 int ssi_spawn(char *const argv[], const struct ssi_spawn_io *io, int flags, pid_t *ret_pid, struct ssi_err *e)
 {
 	_cleanup_close_ int report = -1;
-	int r = ssi_spawn_start(argv, io, flags, ret_pid, &report, e);
+	pid_t pid;
+	int r = ssi_spawn_start(argv, io, flags, &pid, &report, e);
 
 	if (r < 0)
 		return r;
 	r = ssi_spawn_report(report);
-	if (r == 0)
-		return 0;
-	ssi_spawn_wait(*ret_pid);
-	return ssi_errno(e, r, "%s", argv[0]);
+	if (r < 0) {
+		ssi_spawn_wait(pid);
+		return ssi_errno(e, r, "%s", argv[0]);
+	}
+	*ret_pid = pid;
+	return 0;
 }
 
 int ssi_spawn_wait(pid_t pid)
@@ -187,16 +190,14 @@ static void spawn_read_some(struct spawn_read *s)
 	}
 }
 
-/* Read both until the child ends; 0, or -ETIMEDOUT with the child's group killed. */
+/* Read both until the child ends; 0, or -ETIMEDOUT or what else went wrong, with the child's group killed. */
 static int spawn_watch(pid_t pid, unsigned timeout_ms, struct spawn_read *out, struct spawn_read *err)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
 	uint64_t end = ssi_clock_mono_ms() + timeout_ms;
 	bool ended = false;
-	int r = 0;
+	int r = pidfd < 0 ? -errno : 0;
 
-	if (pidfd < 0)
-		return -errno;
 	while (!ended && r == 0) {
 		struct pollfd p[] = { { pidfd, POLLIN, 0 }, { err->fd, POLLIN, 0 }, { out->fd, POLLIN, 0 } };
 		uint64_t now = ssi_clock_mono_ms();

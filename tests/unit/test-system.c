@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <cmocka.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -122,7 +125,9 @@ static void children(void **state)
 	assert_string_equal(e.text, "sh: ended by signal 9");
 	assert_int_equal(run("i=0; while [ $i -lt 9000 ]; do echo 'a line of some length on stderr' >&2; i=$((i+1)); done; echo end >&2; exit 1", 20000, &e), -EIO);
 	assert_string_equal(e.text, "sh: exit status 1: end");
+	pid = 42;
 	assert_int_equal(ssi_spawn(none, NULL, 0, &pid, &e), -ENOENT);
+	assert_int_equal(pid, 42);
 	assert_string_equal(e.text, "no-such-program-here: No such file or directory");
 	assert_int_equal(ssi_spawn_run(none, 0, &e), -ENOENT);
 	start = ssi_clock_mono_ms();
@@ -140,6 +145,31 @@ static void children(void **state)
 	assert_int_equal(ssi_spawn_which("sh"), 1);
 	assert_int_equal(ssi_spawn_which("/bin/sh"), 1);
 	assert_int_equal(ssi_spawn_which("no-such-program-here"), 0);
+}
+
+/* In the place of the C library's, so that it can fail. */
+static bool no_pidfd;
+
+int pidfd_open(pid_t pid, unsigned flags)
+{
+	if (no_pidfd) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+/* One that cannot be watched is ended: it may write more than a pipe holds, which nobody would read. */
+static void child_that_cannot_be_watched(void **state)
+{
+	uint64_t start = ssi_clock_mono_ms();
+	struct ssi_err e = { 0 };
+
+	no_pidfd = true;
+	assert_int_equal(run("sleep 20", 60000, &e), -EMFILE);
+	no_pidfd = false;
+	assert_string_equal(e.text, "sh: Too many open files");
+	assert_true(ssi_clock_mono_ms() - start < 10000);
 }
 
 static void child_surroundings(void **state)
@@ -194,7 +224,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files), cmocka_unit_test(folders), cmocka_unit_test(children),
-		cmocka_unit_test(child_surroundings), cmocka_unit_test(log_lines),
+		cmocka_unit_test(child_that_cannot_be_watched), cmocka_unit_test(child_surroundings), cmocka_unit_test(log_lines),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
