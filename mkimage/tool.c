@@ -76,7 +76,7 @@ static char **merge_env(char *const *more)
 	return all;
 }
 
-/* The end of the log, its lines joined by "; ". */
+/* The end of the log, its lines joined by ';'. */
 static void last_words(const char *log, char *ret, size_t n)
 {
 	_cleanup_free_ char *text = NULL;
@@ -97,13 +97,20 @@ static void last_words(const char *log, char *ret, size_t n)
 	snprintf(ret, n, "%s", ssi_tty_clean(from, false));
 }
 
-/* Wait with the display alive; the exit status, or -EINTR with all of the group ended. */
+/* Wait with the display alive; the exit status, or -EINTR (or why it cannot be waited for) with all of the group ended. */
 static int watch(pid_t pid, struct progress *p)
 {
 	_cleanup_close_ int fd = pidfd_open(pid, 0);
 	struct pollfd pfd = { fd, POLLIN, 0 };
 	uint64_t asked = 0;
 
+	if (fd < 0) {
+		int r = -errno;
+
+		kill(-pid, SIGKILL);
+		ssi_spawn_wait(pid);
+		return r;
+	}
 	while (poll(&pfd, 1, TOOL_TICK_MS) <= 0) {
 		uint64_t now = ssi_clock_mono_ms();
 
@@ -135,6 +142,8 @@ int tool_run(const struct tool *t, struct progress *p, struct ssi_err *e)
 	r = tool_interrupted() ? -EINTR : ssi_spawn(t->argv, &io, SSI_SPAWN_PDEATH | SSI_SPAWN_NEWGROUP, &pid, e);
 	if (r == -ENOENT)
 		return ssi_errf(e, r, "%s is not installed", t->argv[0]);
+	if (r < 0 && r != -EINTR)
+		return r;
 	if (r == 0)
 		r = watch(pid, p);
 	if (r == -EINTR)
@@ -142,7 +151,7 @@ int tool_run(const struct tool *t, struct progress *p, struct ssi_err *e)
 	if (r == 0)
 		return 0;
 	if (r < 0)
-		return ssi_err_prefix(e, "%s", t->argv[0]);
+		return ssi_errno(e, r, "%s: wait", t->argv[0]);
 	last_words(t->log, said, sizeof(said));
 	return ssi_errf(e, -EIO, "%s: exit status %d: %s", t->argv[0], r, said);
 }

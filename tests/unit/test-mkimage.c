@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
@@ -19,6 +21,7 @@
 #include "mkimage/plan.h"
 #include "mkimage/result.h"
 #include "mkimage/store.h"
+#include "mkimage/tool.h"
 #include "mkimage/tree.h"
 #include "mkimage/treehash.h"
 
@@ -380,12 +383,62 @@ static void test_commit_is_durable(void **state)
 	assert_true(was_synced("durable"));
 }
 
+/* Tools */
+
+/* In the place of the C library's, so that it can fail. */
+static bool no_pidfd;
+
+int pidfd_open(pid_t pid, unsigned flags)
+{
+	if (no_pidfd) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+static int run_tool(const char *script, struct ssi_err *e)
+{
+	_cleanup_free_ char *log = in_scratch("tool.log");
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
+	struct progress p = { .to = stderr };
+
+	unlink(log);
+	return tool_run(&(struct tool){ argv, NULL, -1, -1, log }, &p, e);
+}
+
+static void test_tools(void **state)
+{
+	char *none[] = { (char *)"no-such-tool", NULL };
+	struct progress p = { .to = stderr };
+	struct ssi_err e = { 0 };
+
+	assert_int_equal(run_tool("exit 0", &e), 0);
+	assert_int_equal(run_tool("echo one; echo two >&2; exit 3", &e), -EIO);
+	assert_string_equal(e.text, "sh: exit status 3: one;two");
+	assert_int_equal(tool_run(&(struct tool){ none, NULL, -1, -1, "/dev/null" }, &p, &e), -ENOENT);
+	assert_string_equal(e.text, "no-such-tool is not installed");
+	/* One that cannot be waited for is ended, and that is no success. */
+	e = (struct ssi_err){ 0 };
+	no_pidfd = true;
+	alarm(10);
+	assert_int_equal(run_tool("sleep 60", &e), -EMFILE);
+	alarm(0);
+	no_pidfd = false;
+	assert_string_equal(e.text, "sh: wait: Too many open files");
+	signal(SIGCHLD, SIG_IGN);
+	e = (struct ssi_err){ 0 };
+	assert_int_equal(run_tool("exit 1", &e), -ECHILD);
+	signal(SIGCHLD, SIG_DFL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
 		cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove), cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules),
 		cmocka_unit_test(test_sweep), cmocka_unit_test(test_commit_is_durable),
+		cmocka_unit_test(test_tools),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
