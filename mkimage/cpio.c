@@ -65,11 +65,13 @@ static int read_entry(const char *in, size_t len, size_t *at, struct entry *ret)
 	return *at > len ? -EBADMSG : 0;
 }
 
-static void write_entry(const struct entry *en, FILE *out)
+/* 0 or -errno, also for what failed while it lay in out's buffer. */
+static int write_entry(const struct entry *en, FILE *out)
 {
 	static const char zero[4];
 	size_t name = strlen(en->name) + 1;
 
+	errno = EIO;
 	fputs(CPIO_MAGIC, out);
 	for (size_t i = 0; i < FIELDS; i++)
 		fprintf(out, "%08x", en->field[i]);
@@ -77,6 +79,7 @@ static void write_entry(const struct entry *en, FILE *out)
 	fwrite(zero, 1, padded(CPIO_HEADER + name) - CPIO_HEADER - name, out);
 	fwrite(en->data, 1, en->field[F_SIZE], out);
 	fwrite(zero, 1, padded(en->field[F_SIZE]) - en->field[F_SIZE], out);
+	return ferror(out) ? -errno : 0;
 }
 
 static int new_inode(struct inodes *all, uint32_t old, uint32_t nlink, uint32_t *ret)
@@ -123,10 +126,13 @@ int cpio_normalise(const char *in, size_t len, uint32_t mtime, const char *const
 			en.field[F_MTIME] = mtime;
 		}
 		en.field[F_UID] = en.field[F_GID] = en.field[F_DEVMAJOR] = en.field[F_DEVMINOR] = 0;
-		write_entry(&en, out);
+		if (r == 0)
+			r = write_entry(&en, out);
+		if (r < 0)
+			ssi_errno(e, r, "%.200s", en.name);
 	} while (r == 0 && strcmp(en.name, CPIO_END));
 	free(inodes.old);
-	if (r == 0 && (fflush(out) || ferror(out)))
-		r = ssi_errno(e, -EIO, "write");
+	if (r == 0 && fflush(out))
+		r = ssi_errno(e, -errno, "write");
 	return r;
 }

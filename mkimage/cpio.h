@@ -10,6 +10,6 @@
  * Write the archive in (len bytes) anew to out, so that the same content gives the same bytes: every entry belongs to root and has time
  * mtime, inode numbers count up, and entries whose name matches one of the patterns drop[0..n_drop) (fnmatch(3), '*' matches
  * '/' too) are left out. Entries keep their order.
- * -EBADMSG when in is no such archive.
+ * -EBADMSG when in is no such archive, -ENOMEM, or what writing gave.
  */
 int cpio_normalise(const char *in, size_t len, uint32_t mtime, const char *const *drop, size_t n_drop, FILE *out, struct ssi_err *e);

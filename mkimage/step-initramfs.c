@@ -121,12 +121,15 @@ static int normalise(struct build *b, const char *from, const char *to, struct s
 	_cleanup_free_ char *text = NULL;
 	_cleanup_fclose_ FILE *out = fopen(to, "we");
 	size_t len;
-	int r = out ? ssi_file_read(from, CPIO_MAX, &text, &len) : -errno;
+	int r;
 
+	if (!out)
+		return ssi_errno(e, -errno, "%s", to);
+	r = ssi_file_read(from, CPIO_MAX, &text, &len);
 	if (r < 0)
 		return ssi_errno(e, r, "%s", from);
 	r = cpio_normalise(text, len, (uint32_t)b->epoch, unwanted, sizeof(unwanted) / sizeof(*unwanted), out, e);
-	return r < 0 ? ssi_err_prefix(e, "%s", from) : 0;
+	return r < 0 ? ssi_err_prefix(e, "%s", r == -EBADMSG ? from : to) : 0;
 }
 
 static int compress(struct build *b, const char *from, const char *to, struct ssi_err *e)
