@@ -307,7 +307,8 @@ int ssi_cmd_main(const struct ssi_program *p, int argc, char **argv)
 	}
 	if (argc < 2 || !cmd_special(p, argv[1]))
 		r = cmd_run(&(struct ssi_cmd_args){ .program = p, .opts = opts, .values = values, .words = words }, argc, argv);
-	if (fflush(stdout) != 0 && r == 0) {
+	/* What a verb flushed by itself and could not write is no longer there to be flushed. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && r == 0) {
 		fprintf(stderr, "%s: cannot write to standard output\n", p->name);
 		r = 1;
 	}
