@@ -121,14 +121,16 @@ char *ssi_num_format_size(char *buf, size_t n, uint64_t bytes)
 
 char *ssi_num_format_ms(char *buf, size_t n, uint64_t ms)
 {
-	uint64_t s = ms / 1000;
+	uint64_t s = ms / 1000, near = s + (ms % 1000 >= 500);
 
 	if (ms < 1000)
 		snprintf(buf, n, "%u ms", (unsigned)ms);
 	else if (ms < 59950)
 		snprintf(buf, n, "%.1f s", ms / 1000.0);
-	else if (s < 3600)
-		snprintf(buf, n, "%u m %02u s", (unsigned)((ms + 500) / 1000 / 60), (unsigned)((ms + 500) / 1000 % 60));
+	else if (near < 3600)
+		snprintf(buf, n, "%u m %02u s", (unsigned)(near / 60), (unsigned)(near % 60));
+	else if (s < 3600)                       /* what would print as 60 m is an hour */
+		snprintf(buf, n, "1 h 00 m");
 	else if (s < 86400)
 		snprintf(buf, n, "%u h %02u m", (unsigned)(s / 3600), (unsigned)(s % 3600 / 60));
 	else
