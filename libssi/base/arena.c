@@ -30,10 +30,13 @@ static bool arena_grow(struct ssi_arena *a, size_t n)
 
 void *ssi_arena_alloc(struct ssi_arena *a, size_t n)
 {
+	size_t odd = n % _Alignof(max_align_t);
 	char *p;
 
-	n = (n + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
-	if (a->failed || (n > a->left && !arena_grow(a, n))) {
+	/* Near SIZE_MAX there is no next multiple; arena_grow refuses that much. */
+	if (odd && n < SIZE_MAX / 2)
+		n += _Alignof(max_align_t) - odd;
+	if (a->failed || ((n > a->left || !a->blocks) && !arena_grow(a, n))) {
 		a->failed = true;
 		return NULL;
 	}

@@ -74,10 +74,13 @@ static void buffers(void **state)
 
 static void arenas(void **state)
 {
-	_cleanup_arena_ struct ssi_arena a = { 0 };
+	_cleanup_arena_ struct ssi_arena a = { 0 }, huge = { 0 };
 	char **list = NULL;
 	size_t n = 0;
 
+	assert_non_null(ssi_arena_alloc(&a, 0));
+	assert_null(ssi_arena_alloc(&huge, SIZE_MAX));
+	assert_true(huge.failed);
 	for (int i = 0; i < 10000; i++)
 		assert_int_equal(ssi_arena_push(&a, &list, &n, ssi_arena_printf(&a, "item %d", i)), 0);
 	assert_int_equal(n, 10000);
