@@ -250,15 +250,18 @@ int store_remove(const char *store, const struct generation *g, bool force, stru
 {
 	_cleanup_free_ char *dir = ssi_path_join(store, g->image), *manifest = ssi_path_join(g->path, "manifest.json");
 	_cleanup_close_ int lock = -1, held = -1;
+	char current[STORE_ID_MAX];
 	int r;
 
 	if (!dir || !manifest)
 		return ssi_errno(e, -ENOMEM, "%s", g->image);
-	if (g->current && !force)
-		return ssi_errf(e, -EBUSY, "is current: new boots would find nothing (--force removes it all the same)");
 	lock = lock_store(store, e);
 	if (lock < 0)
 		return lock;
+	/* Under the lock: a build may have made it current since it was looked at. */
+	read_link(dir, "current", current);
+	if (!strcmp(current, g->id) && !force)
+		return ssi_errf(e, -EBUSY, "is current: new boots would find nothing (--force removes it all the same)");
 	held = holder_take(manifest, e);
 	if (held < 0 && held != -ENOENT)
 		return held;

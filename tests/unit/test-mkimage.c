@@ -402,6 +402,31 @@ static void test_commit_is_durable(void **state)
 	assert_true(was_synced("durable"));
 }
 
+/* The store */
+
+static void test_rm_looks_again(void **state)
+{
+	_cleanup_free_ char *store = ssi_path_join(scratch, "store");
+	_cleanup_generations_ struct generations g = GENERATIONS_INIT;
+	struct ssi_err e = { 0 };
+
+	put("store/x/" STORE_ID "aaaa/manifest.json", "{}");
+	put("store/x/" STORE_ID "bbbb/manifest.json", "{}");
+	assert_int_equal(store_set_current(store, "x", STORE_ID "aaaa", NULL), 0);
+	assert_int_equal(store_find(store, "x/bbbb", &g, NULL), 0);
+	assert_false(g.all[0].current);
+	/* A build comes between. */
+	assert_int_equal(store_set_current(store, "x", STORE_ID "bbbb", NULL), 0);
+	assert_int_equal(store_remove(store, &g.all[0], false, &e), -EBUSY);
+	assert_true(there("store/x/" STORE_ID "bbbb/manifest.json"));
+	assert_true(there("store/x/current"));
+	assert_int_equal(store_set_current(store, "x", STORE_ID "aaaa", NULL), 0);
+	assert_int_equal(store_remove(store, &g.all[0], false, &e), 0);
+	assert_false(there("store/x/" STORE_ID "bbbb"));
+	assert_false(there("store/x/previous"));
+	assert_true(there("store/x/current"));
+}
+
 /* Tools */
 
 /* In the place of the C library's, so that it can fail. */
@@ -457,7 +482,7 @@ int main(void)
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
 		cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules), cmocka_unit_test(test_sweep),
-		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_tools),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
