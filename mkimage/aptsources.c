@@ -55,7 +55,7 @@ void aptsources_add_list(struct aptsources *a, const char *text, const char *sui
 	}
 }
 
-/* The value of a field that stands at the start of a line, or NULL; ends at the line's end (suites and types are on one line). */
+/* The value of a field that stands at the start of a line, or NULL; lines that begin with a blank go on with it. */
 static const char *field(const char *stanza, const char *name, size_t *ret_n)
 {
 	size_t n = strlen(name);
@@ -65,7 +65,10 @@ static const char *field(const char *stanza, const char *name, size_t *ret_n)
 			continue;
 		p += n + 1;
 		p += strspn(p, " \t");
-		*ret_n = strcspn(p, "\n");
+		n = strcspn(p, "\n");
+		while (p[n] && p[n + 1] && strchr(" \t", p[n + 1]))
+			n += 1 + strcspn(p + n + 1, "\n");
+		*ret_n = n;
 		return p;
 	}
 	return NULL;
@@ -82,8 +85,19 @@ static bool field_has(const char *stanza, const char *name, const char *word)
 		if (w == len && !strncasecmp(p, word, len))
 			return true;
 		p += w;
-		p += strspn(p, " \t");
+		p += strspn(p, " \t\n");
 	}
+	return false;
+}
+
+/* Apt's words for no. */
+static bool disabled(const char *stanza)
+{
+	static const char *const no[] = { "no", "false", "without", "off", "disable", "0" };
+
+	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++)
+		if (field_has(stanza, "Enabled", no[i]))
+			return true;
 	return false;
 }
 
@@ -101,25 +115,27 @@ static void suites(const char *stanza, const char *suite, struct ssi_buf *to)
 			ssi_buf_add(to, p, w);
 		}
 		p += w;
-		p += strspn(p, " \t");
+		p += strspn(p, " \t\n");
 	}
 }
 
 static void add_stanza(struct aptsources *a, char *stanza, const char *suite)
 {
 	_cleanup_buf_ struct ssi_buf found = SSI_BUF_INIT;
+	bool ours = false;      /* the field is written by us, whole */
 	char *save = NULL;
 
 	suites(stanza, suite, &found);
-	if (!found.len || !field_has(stanza, "Types", "deb") || field_has(stanza, "Enabled", "no"))
+	if (!found.len || !field_has(stanza, "Types", "deb") || disabled(stanza))
 		return;
 	for (char *line = strtok_r(stanza, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (!strncasecmp(line, "Suites:", 7))
+		ours = strchr(" \t", *line) ? ours : !strncasecmp(line, "Suites:", 7) || !strncasecmp(line, "Types:", 6);
+		if (!ours)
+			ssi_buf_addf(&a->deb822, "%s\n", line);
+		else if (!strncasecmp(line, "Suites:", 7))
 			ssi_buf_addf(&a->deb822, "Suites:%s\n", found.data);
 		else if (!strncasecmp(line, "Types:", 6))
 			ssi_buf_adds(&a->deb822, "Types: deb\n");
-		else
-			ssi_buf_addf(&a->deb822, "%s\n", line);
 	}
 	ssi_buf_adds(&a->deb822, "\n");
 }

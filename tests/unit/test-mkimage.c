@@ -154,7 +154,9 @@ static void test_aptsources(void **state)
 		"# The archive\nTypes: deb deb-src\nURIs: http://m/debian\n# inside\nSuites: bookworm bookworm-updates trixie bookworm-backports\nComponents: main\n"
 		"Signed-By: /k.gpg\n \nTypes: deb\nURIs: http://o\nSuites: nodistro\nComponents: main\n\n"
 		"Types: deb-src\nURIs: http://p\nSuites: bookworm\n\nEnabled: no\nTypes: deb\nURIs: http://q\nSuites: bookworm\n\n"
-		"types: deb\nURIs: http://r\nsuites: bookworm-security\n";
+		"Enabled: False\nTypes: deb\nURIs: http://q\nSuites: bookworm\n\n"
+		"types: deb\nURIs: http://r\nsuites: bookworm-security\n\n"
+		"Types: deb-src\n deb\nURIs: http://s\nSuites: trixie\n bookworm\n\tsid\nSigned-By:\n -----BEGIN\n .\n -----END\n";
 	_cleanup_aptsources_ struct aptsources a = APTSOURCES_INIT;
 
 	aptsources_add_list(&a, list, "bookworm");
@@ -162,7 +164,8 @@ static void test_aptsources(void **state)
 	aptsources_add_deb822(&a, deb822, "bookworm");
 	assert_string_equal(a.deb822.data,
 		"Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n\n"
-		"Types: deb\nURIs: http://r\nSuites: bookworm-security\n\n");
+		"Types: deb\nURIs: http://r\nSuites: bookworm-security\n\n"
+		"Types: deb\nURIs: http://s\nSuites: bookworm\nSigned-By:\n -----BEGIN\n .\n -----END\n\n");
 }
 
 /* cpio */
