@@ -10,6 +10,7 @@
 #include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/file.h"
+#include "libssi/base/tty.h"
 #include "mkimage/holder.h"
 
 #define HOLDER_LOCKS_MAX (4u << 20)
@@ -28,7 +29,7 @@ static void add_name(struct ssi_buf *to, int pid)
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	if (pid > 0)
 		ssi_file_read_line(path, name, sizeof(name));
-	ssi_buf_addf(to, "%s%s", to->len ? ", " : "", name);
+	ssi_buf_addf(to, "%s%s", to->len ? ", " : "", ssi_tty_clean(name, false));      /* any process may call itself anything */
 	if (pid > 0)
 		ssi_buf_addf(to, " (pid %d)", pid);
 }

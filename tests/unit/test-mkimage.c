@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
@@ -18,6 +20,7 @@
 #include "mkimage/aptsources.h"
 #include "mkimage/copy.h"
 #include "mkimage/cpio.h"
+#include "mkimage/holder.h"
 #include "mkimage/plan.h"
 #include "mkimage/result.h"
 #include "mkimage/store.h"
@@ -430,6 +433,30 @@ static void test_rm_looks_again(void **state)
 	assert_true(there("store/x/current"));
 }
 
+/* Who holds a generation is named; a name that would play tricks on a terminal does not. */
+static void test_holder(void **state)
+{
+	_cleanup_free_ char *path = in_scratch("held");
+	_cleanup_close_ int fd = -1;
+	struct ssi_err e = { 0 };
+	char name[16];
+
+	put("held", "{}");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_false(holder_is_held(path));
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_true(holder_is_held(path));
+	assert_int_equal(prctl(PR_GET_NAME, name), 0);
+	assert_int_equal(prctl(PR_SET_NAME, "\033[2Jgone"), 0);
+	assert_int_equal(holder_take(path, &e), -EBUSY);
+	assert_int_equal(prctl(PR_SET_NAME, name), 0);
+	assert_int_equal(strncmp(e.text, "in use by ", 10), 0);
+	assert_null(strchr(e.text, '\033'));
+	flock(fd, LOCK_UN);
+	assert_int_equal(close(holder_take(path, &e)), 0);
+	assert_int_equal(holder_take("/nowhere/at/all", &e), -ENOENT);
+}
+
 /* Tools */
 
 /* In the place of the C library's, so that it can fail. */
@@ -485,7 +512,8 @@ int main(void)
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
 		cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules), cmocka_unit_test(test_sweep),
-		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_holder),
+		cmocka_unit_test(test_tools),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
