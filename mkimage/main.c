@@ -50,6 +50,8 @@ static const char *absolute(const char *path)
 	if (*path == '/')
 		return path;
 	here = getcwd(NULL, 0);
+	if (!here)
+		log_error("%s: there is no folder to start from (%m): say it from '/' on", path);
 	return here ? ssi_path_join(here, path) : NULL;
 }
 

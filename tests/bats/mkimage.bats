@@ -378,6 +378,14 @@ listing() {
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"there is no "*"/usr/sbin/ssi-init"*"--programs DIR"* ]]
 }
 
+@test "from a folder that is gone, a relative --store is refused with the reason" {
+	mkdir gone
+	cd gone
+	rmdir ../gone
+	mkimage list
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"store: there is no folder to start from"* ]]
+}
+
 # As an ordinary user: with the ids of /etc/subuid. For root the test makes itself a user whom only a mount namespace knows.
 as_user() { # SCRIPT
 	if [ "$(id -u)" -ne 0 ]; then
