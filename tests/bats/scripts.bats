@@ -31,6 +31,13 @@ refused() { # COMMAND...
 	done
 }
 
+@test "check refuses a part that does not exist, before it does anything" {
+	refused "$SCRIPTS/check" --only lba
+	refused "$SCRIPTS/check" --only script,lba
+	refused "$SCRIPTS/check" --only ''
+	refused "$SCRIPTS/check" --only
+}
+
 @test "--help of every verb of ssi-lab" {
 	local verb
 	for verb in up down status power link device nic console log exec ssh list; do
