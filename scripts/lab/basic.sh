@@ -37,6 +37,12 @@ need_tools() {
 	done
 }
 
+# In /tmp anybody could have made our directory first; settings in it are run, and keys lie there.
+home_ours() {
+	[ ! -L "$SSI_LAB_HOME" ] || die "$SSI_LAB_HOME is a link: set XDG_RUNTIME_DIR to a directory of your own"
+	[ ! -e "$SSI_LAB_HOME" ] || [ -O "$SSI_LAB_HOME" ] || die "$SSI_LAB_HOME is another user's: set XDG_RUNTIME_DIR to a directory of your own"
+}
+
 # What "up" was asked for, for the verbs that come later.
 settings_write() {
 	local name

@@ -77,6 +77,28 @@ refused() { # COMMAND...
 	done
 }
 
+@test "ssi-lab takes no directory that is another user's or a link" {
+	local home
+	home=$BATS_TEST_TMPDIR/ssi-lab-$(id -u)
+	mkdir -p "$BATS_TEST_TMPDIR/elsewhere/scripts-bats"
+	echo "touch $BATS_TEST_TMPDIR/was-run" >"$BATS_TEST_TMPDIR/elsewhere/scripts-bats/settings"
+	ln -s "$BATS_TEST_TMPDIR/elsewhere" "$home"
+	run --separate-stderr "$SCRIPTS/ssi-lab" status
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"is a link"* ]]
+	rm "$home"
+	if [ "$(id -u)" = 0 ]; then
+		mv "$BATS_TEST_TMPDIR/elsewhere" "$home"
+		chown -R nobody "$home"
+		run --separate-stderr "$SCRIPTS/ssi-lab" list
+		[ "$status" -eq 1 ] && [[ $stderr == *"is another user's"* ]]
+		chown -R root "$home"
+		run --separate-stderr "$SCRIPTS/ssi-lab" list
+		[ "$status" -eq 0 ] && [ "$output" = scripts-bats ]
+	fi
+	[ ! -e "$BATS_TEST_TMPDIR/was-run" ]
+}
+
 @test "ssi-lab up without images says how to make them, and leaves nothing" {
 	mkdir "$BATS_TEST_TMPDIR/empty"
 	run --separate-stderr "$SCRIPTS/ssi-lab" up --store "$BATS_TEST_TMPDIR/empty"
