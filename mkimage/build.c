@@ -75,6 +75,8 @@ int build_run(struct build *b, struct ssi_err *e)
 	r = ssi_path_mkdirs(b->store, 0755);
 	if (r < 0)
 		return ssi_errno(e, r, "%s", b->store);
+	/* What the plan counts on is used from now on: another build, done before us, prunes what was not used for longest. */
+	touch_results(b);
 	for (size_t i = 0; i < b->plan->n && r == 0; i++) {
 		if (!root && b->plan->ops[i].type != OP_BOOTSTRAP) {
 			r = become_root(b, e);

@@ -347,6 +347,29 @@ listing() {
 	[ "$status" -eq 0 ] && [ "${#lines[@]}" = 2 ]
 }
 
+@test "what a build counts on is not pruned by another that is done before it" {
+	local one i
+	built
+	echo two >overlay/etc/motd
+	# Its initramfs is the one that was not used for longest, and as many are there as are kept.
+	touch -d '2020-02-02 UTC' cache/initramfs-*
+	for i in 1 2 3 4 5 6; do mkdir "cache/initramfs-$i"; done
+	touch -d '2020-02-03 UTC' cache/initramfs-?
+	printf '#!/bin/sh\necho >%q\nuntil [ -e %q ]; do sleep 0.1; done\nexec %q "$@"\n' "$PWD/stalled" "$PWD/go" "$(command -v mkfs.erofs)" >tools/mkfs.erofs
+	chmod +x tools/mkfs.erofs
+	PATH=$PWD/tools:$PATH timeout 100 ssi-mkimage build --store store --cache cache --programs "$PROGRAMS" small.ini >log 2>&1 &
+	one=$!
+	until_true test -e stalled
+	sed 's/^name = small/name = other/' small.ini >other.ini
+	printf '[initramfs]\ndrivers = fast-nic\n' >>other.ini
+	timeout 100 ssi-mkimage build --store store --cache cache --programs "$PROGRAMS" other.ini
+	[ "$(find cache -name "initramfs-?" | wc -l)" -lt 6 ]
+	touch go
+	wait "$one" || { cat log >&2; return 1; }
+	mkimage verify
+	[ "$status" -eq 0 ]
+}
+
 @test "mistakes that only the tree shows are told with file and line" {
 	printf '[initramfs]\ndrivers = e1000e no_such_driver\n' >>small.ini
 	build
