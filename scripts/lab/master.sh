@@ -21,7 +21,7 @@ master_state() { # DIRECTORY
 	local -a root=()
 	[ "$(id -u)" = 0 ] || root=(unshare --user --map-root-user)
 	mkdir -p "$upper"
-	[ -z "$LAB_OVERLAY" ] || cp -a --no-preserve=ownership --reflink=auto "$LAB_OVERLAY/." "$upper/"
+	[ -z "$LAB_OVERLAY" ] || cp -a --no-preserve=ownership --reflink=auto "$LAB_OVERLAY/." "$upper/" || die "the overlay cannot be copied to $LAB"
 	mkdir -p "$tree/work" "$upper"/{root/.ssh,etc/ssh,etc/ssi/nodes.d,var/lib/ssi/images}
 	chmod 755 "$tree" "$upper" "$upper"/{etc,etc/ssh,etc/ssi,etc/ssi/nodes.d,var,var/lib,var/lib/ssi,var/lib/ssi/images}
 	chmod 700 "$upper/root" "$upper/root/.ssh"
@@ -34,11 +34,11 @@ master_state() { # DIRECTORY
 	write_file "$upper/etc/ssi/bmc.password" "$BMC_PASSWORD"
 	chmod 600 "$upper/etc/ssi/bmc.password"
 	[ -z "$LAB_FOREIGN" ] || master_foreign "$upper"
-	cp -a --no-preserve=ownership --reflink=auto "$LAB_STORE/compute" "$upper/var/lib/ssi/images/"
+	cp -a --no-preserve=ownership --reflink=auto "$LAB_STORE/compute" "$upper/var/lib/ssi/images/" || die "the compute image cannot be copied to $LAB"
 	rm -f "$1/state.img"
 	truncate -s 8G "$1/state.img"
 	"${root[@]}" mke2fs -q -t ext4 -L state -E lazy_itable_init=1,lazy_journal_init=1 -O ^has_journal -d "$tree" "$1/state.img" || die "no state disk"
-	tune2fs -j "$1/state.img" >/dev/null
+	tune2fs -j "$1/state.img" >/dev/null || die "no journal on the state disk"
 	rm -rf "$tree"
 }
 
