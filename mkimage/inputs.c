@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <glob.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include "libssi/base/file.h"
+#include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "libssi/base/spawn.h"
 #include "mkimage/inputs.h"
@@ -182,9 +184,14 @@ int inputs_read(const struct recipe *r, const char *programs, struct inputs *ret
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	struct inputs in = { 0 };
+	uint32_t seconds;
 	int err;
 
-	snprintf(in.epoch, sizeof(in.epoch), "%s", epoch ? epoch : "");
+	/* 32 bits: an initramfs has no room for more. */
+	if (epoch && *epoch && ssi_num_u32(epoch, 0, UINT32_MAX, &seconds) < 0)
+		return ssi_errf(e, -EINVAL, "SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970, at most %u", epoch, UINT32_MAX);
+	if (epoch && *epoch)
+		snprintf(in.epoch, sizeof(in.epoch), "%u", seconds);
 	err = digest_source(r, in.source, sources, e);
 	if (err == 0)
 		err = digest_programs(r, programs, in.programs, e);

@@ -31,7 +31,7 @@ struct inputs {
 	char overlay[SSI_HASH_HEX];
 	char init[SSI_HASH_HEX];        /* ssi-init with its libraries, busybox, the dracut module */
 	char root_tool[64], init_tool[64];      /* versions of mkfs.erofs and dracut */
-	char epoch[24];                 /* SOURCE_DATE_EPOCH as given, or "" */
+	char epoch[24];                 /* SOURCE_DATE_EPOCH, a number of seconds, or "" */
 };
 
 struct op {

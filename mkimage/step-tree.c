@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "mkimage/build.h"
 #include "mkimage/copy.h"
@@ -54,13 +53,10 @@ static int find_epoch(struct build *b, struct ssi_err *e)
 {
 	json_t *result = NULL;
 	int64_t began = 0;
-	uint64_t given;
 	int r = 0;
 
 	if (*b->inputs->epoch) {
-		if (ssi_num_u64(b->inputs->epoch, 0, INT64_MAX, &given) < 0)
-			return ssi_errf(e, -EINVAL, "SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970", b->inputs->epoch);
-		b->epoch = (int64_t)given;
+		b->epoch = strtoll(b->inputs->epoch, NULL, 10);
 		return 0;
 	}
 	if (b->recipe->source == RECIPE_DEBIAN) {

@@ -181,6 +181,20 @@ listing() {
 	cmp store/small/current/root.verity ../store/small/current/root.verity
 }
 
+@test "SOURCE_DATE_EPOCH: no file is newer; what is no time is refused before anything is done" {
+	local wrong
+	for wrong in soon -1 4294967296 18446744073709551616; do
+		SOURCE_DATE_EPOCH=$wrong build
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"SOURCE_DATE_EPOCH is '$wrong'"* ]]
+	done
+	[ -z "$(find store cache -mindepth 1)" ]
+	SOURCE_DATE_EPOCH=1500000000 build
+	[ "$status" -eq 0 ]
+	fsck.erofs --extract=out store/small/current/root.erofs >/dev/null
+	[ "$(find out -type f -newermt '@1500000000')" = "" ]
+	[ "$(jq -r .inputs.epoch store/small/current/manifest.json)" = 1500000000 ]
+}
+
 @test "--dry-run prints the plan and changes nothing" {
 	build --dry-run
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
