@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "libssi/base/arena.h"
+#include "libssi/base/base64.h"
 #include "libssi/base/buf.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/err.h"
@@ -18,6 +19,7 @@
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "libssi/base/suggest.h"
+#include "libssi/base/tty.h"
 #include "libssi/base/words.h"
 
 static void errors(void **state)
@@ -221,6 +223,79 @@ static void digests(void **state)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+static void base64_both_ways(void **state)
+{
+	/* RFC 4648, section 10. */
+	static const char *const pairs[][2] = {
+		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+	};
+	static const char *const bad[] = {
+		"Z", "Zg", "Zg=", "=", "====", "Z===", "Zg==Zg==", "Zm8=Zm9v", "Zm9v\n", "Zm 9", "Zm9-", "Zh==", "Zm9=", "Zg=a",
+	};
+	char all[256], *text, *back;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		text = ssi_base64_encode(pairs[i][0], strlen(pairs[i][0]));
+		assert_string_equal(text, pairs[i][1]);
+		assert_int_equal(ssi_base64_decode(text, &back, &n), 0);
+		assert_int_equal(n, strlen(pairs[i][0]));
+		assert_string_equal(back, pairs[i][0]);
+		free(text);
+		free(back);
+	}
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (char)i;
+	text = ssi_base64_encode(all, sizeof(all));
+	assert_int_equal(ssi_base64_decode(text, &back, &n), 0);
+	assert_int_equal(n, sizeof(all));
+	assert_memory_equal(back, all, sizeof(all));
+	free(text);
+	free(back);
+	back = NULL;
+	n = 7;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(ssi_base64_decode(bad[i], &back, &n), -EINVAL);
+	assert_null(back);
+	assert_int_equal(n, 7);
+}
+
+static void text_for_terminals(void **state)
+{
+	char escape[] = "\033[2Ja\tb\nc\x7f", c1[] = "x\xc2\x9b" "2J\xc3\xa9";
+
+	assert_string_equal(ssi_tty_clean(escape, true), "?[2Ja?b\nc?");
+	assert_string_equal(ssi_tty_clean(escape, false), "?[2Ja?b?c?");
+	assert_string_equal(ssi_tty_clean(c1, false), "x??2J\xc3\xa9");
+	assert_string_equal(ssi_tty_begin(SSI_RED, false), "");
+	assert_string_equal(ssi_tty_end(SSI_RED, true), "\033[0m");
+	assert_string_equal(ssi_tty_end(SSI_PLAIN, true), "");
+}
+
+/* What is printed to a file: no colours, characters counted and not bytes, no blanks at the end of a line, an unfinished row left out. */
+static void tables(void **state)
+{
+	static const struct ssi_column columns[] = { { "NAME", false }, { "SIZE", true }, { "", false }, { NULL, false } };
+	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	ssi_table_cell(t, SSI_RED, "%s", "h\xc3\xa9h\xc3\xa9 1");
+	ssi_table_cell(t, SSI_PLAIN, "%d", 5);
+	ssi_table_cell(t, SSI_PLAIN, "%s", "");
+	ssi_table_cell(t, SSI_PLAIN, "a\033b");
+	ssi_table_cell(t, SSI_PLAIN, "12345");
+	ssi_table_cell(t, SSI_PLAIN, "note");
+	ssi_table_cell(t, SSI_PLAIN, "unfinished");
+	ssi_table_print(t, f, 1);
+	ssi_table_cell(NULL, SSI_PLAIN, "x");
+	ssi_table_print(NULL, f, 0);
+	fclose(f);
+	assert_string_equal(text, " NAME         SIZE\n h\xc3\xa9h\xc3\xa9 1          5\n a?b         12345  note\n");
+	free(text);
+}
+
 /* Three in ten seconds; the first of the next ten tells of those that were not. */
 static void limits(void **state)
 {
@@ -248,6 +323,7 @@ int main(void)
 		cmocka_unit_test(errors), cmocka_unit_test(buffers), cmocka_unit_test(arenas), cmocka_unit_test(maps),
 		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(numbers_for_people),
 		cmocka_unit_test(names), cmocka_unit_test(digests), cmocka_unit_test(limits),
+		cmocka_unit_test(base64_both_ways), cmocka_unit_test(text_for_terminals), cmocka_unit_test(tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
