@@ -51,6 +51,20 @@ offers() { # WORD... : what is offered for the last word, sorted
 	want="n01 n02 n03 n04 n05 n06" offers ssi-bootsvc events --node ""
 }
 
+@test "images, of the store that is meant, and nothing that is being built" {
+	local store=$BATS_TEST_TMPDIR/store
+	mkdir -p "$store"/{compute/sha256-12,master,.tmp-abc}
+	want="compute master" offers ssi-mkimage --store "$store" list ""
+	want="compute master" offers ssi-mkimage list --store = "$store" ""
+	want="compute" offers ssi-mkimage --store "$store" show c
+	want="compute/sha256-12" offers ssi-mkimage --store "$store" show compute/
+	if [ "$(id -u)" != 0 ]; then
+		mkdir -p "$BATS_TEST_TMPDIR/data/ssi"
+		mv "$store" "$BATS_TEST_TMPDIR/data/ssi/images"
+		XDG_DATA_HOME=$BATS_TEST_TMPDIR/data want="compute master" offers ssi-mkimage list ""
+	fi
+}
+
 @test "what a word of the synopsis names: alternatives, commands, nothing" {
 	want="off on" offers ssi node power n01 o
 	want="" offers ssi node set n01 ""
