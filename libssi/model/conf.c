@@ -61,11 +61,6 @@ int ssi_conf_errors_end(struct ssi_conf_errors *errors)
 	return errors->n ? -EINVAL : 0;
 }
 
-const char *ssi_conf_file(const struct ssi_conf *c)
-{
-	return c->file;
-}
-
 unsigned ssi_conf_line(const struct ssi_conf *c)
 {
 	return c->line;

@@ -66,8 +66,7 @@ struct ssi_conf_ops {
 int ssi_conf_parse(const char *file, const char *text, size_t len, const struct ssi_conf_section *sections,
 		   const struct ssi_conf_ops *ops, void *userdata, struct ssi_conf_errors *errors);
 
-/* Within a callback: where we are, and a mistake there. */
-const char *ssi_conf_file(const struct ssi_conf *c);
+/* Within a callback: the line we are on, and a mistake there. */
 unsigned ssi_conf_line(const struct ssi_conf *c);
 void ssi_conf_mistake(struct ssi_conf *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
