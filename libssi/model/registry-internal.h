@@ -12,7 +12,10 @@
 #include "libssi/base/arena.h"
 #include "libssi/base/map.h"
 #include "libssi/model/conf.h"
+#include "libssi/model/nodelist.h"
 #include "libssi/model/registry.h"
+
+#define REG_NODES_MAX SSI_NODELIST_MAX
 
 enum reg_kind { REG_SECTION_SYSTEM, REG_SECTION_NODE, REG_SECTION_MACHINE };
 

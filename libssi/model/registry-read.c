@@ -12,7 +12,6 @@
 #include "libssi/model/nodelist.h"
 #include "libssi/model/registry-internal.h"
 
-#define REG_NODES_MAX SSI_NODELIST_MAX
 #define REG_NAMED_MAX (16 * REG_NODES_MAX)       /* names in all [node] sections together */
 
 void reg_entry_error(struct reg *r, const struct reg_entry *e, const char *fmt, ...)

@@ -7,8 +7,6 @@
 #include <string.h>
 #include "libssi/model/registry-internal.h"
 
-#define REG_NODES_MAX 65536
-
 static void reg_free(struct reg *r)
 {
 	ssi_map_free(&r->systems);
