@@ -173,9 +173,9 @@ static void test_aptsources(void **state)
 
 /* cpio */
 
-static void cpio_entry(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned mtime, const char *data)
+static void cpio_linked(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned nlink, unsigned mtime, const char *data)
 {
-	ssi_buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino, mode, 1000, 1000, 1, mtime, strlen(data), 8, 1, 0, 0,
+	ssi_buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino, mode, 1000, 1000, nlink, mtime, strlen(data), 8, 1, 0, 0,
 		     strlen(name) + 1, 0);
 	ssi_buf_add(b, name, strlen(name) + 1);
 	while (b->len % 4)
@@ -183,6 +183,11 @@ static void cpio_entry(struct ssi_buf *b, const char *name, unsigned mode, unsig
 	ssi_buf_adds(b, data);
 	while (b->len % 4)
 		ssi_buf_add(b, "", 1);
+}
+
+static void cpio_entry(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned mtime, const char *data)
+{
+	cpio_linked(b, name, mode, ino, 1, mtime, data);
 }
 
 static int normalised(const struct ssi_buf *in, char **ret, size_t *ret_len, struct ssi_err *e)
@@ -214,6 +219,25 @@ static void test_cpio(void **state)
 	assert_int_equal(x_len, y_len);
 	assert_memory_equal(x, y, x_len);
 	assert_null(memmem(x, x_len, "var", 3));
+}
+
+/* Names of one inode stay names of one inode, and nobody else gets its number. */
+static void test_cpio_links(void **state)
+{
+	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT, want = SSI_BUF_INIT;
+	_cleanup_free_ char *x = NULL;
+	size_t len;
+
+	cpio_linked(&a, "a", 0100755, 500, 2, 1000, "");
+	cpio_entry(&a, "other", 0100644, 7, 1000, "o");
+	cpio_linked(&a, "b", 0100755, 500, 2, 1000, "hello");
+	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
+	assert_int_equal(normalised(&a, &x, &len, NULL), 0);
+	ssi_buf_addf(&want, "070701%08x%08x%08x%08x%08x%08x", 1, 0100755, 0, 0, 2, 77);
+	assert_memory_equal(x, want.data, want.len);
+	assert_non_null(memmem(x, len, "07070100000002", 14));
+	assert_non_null(memmem(x + 1, len - 1, want.data, want.len));
+	assert_null(memmem(x, len, "07070100000003", 14));
 }
 
 static void test_cpio_malformed(void **state)
@@ -510,7 +534,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
-		cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_cpio_links), cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules), cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_tools),
