@@ -83,21 +83,22 @@ static int publish(struct build *b, json_t *initramfs, json_t *root, const char 
 	return r < 0 ? r : 0;
 }
 
-/* Is it there, and whole as far as sizes tell? One that is not is put out of the way. */
-static bool is_whole(const struct build *b, const char *path, json_t *files)
+static bool has_file(const char *dir, const char *name, json_int_t size)
+{
+	_cleanup_free_ char *path = ssi_path_join(dir, name);
+	struct stat st;
+
+	return path && stat(path, &st) == 0 && st.st_size == size;
+}
+
+static bool has_files(const char *dir, json_t *files)
 {
 	const char *name;
 	json_t *file;
-	struct stat st;
 
-	json_object_foreach(files, name, file) {
-		_cleanup_free_ char *p = ssi_path_join(path, name);
-
-		if (!p || stat(p, &st) < 0 || st.st_size != json_integer_value(json_object_get(file, "size"))) {
-			tmpdir_discard(b->store, path);
+	json_object_foreach(files, name, file)
+		if (!has_file(dir, name, json_integer_value(json_object_get(file, "size"))))
 			return false;
-		}
-	}
 	return true;
 }
 
@@ -106,6 +107,7 @@ static int publish_if_new(struct build *b, json_t *initramfs, json_t *root, stru
 	_cleanup_free_ char *manifest = make_manifest(b, initramfs, root), *dir = NULL, *path = NULL;
 	char digest[SSI_HASH_HEX];
 	struct ssi_hash *h = ssi_hash_new();
+	int r;
 
 	if (h && manifest)
 		ssi_hash_add(h, manifest, strlen(manifest));
@@ -116,10 +118,14 @@ static int publish_if_new(struct build *b, json_t *initramfs, json_t *root, stru
 		return ssi_errno(e, -ENOMEM, "manifest");
 	snprintf(b->generation, sizeof(b->generation), STORE_ID "%s", digest);
 	path = ssi_path_join(dir, b->generation);
-	if (path && access(path, F_OK) == 0 && is_whole(b, path, json_object_get(initramfs, "files")) &&
-	    is_whole(b, path, json_object_get(root, "files")))
+	if (!path || access(path, F_OK) < 0)
+		return publish(b, initramfs, root, manifest, e);
+	/* Whole as far as sizes tell? */
+	if (has_file(path, "manifest.json", (json_int_t)strlen(manifest)) && has_files(path, json_object_get(initramfs, "files")) &&
+	    has_files(path, json_object_get(root, "files")))
 		return store_set_current(b->store, b->recipe->name, b->generation, e);
-	return publish(b, initramfs, root, manifest, e);
+	r = tmpdir_discard(b->store, path);
+	return r < 0 ? ssi_errno(e, r, "%s is damaged, and cannot be put out of the way", path) : publish(b, initramfs, root, manifest, e);
 }
 
 int step_publish(struct build *b, uint64_t *ret_size, struct ssi_err *e)

@@ -268,11 +268,14 @@ listing() {
 }
 
 @test "a build mends a generation that lost a file" {
+	local file
 	built
-	rm -f "store/small/$GENERATION/initramfs"
-	built
-	mkimage verify
-	[ "$status" -eq 0 ]
+	for file in initramfs root.verity manifest.json; do
+		rm -f "store/small/$GENERATION/$file"
+		built
+		mkimage verify
+		[ "$status" -eq 0 ]
+	done
 }
 
 @test "rm removes, but not what is current and not what is in use" {
