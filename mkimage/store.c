@@ -71,7 +71,9 @@ static int scan_image(const char *store, const char *image, struct generations *
 	struct dirent *de;
 	int r = 0;
 
-	while (d && r == 0 && (de = readdir(d)))
+	if (!d)
+		return !dir ? -ENOMEM : errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while (r == 0 && (de = readdir(d)))
 		if (!strncmp(de->d_name, STORE_ID, strlen(STORE_ID)) && strlen(de->d_name) < STORE_ID_MAX)
 			r = add_generation(dir, image, de->d_name, ret);
 	return r;
@@ -96,11 +98,12 @@ int store_scan(const char *store, const char *image, struct generations *ret, st
 
 	if (!d && errno != ENOENT)
 		return ssi_errno(e, -errno, "%s", store);
-	while (d && r == 0 && (de = readdir(d)))
+	while (d && (de = readdir(d))) {
 		if (image ? !strcmp(de->d_name, image) : de->d_name[0] != '.' && ssi_path_is_name(de->d_name))
 			r = scan_image(store, de->d_name, &g);
-	if (r < 0)
-		return ssi_errno(e, r, "%s", store);
+		if (r < 0)
+			return ssi_errno(e, r, "%s/%s", store, de->d_name);
+	}
 	if (g.n)
 		qsort(g.all, g.n, sizeof(*g.all), by_name_and_age);
 	*ret = g;

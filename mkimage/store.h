@@ -28,7 +28,8 @@ struct generations {
 };
 #define GENERATIONS_INIT { NULL, 0 }
 
-/* All of them, or of one image (NULL = all): images by name, the newest generation first. A store that is not there is empty. */
+/* All of them, or of one image (NULL = all): images by name, the newest generation first. A store that is not there is empty; an image that may not be
+ * looked at is an error. */
 int store_scan(const char *store, const char *image, struct generations *ret, struct ssi_err *e);
 /* The one that "IMAGE", "IMAGE/current", "IMAGE/previous" or "IMAGE/sha256-PREFIX" (4 digits or more) names. ret gets exactly one. */
 int store_find(const char *store, const char *name, struct generations *ret, struct ssi_err *e);

@@ -49,6 +49,8 @@ static int verify_named(const struct ssi_cmd_args *a, const char *name, json_t *
 		return verb_fail(&e);
 	for (size_t i = 0; i < g.n; i++)
 		status |= verify_one(a, &g.all[i], array);
+	if (!g.n && !ssi_cmd_json(a))
+		printf("no images in %s\n", verb_store(a));
 	return status;
 }
 

@@ -233,6 +233,8 @@ listing() {
 @test "list, show: what there is" {
 	mkimage list
 	[ "$status" -eq 0 ] && [[ "$output" == "no images in "* ]]
+	mkimage verify
+	[ "$status" -eq 0 ] && [[ "$output" == "no images in "* ]]
 	built
 	mkimage list
 	[ "$status" -eq 0 ] && [[ "$output" == *IMAGE*GENERATION*BUILT*SIZE* && "$output" == *small*1.0-test*current* ]]

@@ -457,6 +457,26 @@ static void test_rm_looks_again(void **state)
 	assert_true(there("store/x/current"));
 }
 
+/* What cannot be looked at is not nothing: verify would call it good. */
+static void test_scan_says_what_it_cannot_see(void **state)
+{
+	_cleanup_free_ char *store = ssi_path_join(scratch, "blind"), *loop = in_scratch("blind/loop"), *dangling = in_scratch("blind/dangling");
+	_cleanup_generations_ struct generations g = GENERATIONS_INIT;
+	struct ssi_err e = { 0 };
+
+	put("blind/file", "");
+	put("blind/x/" STORE_ID "aaaa/manifest.json", "{}");
+	assert_int_equal(symlink("nowhere", dangling), 0);
+	assert_int_equal(store_scan(store, NULL, &g, &e), 0);
+	assert_int_equal(g.n, 1);
+	store_free(&g);
+	assert_int_equal(symlink("loop", loop), 0);
+	assert_int_equal(store_scan(store, NULL, &g, &e), -ELOOP);
+	assert_non_null(strstr(e.text, "blind/loop: "));
+	assert_int_equal(store_scan(store, "x", &g, &e), 0);
+	assert_int_equal(g.n, 1);
+}
+
 /* Who holds a generation is named; a name that would play tricks on a terminal does not. */
 static void test_holder(void **state)
 {
@@ -536,8 +556,8 @@ int main(void)
 		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
 		cmocka_unit_test(test_cpio_links), cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules), cmocka_unit_test(test_sweep),
-		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_holder),
-		cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_scan_says_what_it_cannot_see),
+		cmocka_unit_test(test_holder), cmocka_unit_test(test_tools),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
