@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
@@ -120,5 +121,6 @@ int verb_build(struct ssi_cmd_args *a, int argc, char **argv)
 		return 1;
 	}
 	tool_catch_signals();
+	umask(022);     /* what is made along the way (folders for programs, modules.dep, links of units) goes into the image: the caller's own must not show */
 	return plan_and_build(a, recipe);
 }

@@ -167,11 +167,12 @@ listing() {
 	[[ "$stderr" == *"root"*"as before"* ]]
 }
 
-@test "the same inputs give the same digest, wherever they lie and whenever they are built" {
+@test "the same inputs give the same digest, wherever they lie, whenever and under whatever umask they are built" {
 	built
 	mkdir -p elsewhere/store
 	cp -a tree overlay small.ini elsewhere/
 	cd elsewhere
+	umask 077
 	# Nothing of the first build's cache is used.
 	run --separate-stderr timeout 100 ssi-mkimage build --store store --cache other-cache --programs "$PROGRAMS" small.ini
 	[ "$status" -eq 0 ]
