@@ -2,7 +2,8 @@
 #pragma once
 /*
  * What a program says of itself. Only programs log; libraries fill a struct ssi_err. Lines go to standard error
- * with a syslog "<N>" prefix when stderr is the journal (JOURNAL_STREAM is set), else as "name: text".
+ * with a syslog "<N>" prefix when stderr is the journal (JOURNAL_STREAM is set), else as "name: text". A text may have
+ * several lines; other control characters become '?'.
  */
 #include <stdbool.h>
 #include <stdarg.h>

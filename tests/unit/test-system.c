@@ -192,6 +192,50 @@ static void child_surroundings(void **state)
 	close(extra);
 }
 
+/* Each of several lines is one of its level, however long they are together; no other control character gets through. */
+static void log_of_many_lines(void **state)
+{
+	_cleanup_close_ int saved = dup(2), out = memfd_create("log", MFD_CLOEXEC);
+	static char text[65536], many[16384], longest[3000];
+	char stream[64], *at = many, *line, *save = NULL;
+	struct stat st;
+
+	for (int i = 0; i < 500; i++)
+		at += sprintf(at, "\nnodes.d/%d: a mistake", i);
+	memset(longest, 'x', sizeof(longest) - 1);
+	assert_int_equal(fstat(out, &st), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	dup2(out, 2);
+	setenv("JOURNAL_STREAM", stream, 1);
+	ssi_log_open("prog", LOG_INFO);
+	errno = ENOENT;
+	log_error("mistakes: %m:%s", many);
+	log_info("%s", "");
+	log_info("%s", "a\033[2J\x7f\n<0>b\n");
+	log_info("%s\nend", longest);
+	unsetenv("JOURNAL_STREAM");
+	dup2(saved, 2);
+	ssi_log_open("prog", LOG_INFO);
+	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+	line = strtok_r(text, "\n", &save);
+	assert_string_equal(line, "<3>mistakes: No such file or directory:");
+	for (int i = 0; i < 500; i++) {
+		char want[64];
+
+		snprintf(want, sizeof(want), "<3>nodes.d/%d: a mistake", i);
+		line = strtok_r(NULL, "\n", &save);
+		assert_non_null(line);
+		assert_string_equal(line, want);
+	}
+	assert_string_equal(strtok_r(NULL, "\n", &save), "<6>");
+	assert_string_equal(strtok_r(NULL, "\n", &save), "<6>a?[2J?");
+	assert_string_equal(strtok_r(NULL, "\n", &save), "<6><0>b");
+	line = strtok_r(NULL, "\n", &save);
+	assert_true(strlen(line) > 2000 && strlen(line) < 2100);
+	assert_string_equal(strtok_r(NULL, "\n", &save), "<6>end");
+	assert_null(strtok_r(NULL, "\n", &save));
+}
+
 static void log_lines(void **state)
 {
 	_cleanup_close_ int saved = dup(2), out = memfd_create("log", MFD_CLOEXEC);
@@ -224,7 +268,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files), cmocka_unit_test(folders), cmocka_unit_test(children),
-		cmocka_unit_test(child_that_cannot_be_watched), cmocka_unit_test(child_surroundings), cmocka_unit_test(log_lines),
+		cmocka_unit_test(child_that_cannot_be_watched), cmocka_unit_test(child_surroundings), cmocka_unit_test(log_lines), cmocka_unit_test(log_of_many_lines),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
