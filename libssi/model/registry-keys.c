@@ -110,11 +110,12 @@ static int check_pool(const char *value, struct ssi_err *e)
 	return first > last ? ssi_errf(e, -EINVAL, "the range runs backwards") : 0;
 }
 
+/* It stands in dnsmasq's configuration: there '*' would be every interface that begins so, '!' all others, and '"' quotes. */
 static int check_interface(const char *value, struct ssi_err *e)
 {
 	size_t n = strlen(value);
 
-	if (n > 15 || strpbrk(value, "/ \t:,") || !strcmp(value, ".") || !strcmp(value, ".."))
+	if (n > 15 || strpbrk(value, "/ \t:,*!\"") || !strcmp(value, ".") || !strcmp(value, ".."))
 		return ssi_errf(e, -EINVAL, "not the name of a network interface (at most 15 bytes)");
 	return 0;
 }
