@@ -550,7 +550,7 @@ case_exec_input() {
 case_exec_slow_reader() {
 	start_daemon --no-dhcp
 	local i
-	for i in {10..39}; do node_up 52:54:00:00:00:$i; done
+	for i in {10..39}; do node_up 52:54:00:00:00:"$i"; done
 	all_in() { [ "$(ssi status -o json | jq '.systems[0].joined')" = 30 ]; }
 	await 30 all_in
 	[ "$(ssi exec -N 'n[01-30]' -- head -c 1000000 /dev/zero | { sleep 2; wc -c; })" = 30000000 ]
