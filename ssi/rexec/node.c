@@ -42,6 +42,7 @@ struct node_call {
 	struct ssi_buf input, held;          /* not taken by the child yet; not taken by ccm yet */
 	uint8_t held_flags;
 	bool input_ends, exited;
+	bool unwanted;                       /* the master has ended it: room for what it still wrote may never come */
 	uint32_t window;                     /* bytes of output the master has room for */
 	siginfo_t how;
 	int failed;                          /* -errno of a program that did not start, else 0 */
@@ -171,7 +172,7 @@ static void node_pump(struct node_call *call)
 		node_pump_pipe(call, &call->out[i]);
 	/* After the exit, a pipe is pumped until it is empty, unless room ran out. */
 	clear = !call->held.len && (call->window || (call->out[0].fd < 0 && call->out[1].fd < 0));
-	if (call->exited && clear) {
+	if (call->exited && (clear || call->unwanted)) {
 		node_send_end(call);
 		node_call_free(call);
 		return;
@@ -297,6 +298,10 @@ static int node_on_kill(struct ssi_ccm_conn *c, const struct ssi_frame *f, const
 		return -EBADMSG;
 	if (call && m->signal > 0 && m->signal < NSIG)
 		node_kill(call, m->signal);
+	if (call && m->signal == SIGKILL) {
+		call->unwanted = true;
+		node_pump(call);
+	}
 	ssi__rexec__kill__free_unpacked(m, NULL);
 	return 0;
 }

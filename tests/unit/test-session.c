@@ -443,14 +443,19 @@ static void re_exited(struct ssi_rexec_call *call, const struct ssi_rexec_exit *
 
 static const struct ssi_rexec_ops re_ops = { .output = re_output, .exited = re_exited };
 
-static struct ssi_rexec_call *re_start(struct fixture *x, const char *script)
+static struct ssi_rexec_call *re_more(struct fixture *x, const char *script)
 {
 	const char *argv[] = { "/bin/sh", "-c", script, NULL }, *env[] = { "GREETING=hello", NULL };
 	struct ssi_rexec_call *call = NULL;
 
-	fx_join(x);
 	assert_int_equal(ssi_rexec_start(x->rexec, ssi_head_conn(x->head, "n01"), (char **)argv, (char **)env, "/tmp", 0, &re_ops, x, &call, NULL), 0);
 	return call;
+}
+
+static struct ssi_rexec_call *re_start(struct fixture *x, const char *script)
+{
+	fx_join(x);
+	return re_more(x, script);
 }
 
 static void command_runs(void **state)
@@ -523,6 +528,28 @@ static void slow_reader_holds_it_up(void **state)
 	assert_int_equal(x->out.len, 1000000);
 }
 
+/* More calls than a node runs at once, each of which had written more than there was room for: one was running then, one had ended. */
+static void what_is_cancelled_leaves_nothing(void **state)
+{
+	static const char *const scripts[] = { "head -c 1000000 /dev/zero", "head -c 300000 /dev/zero" };
+	struct fixture *x = *state;
+
+	fx_join(x);
+	x->slow = 1;
+	for (int i = 0; i < 70; i++) {
+		struct ssi_rexec_call *call = re_more(x, scripts[i % 2]);
+
+		while (x->out.len < SSI_REXEC_WINDOW && !x->exits)
+			assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+		assert_string_equal(x->exit.error, "");
+		ssi_rexec_cancel(call);
+		ssi_buf_free(&x->out);
+	}
+	re_more(x, "exit 3");
+	fx_until(x, &x->exits, 1);
+	assert_int_equal(x->exit.status, 3);
+}
+
 static void is_killed_by_hand(void **state)
 {
 	struct fixture *x = *state;
@@ -578,6 +605,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(input_reaches_the_command, setup, teardown),
 		cmocka_unit_test_setup_teardown(much_output_comes_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_reader_holds_it_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_cancelled_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_the_master_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_node_ends_its_calls, setup, teardown),
