@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +28,13 @@
 #define NODE_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct node_call;
-struct node_pipe { struct node_call *call; int fd; sd_event_source *io; uint8_t flags; };   /* our end; -1 = shut */
+struct node_pipe {
+	struct node_call *call;
+	int fd;                              /* our end; -1 = shut */
+	sd_event_source *io;
+	uint8_t flags;
+	size_t left;                         /* of what the command wrote, when it has exited */
+};
 
 struct node_call {
 	LIST_ENTRY(node_call) link;
@@ -119,23 +126,37 @@ static void node_output(struct node_call *call, uint8_t flags, const void *p, si
 		call->held_flags = flags;
 }
 
+/* How much may be read of a pipe now. After the exit what was in it then is read and no more: what the command left behind may write for ever. */
+static size_t node_room(const struct node_call *call, const struct node_pipe *p)
+{
+	size_t n = call->window < NODE_READ ? call->window : NODE_READ;
+
+	return call->exited && p->left < n ? p->left : n;
+}
+
 /* Read one pipe while there is something and someone has room. */
 static void node_pump_pipe(struct node_call *call, struct node_pipe *p)
 {
 	uint8_t buf[NODE_READ];
 
-	while (p->fd >= 0 && call->window && !call->held.len) {
-		ssize_t n = read(p->fd, buf, call->window < sizeof(buf) ? call->window : sizeof(buf));
+	for (;;) {
+		ssize_t n;
 
+		if (call->exited && !p->left)
+			node_shut(p);
+		if (p->fd < 0 || !call->window || call->held.len)
+			return;
+		n = read(p->fd, buf, node_room(call, p));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN && !call->exited)
 			return;
 		if (n <= 0) {
 			node_shut(p);
 			return;
 		}
 		call->window -= (uint32_t)n;
+		p->left -= call->exited ? (size_t)n : 0;
 		node_output(call, p->flags, buf, (size_t)n);
 		if (!call->exited)
 			return;              /* one piece at a time, that others are served; the loop calls again */
@@ -170,8 +191,8 @@ static void node_pump(struct node_call *call)
 
 	for (int i = 0; i < 2; i++)
 		node_pump_pipe(call, &call->out[i]);
-	/* After the exit, a pipe is pumped until it is empty, unless room ran out. */
-	clear = !call->held.len && (call->window || (call->out[0].fd < 0 && call->out[1].fd < 0));
+	/* After the exit, a pipe is shut when what was in it has been read, unless room ran out. */
+	clear = !call->held.len && call->out[0].fd < 0 && call->out[1].fd < 0;
 	if (call->exited && (clear || call->unwanted)) {
 		node_send_end(call);
 		node_call_free(call);
@@ -193,6 +214,12 @@ static int node_on_child(sd_event_source *s, const siginfo_t *si, void *userdata
 	struct node_call *call = userdata;
 
 	call->exited = true;
+	for (int i = 0; i < 2; i++) {
+		int n = 0;
+
+		if (call->out[i].fd >= 0 && ioctl(call->out[i].fd, FIONREAD, &n) == 0)
+			call->out[i].left = (size_t)n;
+	}
 	call->how = *si;
 	call->failed = ssi_spawn_report(call->report);
 	if (call->conn)

@@ -504,28 +504,50 @@ static void much_output_comes_whole(void **state)
 	assert_int_equal(x->joined, 1);
 }
 
+static void re_until_heartbeat(struct fixture *x)
+{
+	uint64_t before = ssi_head_node(x->head, "n01")->uptime_ms;
+
+	while (ssi_head_node(x->head, "n01")->uptime_ms == before)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+}
+
 static void slow_reader_holds_it_up(void **state)
 {
 	struct fixture *x = *state;
 	struct ssi_rexec_call *call;
-	int beats = 0;
 
 	x->slow = 1;
 	call = re_start(x, "head -c 1000000 /dev/zero");
 	while (x->out.len < SSI_REXEC_WINDOW)
 		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
-	for (uint64_t before = 0; beats < 5;) {   /* heartbeats go on, output does not */
-		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
-		const struct ssi_head_node *n = ssi_head_node(x->head, "n01");
-		beats += n->uptime_ms != before;
-		before = n->uptime_ms;
-	}
+	for (int i = 0; i < 5; i++)      /* heartbeats go on, output does not */
+		re_until_heartbeat(x);
 	assert_int_equal(x->out.len, SSI_REXEC_WINDOW);
 	assert_int_equal(x->exits, 0);
 	x->slow = 0;
 	ssi_rexec_consumed(call, SSI_REXEC_WINDOW);
 	fx_until(x, &x->exits, 1);
 	assert_int_equal(x->out.len, 1000000);
+}
+
+/* It goes on writing, and there is never room for all of it: what a command left behind does not hold up its end. */
+static void what_it_leaves_behind_is_not_waited_for(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_rexec_call *call;
+
+	x->slow = 1;
+	call = re_start(x, "yes & read line; exit 3");
+	while (x->out.len < SSI_REXEC_WINDOW)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
+	while (!x->exits && x->out.len < 2 * SSI_REXEC_WINDOW) {
+		ssi_rexec_consumed(call, 16384);
+		re_until_heartbeat(x);   /* so that the pipe is full again */
+	}
+	assert_int_equal(x->exits, 1);
+	assert_int_equal(x->exit.status, 3);
 }
 
 /* More calls than a node runs at once, each of which had written more than there was room for: one was running then, one had ended. */
@@ -605,6 +627,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(input_reaches_the_command, setup, teardown),
 		cmocka_unit_test_setup_teardown(much_output_comes_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_reader_holds_it_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_it_leaves_behind_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_cancelled_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_the_master_goes, setup, teardown),
