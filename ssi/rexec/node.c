@@ -170,18 +170,18 @@ static void node_want(struct node_call *call)
 			sd_event_source_set_enabled(call->out[i].io, call->window && !call->held.len ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static void node_send_end(struct node_call *call)
+static int node_send_end(struct node_call *call)
 {
 	int number = call->how.si_status;
 	struct ssi_err e;
 
 	if (call->failed) {
 		ssi_errno(&e, call->failed, "%s", call->program);
-		node_send_exit(call->conn, call->sequence, 127, 0, e.text);
-	} else if (call->how.si_code == CLD_EXITED)
-		node_send_exit(call->conn, call->sequence, number, 0, "");
-	else
-		node_send_exit(call->conn, call->sequence, 128 + number, number, "");
+		return node_send_exit(call->conn, call->sequence, 127, 0, e.text);
+	}
+	if (call->how.si_code == CLD_EXITED)
+		return node_send_exit(call->conn, call->sequence, number, 0, "");
+	return node_send_exit(call->conn, call->sequence, 128 + number, number, "");
 }
 
 /* May free the call. */
@@ -193,8 +193,8 @@ static void node_pump(struct node_call *call)
 		node_pump_pipe(call, &call->out[i]);
 	/* After the exit, a pipe is shut when what was in it has been read, unless room ran out. */
 	clear = !call->held.len && call->out[0].fd < 0 && call->out[1].fd < 0;
-	if (call->exited && (clear || call->unwanted)) {
-		node_send_end(call);
+	/* -EAGAIN: not even its end has room now, see ssi_rexec_node_drained. */
+	if (call->exited && (clear || call->unwanted) && node_send_end(call) != -EAGAIN) {
 		node_call_free(call);
 		return;
 	}
@@ -235,11 +235,12 @@ void ssi_rexec_node_drained(struct ssi_rexec_node *r, struct ssi_ccm_conn *c)
 
 	for (call = LIST_FIRST(&r->calls); call; call = next) {
 		next = LIST_NEXT(call, link);
-		if (call->conn != c || !call->held.len)
+		if (call->conn != c || (!call->held.len && !call->exited))
 			continue;
 		struct ssi_buf held = call->held;
 		call->held = (struct ssi_buf)SSI_BUF_INIT;
-		node_output(call, call->held_flags, held.data, held.len);
+		if (held.len)
+			node_output(call, call->held_flags, held.data, held.len);
 		ssi_buf_free(&held);
 		node_pump(call);
 	}

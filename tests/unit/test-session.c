@@ -550,6 +550,29 @@ static void what_it_leaves_behind_is_not_waited_for(void **state)
 	assert_int_equal(x->exit.status, 3);
 }
 
+/* The queue to the master is full when a command ends. */
+static void the_end_finds_its_way(void **state)
+{
+	static const uint8_t junk[32768];
+	struct fixture *x = *state;
+	struct ssi_rexec_call *call = re_start(x, "echo $$; read line; exit 3");
+	struct ssi_ccm_conn *c = ssi_member_conn(x->member);
+	pid_t pid;
+
+	while (!x->out.len)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	pid = atoi(x->out.data);
+	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
+	for (size_t n = sizeof(junk); kill(pid, 0) == 0; n = sizeof(junk)) {
+		for (; n; n /= 2)        /* to the last byte; no call has this number */
+			while (ssi_ccm_send(c, SSI_MOD_REXEC, SSI_REXEC_OUTPUT, 0, UINT64_MAX, junk, n) == 0)
+				;
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	}
+	fx_until(x, &x->exits, 1);
+	assert_int_equal(x->exit.status, 3);
+}
+
 /* More calls than a node runs at once, each of which had written more than there was room for: one was running then, one had ended. */
 static void what_is_cancelled_leaves_nothing(void **state)
 {
@@ -628,6 +651,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(much_output_comes_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_reader_holds_it_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_leaves_behind_is_not_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_end_finds_its_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_cancelled_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_the_master_goes, setup, teardown),
