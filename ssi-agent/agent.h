@@ -10,6 +10,8 @@
 #include "ssi/membership/node.h"
 #include "ssi/rexec/node.h"
 
+#define AGENT_EVENTS_READ 4096           /* PIPE_BUF: no line is longer */
+
 struct agent {
 	const char *run_dir;             /* /run/ssi, and where we work: see machine_open */
 	pid_t init;                      /* who reboots this machine: 1 */
@@ -29,6 +31,8 @@ struct agent {
 	/* events.c */
 	int events_fd;
 	sd_event_source *events_io;
+	char events_rest[AGENT_EVENTS_READ];   /* the beginning of a line whose end is still in the fifo */
+	size_t events_rest_len;
 	/* hotplug.c */
 	struct hotplug *hotplug;
 	/* view.c */

@@ -33,20 +33,39 @@ static void events_send(struct agent *a, char *line)
 	ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, 0, 0, buf, ssi__boot__node_event__pack(&m, buf));
 }
 
+/* A read that filled its buffer may end in the middle of a line: its beginning is kept for the next one. How much of buf is lines. */
+static size_t events_keep_rest(struct agent *a, const char *buf, size_t len)
+{
+	const char *end = memrchr(buf, '\n', len);
+	size_t rest = end ? len - (size_t)(end + 1 - buf) : 0;
+
+	if (rest > sizeof(a->events_rest))
+		rest = 0;                    /* nobody's line is as long as that */
+	memcpy(a->events_rest, buf + len - rest, rest);
+	a->events_rest_len = rest;
+	return len - rest;
+}
+
 static int events_on_line(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct agent *a = userdata;
-	char buf[4096 + 1], *line, *save;
+	char buf[sizeof(a->events_rest) + AGENT_EVENTS_READ + 1], *line, *save;
+	size_t len = a->events_rest_len;
 	ssize_t n;
 
 	if (!ssi_member_conn(a->member)) {
 		events_enable(a, false);     /* between two joins: they wait in the fifo */
 		return 0;
 	}
-	n = read(fd, buf, sizeof(buf) - 1);
+	memcpy(buf, a->events_rest, len);
+	n = read(fd, buf + len, AGENT_EVENTS_READ);
 	if (n <= 0)
 		return 0;
-	buf[n] = '\0';
+	a->events_rest_len = 0;
+	len += (size_t)n;
+	if (n == AGENT_EVENTS_READ)
+		len = events_keep_rest(a, buf, len);
+	buf[len] = '\0';
 	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		events_send(a, line);
 	return 0;
