@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libssi/base/buf.h"
+#include "libssi/base/utf8.h"
 
 const struct ssi_control_spec ssi_control_specs[] = {
 	{ .verb = "status" },
@@ -147,20 +148,6 @@ int ssi_control_parse(const char *line, size_t len, const struct ssi_control_spe
 	return 0;
 }
 
-/* The length of the UTF-8 sequence (RFC 3629) at s, or 0 when there is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||       /* overlong; surrogates */
-	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 json_t *ssi_control_text(const char *s)
 {
 	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
@@ -169,7 +156,7 @@ json_t *ssi_control_text(const char *s)
 	if (j)
 		return j;
 	while (*s) {
-		size_t n = utf8_len((const unsigned char *)s);
+		size_t n = ssi_utf8_len(s, strnlen(s, 4));
 
 		if (n)
 			ssi_buf_add(&b, s, n);

@@ -11,6 +11,7 @@
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "libssi/base/suggest.h"
+#include "libssi/base/utf8.h"
 #include "libssi/base/words.h"
 #include "libssi/model/conf.h"
 
@@ -82,33 +83,6 @@ static bool conf_blank(char ch)
 	return ch == ' ' || ch == '\t';
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629: shortest form, no surrogates, up to U+10FFFF), or 0. */
-static size_t conf_utf8(const unsigned char *s, size_t n)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (n < len || s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return len;
-}
-
 /* What makes a line no text, or NULL. */
 static const char *conf_not_text(const char *s, size_t n)
 {
@@ -121,7 +95,7 @@ static const char *conf_not_text(const char *s, size_t n)
 			return "a NUL byte";
 		if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
 			return "a control character";
-		len = conf_utf8((const unsigned char *)s + i, n - i);
+		len = ssi_utf8_len(s + i, n - i);
 		if (!len)
 			return "a byte that is not UTF-8";
 	}
