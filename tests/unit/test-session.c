@@ -14,6 +14,7 @@
 #include "libssi/base/hash.h"
 #include "ssi/boot/master.h"
 #include "ssi/boot/node.h"
+#include "ssi/boot/text.h"
 #include "ssi/membership/head.h"
 #include "ssi/membership/node.h"
 #include "ssi/rexec/head.h"
@@ -405,6 +406,28 @@ static void *dialogue_run(void *userdata)
 	return NULL;
 }
 
+static void texts_are_made_fit(void **state)
+{
+	static const struct { const char *from, *to; } texts[] = {
+		{ "plain", "plain" },
+		{ "a\033[31mb\tc\177", "a?[31mb?c?" },
+		{ "na\xc3\xafve \xe2\x86\x92", "na\xc3\xafve \xe2\x86\x92" },
+		{ "\xc2\x9b" "1m", "??1m" },                       /* CSI */
+		{ "\xff\xfe", "??" },
+		{ "\xc0\xaf", "??" },                              /* a longer '/' */
+		{ "cut \xe2\x86", "cut ??" },
+		{ "123456789012345", "123456789012345" },
+		{ "1234567890123456", "123456789012345" },
+		{ "1234567890123\xe2\x86\x92", "1234567890123" },   /* not half a character */
+	};
+	char to[16];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		assert_string_equal(ssi_text_copy(to, sizeof(to), texts[i].from), texts[i].to);
+	assert_string_equal(ssi_text_copy(to, sizeof(to), NULL), "");
+	assert_string_equal(ssi_text_copy(to, 1, "x"), "");
+}
+
 static void token_is_traded_once(void **state)
 {
 	struct fixture *x = *state;
@@ -644,6 +667,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(master_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(detached_means_reboot, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_ordered_and_leaves, setup, teardown),
+		cmocka_unit_test(texts_are_made_fit),
 		cmocka_unit_test_setup_teardown(token_is_traded_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(command_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_command_says_so, setup, teardown),
