@@ -210,15 +210,15 @@ static void stages_reap(struct stages *s)
 				stage_exited(s, &s->runs[i], status);
 }
 
-/* Until a child ends, or the nearest deadline. */
-static void stages_wait(const struct stages *s)
+/* Until a child ends, or the nearest deadline; a try that rests and is not in mask does not begin again. */
+static void stages_wait(const struct stages *s, unsigned mask)
 {
 	uint64_t now = ssi_clock_boot_ms(), nearest = now + 60000;
 	struct timespec ts;
 	sigset_t set;
 
 	for (size_t i = 0; i < s->n; i++)
-		if ((s->runs[i].state == STAGE_RUNNING || s->runs[i].state == STAGE_RESTING) && s->runs[i].until_ms < nearest)
+		if ((s->runs[i].state == STAGE_RUNNING || (s->runs[i].state == STAGE_RESTING && mask & 1u << i)) && s->runs[i].until_ms < nearest)
 			nearest = s->runs[i].until_ms;
 	nearest = nearest > now ? nearest - now : 0;
 	ts = (struct timespec){ .tv_sec = (time_t)(nearest / 1000), .tv_nsec = (long)(nearest % 1000) * 1000000 };
@@ -269,7 +269,7 @@ int stages_run(struct stages *s, const struct stage_run **ret_failed)
 			mask = s->finish;
 		if (stages_over(s, mask))
 			break;
-		stages_wait(s);
+		stages_wait(s, mask);
 		stages_reap(s);
 		stages_expire(s);
 	}

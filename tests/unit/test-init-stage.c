@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "libssi/base/clock.h"
@@ -42,6 +43,19 @@ static int good1(void *ctx, struct ssi_err *e)
 static int third_time(void *ctx, struct ssi_err *e)
 {
 	return ran(2, shared->calls[2] < 2 ? ssi_errf(e, -EAGAIN, "not yet") : 0);
+}
+
+static int not_yet(void *ctx, struct ssi_err *e)
+{
+	return ran(2, ssi_errf(e, -EAGAIN, "not yet"));
+}
+
+static int slow(void *ctx, struct ssi_err *e)
+{
+	const struct timespec ts = { .tv_sec = 1 };
+
+	nanosleep(&ts, NULL);
+	return ran(7, 0);
 }
 
 static int bad(void *ctx, struct ssi_err *e)
@@ -179,6 +193,27 @@ static void the_report_s_needs_go_on(void **state)
 	assert_int_equal(s.runs[3].state, STAGE_WAITING);
 }
 
+/* One that was to be tried again when another failed is not, and nobody is kept busy by that. */
+static void waiting_for_the_report_s_needs_is_idle(void **state)
+{
+	static const struct stage table[] = {
+		{ "bad", 0, NULL, bad, false, 5000, 1, 10, NULL },
+		{ "resting", 0, NULL, not_yet, false, 5000, 5, 100, NULL },
+		{ "slow", 0, NULL, slow, false, 5000, 1, 0, NULL },
+	};
+	const struct stage_run *failed = NULL;
+	clock_t busy = clock();
+	struct stages s;
+
+	assert_int_equal(stages_init(&s, table, 3, NULL, NULL), 0);
+	s.finish = 1u << 2;
+	assert_int_equal(stages_run(&s, &failed), -EIO);
+	stages_close(&s);
+	assert_int_equal(s.runs[2].state, STAGE_DONE);
+	assert_int_equal(s.runs[1].state, STAGE_RESTING);
+	assert_true(clock() - busy < CLOCKS_PER_SEC / 10);
+}
+
 static void past_its_deadline(void **state)
 {
 	static const struct stage table[] = { { "silent", 0, NULL, silent, false, 100, 2, 10, NULL } };
@@ -233,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup(tried_again, setup),
 		cmocka_unit_test_setup(failed_for_good, setup),
 		cmocka_unit_test_setup(the_report_s_needs_go_on, setup),
+		cmocka_unit_test_setup(waiting_for_the_report_s_needs_is_idle, setup),
 		cmocka_unit_test_setup(past_its_deadline, setup),
 		cmocka_unit_test_setup(a_refusal_is_not_asked_again, setup),
 		cmocka_unit_test_setup(a_child_that_dies, setup),
