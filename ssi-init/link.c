@@ -53,6 +53,19 @@ static struct nlmsghdr *link_request(struct link *l, uint16_t type, uint16_t fla
 	return h;
 }
 
+/*
+ * A list during which a link came or went says so (NLM_F_DUMP_INTR), and libmnl ends it there with EINTR. It is read to its end instead: the change is
+ * on the events' socket as well, and whoever waits for a link lists them again then.
+ */
+static void link_take_as_it_is(struct link *l, size_t n)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)l->buf;
+	int left = (int)n;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		h->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+}
+
 /* Send what is in l->buf and give the answers to cb. */
 static int link_talk(struct link *l, struct nlmsghdr *h, mnl_cb_t cb, void *data)
 {
@@ -66,6 +79,7 @@ static int link_talk(struct link *l, struct nlmsghdr *h, mnl_cb_t cb, void *data
 		n = mnl_socket_recvfrom(l->ask, l->buf, sizeof(l->buf));
 		if (n < 0)
 			return -errno;
+		link_take_as_it_is(l, (size_t)n);
 		r = mnl_cb_run(l->buf, (size_t)n, l->sequence, port, cb, data);
 		if (r < 0)
 			return -errno;
