@@ -16,6 +16,7 @@
 #include "ssi-init/reap.h"
 
 #define REPORT_MS 10000
+#define SYNC_MS 10000
 #define SHELL "/bin/busybox"
 
 void failure_format(const struct boot *b, const struct stage_run *failed, char *what, char *next, size_t n)
@@ -60,10 +61,10 @@ static void failure_report(const struct boot *b, const char *stage, char *what, 
 		log_warning("the master could not be told: %s", e.text);
 		_exit(127);
 	}
-	if (pid > 0 && reap_wait(pid, REPORT_MS) == -1)
+	if (pid > 0 && reap_wait(pid, REPORT_MS) == -1) {
 		log_warning("the master could not be told: no answer in %d s", REPORT_MS / 1000);
-	if (pid > 0)
 		kill(pid, SIGKILL);
+	}
 }
 
 static void failure_shell(void)
@@ -84,6 +85,19 @@ static void failure_shell(void)
 		;
 }
 
+/* A disk that does not answer must not hold up the reboot. */
+static void failure_sync(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		sync();
+		_exit(0);
+	}
+	if (pid > 0 && reap_wait(pid, SYNC_MS) == -1)
+		log_warning("the disks did not answer in %d s", SYNC_MS / 1000);
+}
+
 void failure_end(const struct boot *b, const struct stage_run *failed)
 {
 	unsigned delay = b->args_known ? b->args.delay_s : 30;
@@ -100,7 +114,7 @@ void failure_end(const struct boot *b, const struct stage_run *failed)
 		failure_report(b, failed->stage->name, what, next);
 		reap_wait(0, delay * 1000);
 	}
-	sync();
+	failure_sync();
 	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();        /* the kernel refused: nothing is left to do, and PID 1 must not end */
