@@ -45,6 +45,13 @@ static void service_entry(struct ssi_conf *c, const struct ssi_conf_section *s, 
 		v->restart = *value == 'a' ? SERVICE_ALWAYS : *value == 'o' ? SERVICE_ON_FAILURE : SERVICE_NO;
 }
 
+static bool service_has_ini(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 4 && !strcmp(name + len - 4, ".ini");
+}
+
 int service_parse(const char *file, const char *text, size_t len, struct service *ret, struct ssi_err *e)
 {
 	_cleanup_buf_ struct ssi_buf said = SSI_BUF_INIT;
@@ -61,7 +68,7 @@ int service_parse(const char *file, const char *text, size_t len, struct service
 		r = ssi_conf_errors_end(&errors);
 	if (r < 0)
 		return ssi_errf(e, r, "%.*s", (int)strcspn(said.data ?: "", "\n"), said.data ?: "out of memory");
-	snprintf(v.name, sizeof(v.name), "%.*s", (int)strcspn(base, "."), base);
+	snprintf(v.name, sizeof(v.name), "%.*s", (int)(service_has_ini(base) ? strlen(base) - 4 : strlen(base)), base);
 	*ret = v;
 	return 0;
 }
@@ -95,9 +102,7 @@ int service_words(const char *command, char buf[SERVICE_COMMAND], char *ret[SERV
 
 static int service_is_ini(const struct dirent *de)
 {
-	size_t len = strlen(de->d_name);
-
-	return de->d_name[0] != '.' && len > 4 && !strcmp(de->d_name + len - 4, ".ini");
+	return de->d_name[0] != '.' && service_has_ini(de->d_name);
 }
 
 static void service_load_one(const char *dir, const char *name, struct service_table *t)

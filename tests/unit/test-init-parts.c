@@ -168,6 +168,8 @@ static void services(void **state)
 	assert_int_equal(s.restart, SERVICE_ON_FAILURE);
 	assert_int_equal(parse("[service]\ncommand = /bin/a\nrestart = no\n", &s, &e), 0);
 	assert_int_equal(s.restart, SERVICE_NO);
+	assert_int_equal(service_parse("20-net.d.ini", "[service]\ncommand = /bin/a\n", 26, &s, &e), 0);
+	assert_string_equal(s.name, "20-net.d");
 }
 
 static void services_with_mistakes(void **state)
