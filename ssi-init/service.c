@@ -124,15 +124,18 @@ static void service_load_one(const char *dir, const char *name, struct service_t
 		t->n++;
 }
 
-void service_load(const char *dir, struct service_table *ret)
+int service_load(const char *dir, struct service_table *ret)
 {
 	struct dirent **list = NULL;
 	int n = scandir(dir, &list, service_is_ini, alphasort);
 
 	ret->n = 0;
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
 		service_load_one(dir, list[i]->d_name, ret);
 		free(list[i]);
 	}
 	free(list);
+	return 0;
 }

@@ -29,5 +29,6 @@ struct service_table {
 int service_parse(const char *file, const char *text, size_t len, struct service *ret, struct ssi_err *e);
 /* Cut a command into words, in place of the copy in buf: blanks between, "double quotes" around words with blanks. How many, or -E2BIG, -EINVAL. */
 int service_words(const char *command, char buf[SERVICE_COMMAND], char *ret[SERVICE_WORDS + 1]);
-/* Every *.ini of dir in name order. Mistakes are logged and their file left out; no directory: no services. Blocks: runs in a child of PID 1. */
-void service_load(const char *dir, struct service_table *ret);
+/* Every *.ini of dir in name order; 0, or -errno when dir cannot be read. Mistakes are logged and their file left out; no directory: no services. Blocks:
+ * runs in a child of PID 1. */
+int service_load(const char *dir, struct service_table *ret);

@@ -64,7 +64,12 @@ static void task_watch(const struct boot *b)
 
 static void task_load(const struct boot *b)
 {
-	service_load(SERVICES_DIR, loaded);
+	int r = service_load(SERVICES_DIR, loaded);
+
+	if (r == 0)
+		return;
+	log_error("%s: %s", SERVICES_DIR, strerror(-r));
+	_exit(1);
 }
 
 static struct task *task_add(const char *name, enum service_restart restart)
@@ -229,7 +234,7 @@ static void supervise_rest(const struct boot *b)
 		log_error("services: no memory for their table");
 		return;
 	}
-	t = task_add("services", SERVICE_NO);
+	t = task_add("services", SERVICE_ON_FAILURE);
 	t->run = task_load;
 	t->loader = true;
 }

@@ -226,12 +226,16 @@ static void a_directory_of_services(void **state)
 	put("services.d/notes.txt", "not a service");
 	snprintf(path, sizeof(path), "%s/services.d", dir);
 	ssi_log_open("test", LOG_EMERG);
-	service_load(path, &t);
+	assert_int_equal(service_load(path, &t), 0);
 	assert_int_equal(t.n, 2);
 	assert_string_equal(t.s[0].name, "10-a");
 	assert_string_equal(t.s[1].name, "20-b");
-	service_load("/nonexistent", &t);
+	assert_int_equal(service_load("/nonexistent", &t), 0);
 	assert_int_equal(t.n, 0);
+	/* A directory that cannot be read is not one without services. */
+	put("no-folder", "");
+	snprintf(path, sizeof(path), "%s/no-folder", dir);
+	assert_int_equal(service_load(path, &t), -ENOTDIR);
 }
 
 static void what_stays_of_the_initramfs(void **state)
