@@ -73,6 +73,9 @@ static int main_init(void *ctx, struct ssi_err *e)
 
 	if (r < 0)
 		return r;
+	/* A machine without any console, and no /dev/null yet when it was looked for: what is opened next must not become descriptor 0, 1 or 2. */
+	if (fcntl(2, F_GETFD) < 0)
+		console_open();
 	/* The kernel started it as /init; people look for this name in ps. */
 	(void)prctl(PR_SET_NAME, "ssi-init");
 	/* Should PID 1 die all the same: the kernel starts the machine again rather than stand still. */
