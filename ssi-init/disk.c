@@ -116,6 +116,8 @@ int disk_wait(const char *spec, struct disk *ret, struct ssi_err *e)
 		now = ssi_clock_mono_ms();
 		if (now >= end && r == -EMEDIUMTYPE)
 			return ssi_errf(e, r, "%s holds no file system known here (erofs or ext4)", spec);
+		if (now >= end && r != -ENODEV)
+			return ssi_errno(e, r, "disk %s cannot be read", spec);
 		if (now >= end)
 			return ssi_errf(e, r, "no disk %s; there %s%s", spec, seen[0] ? "are:" : "is none", seen);
 		poll(&p, 1, (int)(end - now));

@@ -12,7 +12,7 @@ struct disk {
 };
 
 /* spec: "/dev/vda" or "LABEL=x". Waits for it by the kernel's events; -ENODEV with the devices there are when it does not come. -EMEDIUMTYPE:
- * it holds no file system known here. */
+ * it holds no file system known here. Another -errno: it is there and cannot be read. */
 int disk_wait(const char *spec, struct disk *ret, struct ssi_err *e);
 /* What file system the first DISK_PROBE bytes of a device are of: type and label of ret; -EMEDIUMTYPE. */
 #define DISK_PROBE 2048

@@ -53,7 +53,7 @@ int overlay_mount(const struct ssi_bootargs *a, struct ssi_err *e)
 	umount2(BOOT_SYSROOT, MNT_DETACH);
 	umount2(BOOT_RW, MNT_DETACH);
 	if ((r = ssi_path_mkdirs(BOOT_RW, 0755)) < 0 || (r = ssi_path_mkdirs(BOOT_SYSROOT, 0755)) < 0)
-		return ssi_errno(e, r, "mkdir %s", BOOT_RW);
+		return ssi_errno(e, r, "mkdir %s or %s", BOOT_RW, BOOT_SYSROOT);
 	r = overlay_mount_rw(a, e);
 	if (r < 0)
 		return r;
