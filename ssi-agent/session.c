@@ -27,6 +27,8 @@ void session_hardware(struct agent *a)
 	_cleanup_buf_ struct ssi_buf changes = SSI_BUF_INIT;
 	struct ssi_inventory is;
 
+	if (!ssi_member_conn(a->member))
+		return;                      /* the next JOIN tells what is there then */
 	machine_inventory(&is);
 	if (ssi_inventory_diff(&a->inventory, &is, &changes) <= 0)
 		return;
