@@ -2,8 +2,8 @@
 /*
  * Owns what comes to a running machine and goes from it. The kernel says so on a netlink socket in our loop. New processors and memory are brought online
  * and drivers loaded, in children: both may take long, and the drivers lie on a root that may be away. Whatever it was, a moment after the
- * last word of the kernel this machine is looked at anew, and the master told what it has now. That the kernel's words are lost (ENOBUFS) delays what
- * was plugged in, and hides nothing that is in use.
+ * last word of the kernel this machine is looked at anew, and the master told what it has now. That the kernel's words are lost (ENOBUFS) hides
+ * nothing that is in use, and is said: a processor or memory that came then stays off unless the kernel switched it on itself.
  * What it does not do well: drivers are looked for among all devices (init-drivers rest), not for the one that came; and a processor that came while
  * no agent ran stays off, for nothing tells it from one that was switched off by hand.
  */
@@ -32,7 +32,7 @@
 #define HOTPLUG_QUEUE (2 << 20)      /* a terabyte of memory comes as thousands of blocks */
 #define HOTPLUG_DATAGRAM 8192        /* a kernel's uevent has 2 KiB of texts at most */
 #define HOTPLUG_AT_ONCE 256          /* datagrams, before others have their turn */
-#define HOTPLUG_PENDING (256u << 10) /* bytes of devpaths that wait for a child */
+#define HOTPLUG_PENDING (1u << 20)   /* bytes of devpaths that wait for a child: a terabyte in blocks of 128 MiB is 300 KiB */
 #define HOTPLUG_QUIET_MS 60          /* after the kernel's last word */
 #define HOTPLUG_LATEST_MS 250        /* after its first */
 #define HOTPLUG_LOADER SSI_LIBEXECDIR "/init-drivers"
@@ -43,6 +43,7 @@ struct hotplug {
 	uint64_t since;                      /* when the first word came that nobody has looked into, 0 = none */
 	struct ssi_buf online, devices;      /* what came: devpaths, a NUL behind each */
 	int report;                          /* of the driver loader's start */
+	bool lost;                           /* more came than was noted */
 };
 
 /* --- in children --- */
@@ -76,7 +77,7 @@ static void hotplug_bring_online(struct agent *a)
 		hotplug_online_child(machine_sysfs(), h->online.data, h->online.len);
 	if (pid < 0 || sd_event_add_child(a->event, &h->online_child, pid, WEXITED, hotplug_on_onlined, a) < 0)
 		log_error("new processors and memory cannot be brought online: out of memory");
-	ssi_buf_consume(&h->online, h->online.len);
+	ssi_buf_free(&h->online);
 }
 
 /* Has something come that nothing drives? */
@@ -105,7 +106,7 @@ static void hotplug_load_drivers(struct agent *a)
 			close(TAKE_FD(h->report));
 		}
 	}
-	ssi_buf_consume(&h->devices, h->devices.len);
+	ssi_buf_free(&h->devices);
 }
 
 /* --- in time --- */
@@ -127,6 +128,9 @@ static int hotplug_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	struct agent *a = userdata;
 
 	a->hotplug->since = 0;
+	if (a->hotplug->lost)
+		log_warning("more came and went at once than was noted: looking at what is there; switch on by hand what stays off (online in /sys/devices/system)");
+	a->hotplug->lost = false;
 	hotplug_bring_online(a);
 	hotplug_load_drivers(a);
 	session_hardware(a);
@@ -157,10 +161,12 @@ static int hotplug_on_loaded(sd_event_source *s, const siginfo_t *si, void *user
 
 /* --- the kernel's words --- */
 
-static void hotplug_keep(struct ssi_buf *list, const char *devpath)
+static void hotplug_keep(struct hotplug *h, struct ssi_buf *list, const char *devpath)
 {
-	if (list->len < HOTPLUG_PENDING)
-		ssi_buf_add(list, devpath, strlen(devpath) + 1);
+	if (list->len < HOTPLUG_PENDING && ssi_buf_add(list, devpath, strlen(devpath) + 1) >= 0)
+		return;
+	list->err = 0;                       /* no memory for this one; there may be for the next */
+	h->lost = true;
 }
 
 static void hotplug_take(struct hotplug *h, const char *p, size_t n)
@@ -170,9 +176,9 @@ static void hotplug_take(struct hotplug *h, const char *p, size_t n)
 	if (ssi_uevent_parse(p, n, &u) < 0)
 		return;
 	if (!strcmp(u.action, "add") && online_is(u.devpath))
-		hotplug_keep(&h->online, u.devpath);
+		hotplug_keep(h, &h->online, u.devpath);
 	else if (!strcmp(u.action, "add") && *u.modalias)
-		hotplug_keep(&h->devices, u.devpath);
+		hotplug_keep(h, &h->devices, u.devpath);
 	hotplug_arm(h);
 }
 
@@ -186,7 +192,7 @@ static int hotplug_receive(struct hotplug *h)
 	ssize_t n = recvmsg(h->fd, &m, MSG_DONTWAIT);
 
 	if (n < 0 && errno == ENOBUFS) {
-		log_warning("more came and went at once than the kernel could say: looking at what is there");
+		h->lost = true;
 		hotplug_arm(h);
 		return 0;
 	}
