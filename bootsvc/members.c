@@ -353,8 +353,8 @@ static int on_settle(struct ssi_err *e, void *userdata)
 	return r;
 }
 
-static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused, .drained = on_drained, .hold = on_hold,
-	.settle = on_settle };
+static const struct ssi_ccm_ops ccm_ops = { .key = on_key, .opened = on_opened, .closed = on_closed, .refused = on_refused, .drained = on_drained,
+	.hold = on_hold, .settle = on_settle };
 static const struct ssi_boot_ops boot_ops = { on_token, on_stage, on_failed, on_node_event };
 static uint64_t on_link_ups(const char *system, void *userdata)
 {

@@ -4,6 +4,7 @@
  * the connection it began on; what comes for a call that is no more is dropped.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -22,7 +23,8 @@ struct ssi_rexec_call {
 	struct ssi_ccm_conn *conn;
 	uint64_t sequence;
 	uint32_t window, output_window, input_window;   /* bytes of output that may come at all, that may come now; of input that may go now */
-	uint32_t owed;                       /* acknowledged, and the node was not told yet: there was no room */
+	uint32_t owed;                       /* room that the node could not be told of yet: the queue to it was full */
+	bool cancelled;                      /* nobody's any more; only its KILL is still to be sent */
 	const struct ssi_rexec_ops *ops;
 	void *userdata;
 };
@@ -52,7 +54,8 @@ static void rexec_forget(struct ssi_rexec_call *call)
 static void rexec_end(struct ssi_rexec_call *call, const struct ssi_rexec_exit *x)
 {
 	LIST_REMOVE(call, link);
-	call->ops->exited(call, x, call->userdata);
+	if (!call->cancelled)
+		call->ops->exited(call, x, call->userdata);
 	free(call);
 }
 
@@ -74,7 +77,7 @@ static int rexec_on_output(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 {
 	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
 
-	if (!call)
+	if (!call || call->cancelled)
 		return 0;
 	if (f->size > call->output_window)
 		return -EPROTO;              /* more than it was given leave to send */
@@ -113,7 +116,7 @@ static int rexec_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 		r = -EPROTO;
 	else if (call)
 		call->input_window += m->bytes;
-	if (call && r == 0 && call->ops->room)
+	if (call && r == 0 && !call->cancelled && call->ops->room)
 		call->ops->room(call, call->userdata);
 	ssi__rexec__credit__free_unpacked(m, NULL);
 	return r;
@@ -189,12 +192,13 @@ int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const arg
 	return 0;
 }
 
-static void rexec_acknowledge(struct ssi_rexec_call *call)
+/* Tell the node what room there is. */
+static void rexec_credit(struct ssi_rexec_call *call)
 {
 	Ssi__Rexec__Credit m = SSI__REXEC__CREDIT__INIT;
 
 	m.bytes = call->owed;
-	if (!m.bytes || rexec_send(call, SSI_REXEC_CREDIT, &m.base) < 0)
+	if (!call->owed || rexec_send(call, SSI_REXEC_CREDIT, &m.base) < 0)
 		return;
 	call->output_window += call->owed;
 	call->owed = 0;
@@ -202,23 +206,10 @@ static void rexec_acknowledge(struct ssi_rexec_call *call)
 
 void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
 {
-	size_t out = call->window - call->output_window - call->owed;
+	uint32_t most = call->window - call->output_window - call->owed;
 
-	call->owed += (uint32_t)(n < out ? n : out);
-	rexec_acknowledge(call);
-}
-
-void ssi_rexec_drained(struct ssi_rexec *r, struct ssi_ccm_conn *c)
-{
-	struct ssi_rexec_call *call;
-
-	for (size_t i = 0; i < REXEC_BUCKETS; i++)
-		LIST_FOREACH(call, &r->buckets[i], link)
-			if (call->conn == c) {
-				rexec_acknowledge(call);
-				if (call->ops->room)
-					call->ops->room(call, call->userdata);
-			}
+	call->owed += n < most ? (uint32_t)n : most;
+	rexec_credit(call);
 }
 
 size_t ssi_rexec_room(const struct ssi_rexec_call *call)
@@ -248,8 +239,26 @@ int ssi_rexec_kill(struct ssi_rexec_call *call, int signal)
 
 void ssi_rexec_cancel(struct ssi_rexec_call *call)
 {
-	ssi_rexec_kill(call, 9);
-	rexec_forget(call);
+	call->cancelled = ssi_rexec_kill(call, 9) == -EAGAIN;
+	if (!call->cancelled)
+		rexec_forget(call);
+}
+
+void ssi_rexec_drained(struct ssi_rexec *r, struct ssi_ccm_conn *c)
+{
+	struct ssi_rexec_call *call, *next;
+
+	for (size_t i = 0; i < REXEC_BUCKETS; i++)
+		for (call = LIST_FIRST(&r->buckets[i]); call; call = next) {
+			next = LIST_NEXT(call, link);
+			if (call->conn == c && call->cancelled)
+				ssi_rexec_cancel(call);
+			else if (call->conn == c) {
+				rexec_credit(call);
+				if (call->ops->room)
+					call->ops->room(call, call->userdata);
+			}
+		}
 }
 
 /* Any call on c in a bucket. */

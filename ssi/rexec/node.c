@@ -51,6 +51,7 @@ struct node_call {
 	bool input_ends, exited;
 	bool unwanted;                       /* the master has ended it: room for what it still wrote may never come */
 	uint32_t window;                     /* bytes of output the master has room for */
+	uint32_t taken;                      /* bytes of input the master could not be told of yet: the queue to it was full */
 	siginfo_t how;
 	int failed;                          /* -errno of a program that did not start, else 0 */
 };
@@ -229,23 +230,6 @@ static int node_on_child(sd_event_source *s, const siginfo_t *si, void *userdata
 	return 0;
 }
 
-void ssi_rexec_node_drained(struct ssi_rexec_node *r, struct ssi_ccm_conn *c)
-{
-	struct node_call *call, *next;
-
-	for (call = LIST_FIRST(&r->calls); call; call = next) {
-		next = LIST_NEXT(call, link);
-		if (call->conn != c || (!call->held.len && !call->exited))
-			continue;
-		struct ssi_buf held = call->held;
-		call->held = (struct ssi_buf)SSI_BUF_INIT;
-		if (held.len)
-			node_output(call, call->held_flags, held.data, held.len);
-		ssi_buf_free(&held);
-		node_pump(call);
-	}
-}
-
 static int node_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
 {
 	struct node_call *call = node_find(userdata, c, f->sequence);
@@ -277,10 +261,11 @@ static void node_feed(struct node_call *call)
 		if (n <= 0)
 			break;
 		ssi_buf_consume(&call->input, (size_t)n);
-		m.bytes += (uint32_t)n;
+		call->taken += (uint32_t)n;
 	}
-	if (m.bytes)
-		node_send(call->conn, SSI_REXEC_CREDIT, call->sequence, &m.base);
+	m.bytes = call->taken;
+	if (call->taken && node_send(call->conn, SSI_REXEC_CREDIT, call->sequence, &m.base) >= 0)
+		call->taken = 0;
 	if (call->input_ends && !call->input.len)
 		node_shut(&call->in);
 	if (call->in.io)
@@ -307,6 +292,25 @@ static int node_on_input(struct ssi_ccm_conn *c, const struct ssi_frame *f, cons
 		return -EPROTO;
 	node_feed(call);
 	return 0;
+}
+
+void ssi_rexec_node_drained(struct ssi_rexec_node *r, struct ssi_ccm_conn *c)
+{
+	struct node_call *call, *next;
+
+	for (call = LIST_FIRST(&r->calls); call; call = next) {
+		next = LIST_NEXT(call, link);
+		if (call->conn == c && call->taken)
+			node_feed(call);
+		if (call->conn != c || (!call->held.len && !call->exited))
+			continue;
+		struct ssi_buf held = call->held;
+		call->held = (struct ssi_buf)SSI_BUF_INIT;
+		if (held.len)
+			node_output(call, call->held_flags, held.data, held.len);
+		ssi_buf_free(&held);
+		node_pump(call);
+	}
 }
 
 /* --- life --- */

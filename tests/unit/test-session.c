@@ -126,7 +126,12 @@ static void ma_head_refused(struct ssi_ccm_conn *c, const char *text, void *user
 {
 }
 
-static const struct ssi_ccm_ops ma_ccm_ops = { .key = ma_key, .opened = ma_opened, .closed = ma_closed, .refused = ma_refused };
+static void ma_drained(struct ssi_ccm_conn *c, void *userdata)
+{
+	ssi_rexec_drained(((struct fixture *)userdata)->rexec, c);
+}
+
+static const struct ssi_ccm_ops ma_ccm_ops = { .key = ma_key, .opened = ma_opened, .closed = ma_closed, .refused = ma_refused, .drained = ma_drained };
 static const struct ssi_boot_ops ma_boot_ops = { .token = ma_token, .stage = ma_stage, .failed = ma_failed, .node_event = ma_event };
 static const struct ssi_head_ops ma_head_ops = { .changed = ma_changed, .refused = ma_head_refused };
 
@@ -573,10 +578,19 @@ static void what_it_leaves_behind_is_not_waited_for(void **state)
 	assert_int_equal(x->exit.status, 3);
 }
 
+/* Nothing more goes into its queue, not a byte: a frame of a call that neither end has. */
+static void re_fill(struct ssi_ccm_conn *c, uint16_t type)
+{
+	static const uint8_t junk[32768];
+
+	for (size_t n = sizeof(junk); n; n /= 2)
+		while (ssi_ccm_send(c, SSI_MOD_REXEC, type, 0, UINT64_MAX, junk, n) == 0)
+			;
+}
+
 /* The queue to the master is full when a command ends. */
 static void the_end_finds_its_way(void **state)
 {
-	static const uint8_t junk[32768];
 	struct fixture *x = *state;
 	struct ssi_rexec_call *call = re_start(x, "echo $$; read line; exit 3");
 	struct ssi_ccm_conn *c = ssi_member_conn(x->member);
@@ -586,12 +600,59 @@ static void the_end_finds_its_way(void **state)
 		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
 	pid = atoi(x->out.data);
 	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
-	for (size_t n = sizeof(junk); kill(pid, 0) == 0; n = sizeof(junk)) {
-		for (; n; n /= 2)        /* to the last byte; no call has this number */
-			while (ssi_ccm_send(c, SSI_MOD_REXEC, SSI_REXEC_OUTPUT, 0, UINT64_MAX, junk, n) == 0)
-				;
+	while (kill(pid, 0) == 0) {
+		re_fill(c, SSI_REXEC_OUTPUT);
 		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
 	}
+	fx_until(x, &x->exits, 1);
+	assert_int_equal(x->exit.status, 3);
+}
+
+/* The queue to the node is full when there is room again, and when nobody wants a command any more. */
+static void leave_and_kill_find_their_way(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_rexec_call *call;
+	pid_t pid;
+
+	x->slow = 1;
+	call = re_start(x, "head -c 300000 /dev/zero");
+	fx_until(x, &x->views, 2);       /* that it has joined is told; who does not take that, for a full queue, is out */
+	while (x->out.len < SSI_REXEC_WINDOW)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	re_fill(ssi_head_conn(x->head, "n01"), SSI_REXEC_INPUT);
+	x->slow = 0;
+	ssi_rexec_consumed(call, SSI_REXEC_WINDOW);
+	fx_until(x, &x->exits, 1);
+	assert_int_equal(x->out.len, 300000);
+	ssi_buf_free(&x->out);
+	call = re_more(x, "echo $$; exec sleep 1000");
+	while (!x->out.len)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	pid = atoi(x->out.data);
+	re_fill(ssi_head_conn(x->head, "n01"), SSI_REXEC_INPUT);
+	ssi_rexec_cancel(call);
+	for (int i = 0; kill(pid, 0) == 0 && i < 1000; i++)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) >= 0);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(x->exits, 1);
+	assert_int_equal(x->joined, 1);
+}
+
+/* What a command takes of its input while the queue to the master is full. */
+static void leave_for_input_finds_its_way(void **state)
+{
+	static const char text[65536];
+	struct fixture *x = *state;
+	struct ssi_rexec_call *call = re_start(x, "cat >/dev/null; exit 3");
+	int sent = 0;
+
+	while (sent < 8) {               /* twice the window */
+		re_fill(ssi_member_conn(x->member), SSI_REXEC_OUTPUT);
+		sent += ssi_rexec_input(call, text, sizeof(text)) == 0;
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	}
+	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
 	fx_until(x, &x->exits, 1);
 	assert_int_equal(x->exit.status, 3);
 }
@@ -676,6 +737,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slow_reader_holds_it_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_leaves_behind_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_finds_its_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(leave_and_kill_find_their_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(leave_for_input_finds_its_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_cancelled_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_the_master_goes, setup, teardown),
