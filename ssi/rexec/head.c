@@ -16,6 +16,7 @@
 #define REXEC_BUCKETS 256
 #define REXEC_EXEC_MAX (256u << 10)
 #define REXEC_OUTPUT_MAX (64u << 10)
+#define REXEC_INPUT_MAX (64u << 10)     /* of a piece, as the node takes it */
 
 struct ssi_rexec_call {
 	LIST_ENTRY(ssi_rexec_call) link;
@@ -214,14 +215,16 @@ void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n)
 
 size_t ssi_rexec_room(const struct ssi_rexec_call *call)
 {
-	return call->input_window < REXEC_OUTPUT_MAX ? call->input_window : REXEC_OUTPUT_MAX;
+	return call->input_window < REXEC_INPUT_MAX ? call->input_window : REXEC_INPUT_MAX;
 }
 
 int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n)
 {
 	int r;
 
-	if (n > ssi_rexec_room(call))
+	if (n > REXEC_INPUT_MAX)
+		return -EMSGSIZE;
+	if (n > call->input_window)
 		return -EAGAIN;
 	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, 0, call->sequence, p, n);
 	if (r >= 0)

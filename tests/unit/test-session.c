@@ -516,6 +516,9 @@ static void input_reaches_the_command(void **state)
 	struct fixture *x = *state;
 	struct ssi_rexec_call *call = re_start(x, "tr a-z A-Z");
 
+	static const char much[(64 << 10) + 1];
+
+	assert_int_equal(ssi_rexec_input(call, much, sizeof(much)), -EMSGSIZE);   /* waiting would not help */
 	assert_int_equal(ssi_rexec_input(call, "shout", 5), 0);
 	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
 	fx_until(x, &x->exits, 1);
