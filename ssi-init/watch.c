@@ -46,7 +46,7 @@ static pid_t watch_look(void)
 	_exit(statx(AT_FDCWD, BOOT_LOWER, AT_STATX_FORCE_SYNC, STATX_MTIME, &st) < 0 ? errno & 0xff : 0);
 }
 
-/* At most ms for the child to end: 0 or the errno it saw, -ETIMEDOUT. */
+/* At most ms for the child to end: 0 or the errno it saw, -ETIMEDOUT; -ECANCELED: it was killed before it saw anything. */
 static int watch_wait(pid_t pid, unsigned ms)
 {
 	uint64_t end = ssi_clock_mono_ms() + ms, now;
@@ -58,7 +58,7 @@ static int watch_wait(pid_t pid, unsigned ms)
 	sigaddset(&set, SIGCHLD);
 	for (;;) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+			return WIFEXITED(status) ? WEXITSTATUS(status) : -ECANCELED;
 		now = ssi_clock_mono_ms();
 		if (now >= end)
 			return -ETIMEDOUT;
