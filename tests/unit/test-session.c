@@ -21,6 +21,7 @@
 #include "ssi/rexec/node.h"
 
 #define WAIT_MS 10000
+#define TEST_S 300           /* heartbeats keep the loop awake: what is waited for there has no other bound */
 #define TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define MAC "52:54:00:00:00:01"
 
@@ -259,6 +260,7 @@ static int setup(void **state)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	assert_non_null(x);
+	alarm(TEST_S);
 	assert_int_equal(sd_event_new(&x->event), 0);
 	x->cpus = x->cpus_told = 3;
 	ma_start(x);
