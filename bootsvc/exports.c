@@ -22,6 +22,8 @@
 #include "libssi/base/spawn.h"
 
 #define STEP_LIMIT_US (30ull * 1000 * 1000)
+#define LOCK_TRIES 5
+#define LOCK_AGAIN_US 1000
 #define RETRY_FIRST_US (1000ull * 1000)
 #define RETRY_LAST_US (30ull * 1000 * 1000)
 #define OTHERS_DELAY_US (200 * 1000)
@@ -66,6 +68,18 @@ static void collect_one(const char *image, const char *generation, const struct 
 		log_error("out of memory for exports");
 }
 
+/* 'ssi-mkimage list' holds the whole lock for an instant, to see whether somebody uses it; who removes it keeps it. */
+static int lock_shared(int fd)
+{
+	int r = flock(fd, LOCK_SH | LOCK_NB);
+
+	for (int i = 0; r < 0 && i < LOCK_TRIES; i++) {
+		usleep(LOCK_AGAIN_US);
+		r = flock(fd, LOCK_SH | LOCK_NB);
+	}
+	return r;
+}
+
 /* Who uses a generation holds a shared lock on its manifest (doc/store.md): taken over from the old list, or taken now. */
 static void lock_all(struct exports *x, struct export_list *fresh)
 {
@@ -79,7 +93,7 @@ static void lock_all(struct exports *x, struct export_list *fresh)
 		if (e->lock >= 0 || !e->generation[0])
 			continue;
 		e->lock = images_open_file(x->daemon->images, e->image, e->generation, "manifest.json");
-		if (e->lock >= 0 && flock(e->lock, LOCK_SH | LOCK_NB) < 0) {
+		if (e->lock >= 0 && lock_shared(e->lock) < 0) {
 			log_warning("%s/%s is being removed", e->image, e->generation);
 			close(TAKE_FD(e->lock));
 		}
