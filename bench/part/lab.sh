@@ -14,6 +14,8 @@ LAB=${XDG_RUNTIME_DIR:-/tmp}/ssi-lab-$(id -u)/$LAB_NAME
 . "$SCRIPTS/lab/space.sh"
 # shellcheck source=scripts/lab/machine.sh
 . "$SCRIPTS/lab/machine.sh"
+# shellcheck source=scripts/lab/device.sh
+. "$SCRIPTS/lab/device.sh"
 
 lab() {
 	"$SSI_LAB_SELF" "$@" </dev/null
