@@ -32,10 +32,10 @@ vms_start() {
 	trap 'vms_end; rm -rf "$WORK"' EXIT
 	lab up -n 1 </dev/null || die "no lab"
 	vms_pack "$WORK/ends.tar.gz"
-	lab exec master "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the master does not get the program"
+	lab exec master sh -c "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the master does not get the program"
 	lab power on m01 </dev/null || die "the machine has no power"
 	await 180 vms_joined || die "the node does not join"
-	lab exec master "ssi exec -i n01 -- sh -c 'mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -'" <"$WORK/ends.tar.gz" || die "the node does not get the program"
+	lab exec master ssi exec -i n01 -- sh -c "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the node does not get the program"
 	lab exec n01 "$VMS_DIR/run" serve --address 0.0.0.0 --port "$PORT" </dev/null >"$WORK/serve.log" 2>&1 &
 	await 60 grep -q '^ready' "$WORK/serve.log" || die "the serving end does not start: $(tail -n 3 "$WORK/serve.log")"
 	# shellcheck disable=SC2034       # bench/part/ccm.sh reads both
