@@ -50,6 +50,7 @@ struct client {
 	size_t scanned;                  /* of in: no newline before this */
 	size_t sent;                     /* of out */
 	bool closing;                    /* after what is queued */
+	bool ended;                      /* it has shut its end: what is in `in` is all */
 	struct ssi_control_request request;
 };
 
@@ -277,6 +278,10 @@ static void client_lines(struct client *c)
 
 		if (!nl) {
 			c->scanned = c->in.len;
+			if (c->ended && c->request.open) {
+				client_give(c, NULL, 0);
+				return;
+			}
 			if (c->in.len < SSI_CONTROL_REQUEST_MAX)
 				return;
 			if (c->request.open) {
@@ -354,9 +359,8 @@ static int client_io(sd_event_source *source, int fd, uint32_t revents, void *us
 		client_free(c);
 		return 0;
 	}
+	c->ended = c->ended || r == 0;
 	client_lines(c);
-	if (r == 0 && c->request.open && c->request.input)
-		client_give(c, NULL, 0);
 	if (r == 0)                      /* it will ask no more; what it asked is still answered */
 		c->closing = !c->request.open;
 	if (c->closing && !client_queued(c)) {

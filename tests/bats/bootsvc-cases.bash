@@ -539,6 +539,10 @@ case_exec_input() {
 	[ "$(ssi exec -i n03 -- head -c 3 <large | wc -c)" = 3 ]
 	[ "$(ssi exec -i n01,n03 -- sh -c 'exec <&-; echo deaf' <large | sort | xargs)" = 'n01: deaf n03: deaf' ]
 	[ "$(ssi exec -i n01 -- cat <large | sha256sum)" = "$sum" ]
+	# A client of another kind, that ends its input by shutting its end while the node reads slowly.
+	(printf '{"verb":"exec","args":{"range":"n01","argv":["sh","-c","sleep 1; wc -c"],"input":true}}\n'
+		for i in {1..40}; do printf '{"input":"%s"}\n' "$(head -c 30000 /dev/zero | base64 -w 0)"; done) | timeout 20 socat -t 15 - "UNIX-CONNECT:$SSI_SOCKET" >answer
+	[ "$(jq -r 'select(.event) | .event.data' answer | base64 -d)" = 1200000 ]
 	# What is no input ends the client, and with it the command.
 	(printf '{"verb":"exec","args":{"range":"n01","argv":["sleep","1234"],"input":true}}\n'; sleep 1; echo '{"input":7}'; sleep 1) | timeout 10 socat - "UNIX-CONNECT:$SSI_SOCKET" >answer || :
 	ended() { ! pgrep -f 'sleep 1234'; }
