@@ -26,8 +26,8 @@ master() {
 }
 
 # One node, which is machine m01, off.
-lab_start() {
-	lab up -n 1 --memory "$MEMORY" --init ssi "${LAB_OPTIONS[@]}" || die "no lab"
+lab_start() { # MIB
+	lab up -n 1 --memory "$1" --init ssi "${LAB_OPTIONS[@]}" || die "no lab"
 	lab_needed
 	# Its events as they come, each with the time it came here.
 	master ssi-bootsvc events -f -n 1 -o json 2>/dev/null | stamp >"$WORK/events" &
