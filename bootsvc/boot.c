@@ -89,7 +89,7 @@ static int write_script(struct daemon *d, const struct answer *a, struct ssi_buf
 {
 	const struct ssi_node *n = a->node;
 	struct ssi_bootargs args = {
-		.address = n->address, .prefix = n->system->prefix, .gateway = n->system->master, .master = n->system->master,
+		.number = n->number, .address = n->address, .prefix = n->system->prefix, .gateway = n->system->master, .master = n->system->master,
 		.port = d->opt->ccm_port, .incarnation = a->boot.incarnation, .delay_s = 30,
 	};
 	struct bootscript script = {

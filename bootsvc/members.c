@@ -23,19 +23,24 @@
 
 /* Keys. */
 
-static int boot_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY])
+static int boot_key(struct daemon *d, const struct ssi_identity *id, uint32_t *ret_node, uint8_t ret[SSI_CCM_KEY])
 {
+	const struct ssi_head_node *n;
 	struct state_boot b, newest;
 
 	if (state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) < 0)
 		return -ENOENT;
+	n = ssi_head_node(d->head, b.node);
+	if (!n)
+		return -ENOENT;
+	*ret_node = SSI_CCM_BOOTING + n->number;
 	memcpy(ret, b.token, SSI_CCM_KEY);
 	if (b.used && !b.over)
 		return 1;                    /* an intrusion, and after it the boot is over */
 	return b.over || state_boot_newest(d->state, b.node, &newest, NULL) < 0 || newest.incarnation != b.incarnation ? 2 : 0;
 }
 
-static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret[SSI_CCM_KEY])
+static int node_key(struct daemon *d, const struct ssi_identity *id, uint32_t *ret_node, uint8_t ret[SSI_CCM_KEY])
 {
 	const struct ssi_head_node *n = ssi_head_node(d->head, id->who);
 	struct state_boot b;
@@ -43,12 +48,13 @@ static int node_key(struct daemon *d, const struct ssi_identity *id, uint8_t ret
 	if (state_boot_get(d->state, id->who, id->incarnation, &b, NULL) < 0 || !b.used)
 		return -ENOENT;
 	memcpy(ret, b.key, SSI_CCM_KEY);
+	*ret_node = n ? n->number : SSI_CCM_ANY_NODE;
 	return b.over || !n || n->incarnation != b.incarnation ? 2 : 0;
 }
 
-static int on_key(const struct ssi_identity *id, struct in_addr peer, uint8_t ret[SSI_CCM_KEY], void *userdata)
+static int on_key(const struct ssi_identity *id, struct in_addr peer, uint32_t *ret_node, uint8_t ret[SSI_CCM_KEY], void *userdata)
 {
-	return id->kind == SSI_IDENTITY_BOOT ? boot_key(userdata, id, ret) : node_key(userdata, id, ret);
+	return id->kind == SSI_IDENTITY_BOOT ? boot_key(userdata, id, ret_node, ret) : node_key(userdata, id, ret_node, ret);
 }
 
 /* A token used twice: one of the two was not the machine it was made for, and nobody can say which. That boot is over. */
@@ -387,9 +393,31 @@ int members_start(struct daemon *d, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "membership") : 0;
 }
 
+/* Every life of the master has a number of its own, higher than the one before, also when the clock or the store was set back: stored before it is used. */
+static int members_incarnation(struct daemon *d, uint64_t *ret, struct ssi_err *e)
+{
+	uint64_t now = ssi_clock_wall_ms();
+	int r;
+
+	*ret = 0;
+	state_value_get(d->state, "master:incarnation", ret, NULL);
+	*ret = *ret < now ? now : *ret + 1;
+	r = state_begin(d->state, true, e);
+	if (r == 0)
+		r = state_value_put(d->state, "master:incarnation", *ret, e);
+	if (r == 0)
+		r = state_commit(d->state, e);
+	if (r < 0)
+		state_rollback(d->state);
+	return r;
+}
+
 int members_listen(struct daemon *d, struct ssi_err *e)
 {
-	return ssi_ccm_listen(d->ccm, (struct in_addr) { INADDR_ANY }, d->opt->ccm_port, e);
+	uint64_t incarnation;
+	int r = members_incarnation(d, &incarnation, e);
+
+	return r < 0 ? r : ssi_ccm_listen(d->ccm, incarnation, (struct in_addr) { INADDR_ANY }, d->opt->ccm_port, e);
 }
 
 void members_stop(struct daemon *d)

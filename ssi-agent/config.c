@@ -35,8 +35,8 @@ static int config_bootargs(struct agent *a, struct ssi_err *e)
 	r = ssi_bootargs_parse(words.data, &a->bootargs, e);
 	if (r < 0)
 		return ssi_err_prefix(e, "%s/bootargs", a->run_dir), r;
-	if (!a->bootargs.node[0] || !a->bootargs.master.s_addr || !a->bootargs.incarnation)
-		return ssi_errf(e, -ENODATA, "%s/bootargs: no ssi.node, ssi.master and ssi.inc: this machine booted by itself and is no node", a->run_dir);
+	if (!a->bootargs.node[0] || !a->bootargs.number || !a->bootargs.master.s_addr || !a->bootargs.incarnation)
+		return ssi_errf(e, -ENODATA, "%s/bootargs: no ssi.node, ssi.number, ssi.master and ssi.inc: this machine booted by itself and is no node", a->run_dir);
 	return 0;
 }
 

@@ -30,7 +30,7 @@ static void events_send(struct agent *a, char *line)
 		text[EVENTS_TEXT_MAX] = '\0';
 	m.kind = line;
 	m.text = text ? text : (char *)"";
-	ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, 0, 0, buf, ssi__boot__node_event__pack(&m, buf));
+	ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, 0, buf, ssi__boot__node_event__pack(&m, buf));
 }
 
 /* A read that filled its buffer may end in the middle of a line: its beginning is kept for the next one. How much of buf is lines. */

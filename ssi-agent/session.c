@@ -62,7 +62,7 @@ static void session_first_join(struct agent *a)
 	m.start_ms = s.start_ms;
 	m.end_ms = s.end_ms;
 	m.tries = s.tries;
-	ssi_ccm_send(ssi_member_conn(a->member), SSI_MOD_BOOT, SSI_BOOT_STAGE, 0, 0, buf, ssi__boot__stage__pack(&m, buf));
+	ssi_ccm_send(ssi_member_conn(a->member), SSI_MOD_BOOT, SSI_BOOT_STAGE, 0, buf, ssi__boot__stage__pack(&m, buf));
 }
 
 static void session_joined(bool again, void *userdata)
@@ -142,7 +142,8 @@ static const struct ssi_ccm_ops session_ccm_ops = { .opened = session_opened, .c
 
 int session_start(struct agent *a, struct ssi_err *e)
 {
-	struct ssi_member_config config = { .master = a->bootargs.master, .port = a->bootargs.port, .incarnation = a->bootargs.incarnation };
+	struct ssi_member_config config = { .master = a->bootargs.master, .port = a->bootargs.port, .number = a->bootargs.number,
+		.incarnation = a->bootargs.incarnation };
 	int r;
 
 	memcpy(config.node, a->bootargs.node, sizeof(config.node));

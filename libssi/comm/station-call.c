@@ -116,8 +116,15 @@ void station_call_refuse(struct station_msg *m)
 
 void station_call_inbox_put(struct station_peer *p, struct station_msg *m)
 {
+	const bool news = (m->flags & STATION_KIND) == KIND_NEWS;
+
+	if (news && p->n_news >= STATION_NEWS_MAX && !station_in_loop(p->s)) {
+		free(m);                         /* a thread reads faster than the loop hears */
+		return;
+	}
+	p->n_news += news;
 	TAILQ_INSERT_TAIL(&p->inbox, m, link);
-	p->n_inbox++;
+	atomic_fetch_add_explicit(&p->n_inbox, 1, memory_order_relaxed);
 	station_work(p, WORK_INBOX);
 }
 
@@ -137,16 +144,18 @@ void station_call_inbox(struct station_peer *p)
 
 	pthread_mutex_lock(&p->lock);
 	while ((m = TAILQ_FIRST(&p->inbox))) {
+		const uint64_t session = p->session;
 		bool told = true;
 
 		TAILQ_REMOVE(&p->inbox, m, link);
-		p->n_inbox--;
+		p->n_news -= (m->flags & STATION_KIND) == KIND_NEWS;
+		atomic_fetch_sub_explicit(&p->n_inbox, 1, memory_order_relaxed);
 		pthread_mutex_unlock(&p->lock);
 		if (m->async)
 			call_done(m);
-		else if (p->s->down)
+		else if (p->s->down || m->session != session || m->session == p->deaf)
 			;                        /* too late for it */
-		else if ((m->flags & STATION_KIND) == KIND_SHORT)
+		else if ((m->flags & STATION_KIND) == KIND_SHORT || (m->flags & STATION_KIND) == KIND_NEWS)
 			told = station_call_run(p->s, &m->head, m->body);
 		else
 			p->s->config.ops->arrived(&m->head, p->s->config.userdata);
@@ -214,23 +223,48 @@ static void jobs_staff(struct ssi_ccm_station *s)
 		s->n_workers++;
 }
 
-void station_call_tick(struct ssi_ccm_station *s)
+bool station_call_tick(struct ssi_ccm_station *s)
 {
+	bool left;
+
 	pthread_mutex_lock(&s->jobs_lock);
 	jobs_staff(s);
+	left = s->n_jobs > s->idle_workers && s->n_workers < s->config.workers;
 	pthread_mutex_unlock(&s->jobs_lock);
+	return left;
 }
 
-/* The peer's credit, which comes back when it is done, bounds how many there are. */
+/* The peer's credit, which comes back when it is done, bounds how many there are: of one session, so those of an older one go. */
 void station_call_job(struct station_msg *m)
 {
 	struct ssi_ccm_station *s = m->peer->s;
+	bool left;
 
 	pthread_mutex_lock(&s->jobs_lock);
 	TAILQ_INSERT_TAIL(&s->jobs, m, link);
 	s->n_jobs++;
 	jobs_staff(s);
+	left = s->n_jobs > s->idle_workers && s->n_workers < s->config.workers;
 	pthread_cond_signal(&s->jobs_cond);
+	pthread_mutex_unlock(&s->jobs_lock);
+	if (left)
+		station_tick_soon(s);
+}
+
+void station_call_forget(struct station_peer *p)
+{
+	struct ssi_ccm_station *s = p->s;
+	struct station_msg *m, *next;
+
+	pthread_mutex_lock(&s->jobs_lock);
+	for (m = TAILQ_FIRST(&s->jobs); m; m = next) {
+		next = TAILQ_NEXT(m, link);
+		if (m->peer != p)
+			continue;
+		TAILQ_REMOVE(&s->jobs, m, link);
+		s->n_jobs--;
+		free(m);
+	}
 	pthread_mutex_unlock(&s->jobs_lock);
 }
 
@@ -320,15 +354,19 @@ void station_call_answered(struct station_peer *p, struct station_msg *m)
 		free(m);                         /* its time was over meanwhile */
 }
 
-void station_call_expire(struct station_peer *p, uint64_t now)
+uint64_t station_call_expire(struct station_peer *p, uint64_t now)
 {
 	struct station_async *a, *next;
+	uint64_t first = UINT64_MAX;
 
 	for (a = TAILQ_FIRST(&p->asyncs); a; a = next) {
 		next = TAILQ_NEXT(a, link);
 		if (now >= a->deadline)
 			async_end(p, a, a->msg, -ETIMEDOUT);
+		else if (a->deadline < first)
+			first = a->deadline;
 	}
+	return first;
 }
 
 void station_call_fail(struct station_peer *p, int code)
@@ -364,6 +402,7 @@ int ssi_ccm_call_async(struct ssi_ccm_station *s, const struct ssi_ccm_head *to,
 	TAILQ_INSERT_TAIL(&p->asyncs, a, link);
 	pthread_mutex_unlock(&p->lock);
 	r = station_send_any(s, &head, call_kind(how), &iov, 1, SSI_CCM_NOWAIT, 0, false);
+	station_watch(p);
 	if (r >= 0) {
 		TAKE_PTR(a);
 		TAKE_PTR(m);

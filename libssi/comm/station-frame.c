@@ -36,12 +36,16 @@ int station_frame_refuse(const struct station_frame_bytes *h, struct ssi_err *e)
 		return ssi_errf(e, -EBADMSG, "not a frame (it begins with 0x%04x)", be16toh(h->magic));
 	if (h->version != STATION_VERSION)
 		return ssi_errf(e, -EBADMSG, "frame of version %u, this is version %u", h->version, STATION_VERSION);
-	if ((h->flags & ~(STATION_KIND | STATION_WANTS_ANSWER)) || (h->flags & STATION_KIND) > KIND_NO_HANDLER || h->zero)
+	if ((h->flags & ~(STATION_KIND | STATION_WANTS_ANSWER)) || (h->flags & STATION_KIND) > KIND_NEWS || h->zero)
 		return ssi_errf(e, -EBADMSG, "frame with unknown flags 0x%02x", h->flags);
 	if (be32toh(h->size) > STATION_BODY_MAX)
 		return ssi_errf(e, -EBADMSG, "frame with a body of %u bytes, at most %u are allowed", be32toh(h->size), STATION_BODY_MAX);
 	if (!h->module)
 		return frame_check_control(h, e);
+	if (h->flags == KIND_NEWS)
+		return h->serial ? ssi_errf(e, -EBADMSG, "news of module %u with a serial", be16toh(h->module)) : 0;
+	if ((h->flags & STATION_KIND) == KIND_NEWS)
+		return ssi_errf(e, -EBADMSG, "news of module %u that want an answer", be16toh(h->module));
 	return h->serial ? 0 : ssi_errf(e, -EBADMSG, "message of module %u without a serial", be16toh(h->module));
 }
 

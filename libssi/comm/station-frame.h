@@ -16,7 +16,7 @@
 #define STATION_WINDOW_MIN (64u << 10)  /* of what a station says it retains, and of its credit */
 #define STATION_CONTROL_MAX STATION_HELLO
 
-enum station_kind { KIND_MESSAGE, KIND_SHORT, KIND_LONG, KIND_ANSWER, KIND_NO_HANDLER };
+enum station_kind { KIND_MESSAGE, KIND_SHORT, KIND_LONG, KIND_ANSWER, KIND_NO_HANDLER, KIND_NEWS };
 #define STATION_KIND 7                   /* the bits of flags that hold it */
 #define STATION_WANTS_ANSWER 8
 enum station_control { CONTROL_HELLO = 1, CONTROL_ACK, CONTROL_CREDIT, CONTROL_ALIVE, CONTROL_PART };
@@ -49,12 +49,12 @@ struct station_frame_bytes {
 };
 _Static_assert(sizeof(struct station_frame_bytes) == STATION_HEADER, "no padding in the header");
 
-/* Why h is no frame: -EBADMSG and the reason; 0 when it is one after all (a control frame, which the quick look leaves to this). */
+/* Why h is no frame: -EBADMSG and the reason; 0 when it is one after all (a control frame or news, which the quick look leaves to this). */
 int station_frame_refuse(const struct station_frame_bytes *h, struct ssi_err *e) __attribute__((cold));
 
 /*
  * -EBADMSG with the reason when no station sends such a frame: wrong magic, version, flags; a body over SSI_CCM_BODY_MAX; a control frame
- * of unknown type, of a size that is not its type's, or with a serial; any other without one. Needs STATION_HEADER bytes. Here, and not in
+ * of unknown type, of a size that is not its type's, or with a serial; any other without one, but news, which have none. Needs STATION_HEADER bytes. Here, and not in
  * the .c file, as what follows: they are for every message.
  */
 static inline int station_frame_decode(const uint8_t *p, struct station_frame *ret, struct ssi_err *e)
@@ -63,7 +63,7 @@ static inline int station_frame_decode(const uint8_t *p, struct station_frame *r
 	int r;
 
 	memcpy(&h, p, sizeof(h));
-	if (h.magic != htobe16(STATION_MAGIC) || h.version != STATION_VERSION || (h.flags & STATION_KIND) > KIND_NO_HANDLER ||
+	if (h.magic != htobe16(STATION_MAGIC) || h.version != STATION_VERSION || (h.flags & STATION_KIND) >= KIND_NEWS ||
 	    h.flags & ~(STATION_KIND | STATION_WANTS_ANSWER) || h.zero || be32toh(h.size) > STATION_BODY_MAX || !h.module || !h.serial) {
 		r = station_frame_refuse(&h, e);
 		if (r < 0)

@@ -10,7 +10,6 @@
 #include "libssi/comm/station-internal.h"
 
 #define IN_BURST 4                       /* chunks of one peer, before others are heard */
-#define IN_BURST_TLS 64                  /* the same, in records */
 #define IN_FILL_MIN 4096u                /* so much of a body missing: it is read to its place, not through a chunk */
 
 struct station_msg *station_msg_new(struct station_peer *p, const struct station_frame *f)
@@ -53,13 +52,19 @@ static int in_check_credit(struct station_peer *p, struct station_lane *lane, co
 	return 0;
 }
 
+/* Does it take credit? Answers do not, they were asked for; nor do news. */
+static bool in_counts(const struct station_frame *f)
+{
+	return station_frame_kind(f) < KIND_ANSWER;
+}
+
 /* What the table says of it. */
 static int in_permit(struct station_peer *p, struct station_lane *lane, const struct station_frame *f, struct ssi_err *e)
 {
 	const struct ssi_ccm_permit *permit = lane ? lane->permit : NULL;
 
 	if (!permit || lane->permit_type != f->type)
-		permit = station_permit_find(p->s, p->node, f->module, f->type);
+		permit = station_permit_find(p->s, p->remote, f->module, f->type);
 	if (!permit)
 		return ssi_errf(e, -EPERM, "message %u.%u is not node %u's to send", f->module, f->type, p->node);
 	if (f->size > permit->max_size)
@@ -78,12 +83,12 @@ static int in_check(struct station_peer *p, struct station_lane *lane, const str
 	int r;
 
 	/* The common case, all at once: like the one before it. */
-	if (f->source == p->node && f->destination == p->s->config.number && f->incarnation == p->incarnation && lane && lane->permit &&
+	if (f->source == p->remote && f->destination == p->self->number && f->incarnation == p->incarnation && lane && lane->permit &&
 	    lane->permit_type == f->type && f->size <= lane->permit->max_size && f->serial == have + 1 && station_frame_kind(f) < KIND_ANSWER)
 		return 0;
-	if (f->source != p->node || f->destination != p->s->config.number)
-		return ssi_errf(e, -EPROTO, "frame from node %u to node %u on a connection of %u and %u", f->source, f->destination, p->node,
-				p->s->config.number);
+	if (f->source != p->remote || f->destination != p->self->number)
+		return ssi_errf(e, -EPROTO, "frame from node %u to node %u on a connection of %u and %u", f->source, f->destination, p->remote,
+				p->self->number);
 	if (f->incarnation != p->incarnation)
 		return ssi_errf(e, -ESTALE, "frame of incarnation %llu on a connection of %llu", (unsigned long long)f->incarnation,
 				(unsigned long long)p->incarnation);
@@ -92,8 +97,8 @@ static int in_check(struct station_peer *p, struct station_lane *lane, const str
 	if (station_frame_kind(f) == KIND_NO_HANDLER && f->size)
 		return ssi_errf(e, -EPROTO, "an answer that should be empty, of %u bytes", f->size);
 	/* An answer was asked for by this node: a table of who may send what is of those who begin. */
-	r = station_frame_kind(f) < KIND_ANSWER ? in_permit(p, lane, f, e) : 0;
-	if (r < 0)
+	r = in_counts(f) || station_frame_kind(f) == KIND_NEWS ? in_permit(p, lane, f, e) : 0;
+	if (r < 0 || station_frame_kind(f) == KIND_NEWS)
 		return r;
 	if (f->serial <= have)
 		return 1;
@@ -117,7 +122,7 @@ static int in_place(struct station_peer *p, struct station_conn *c)
 	enum station_kind kind = station_frame_kind(&c->f);
 	struct station_waiter *w;
 
-	if (kind == KIND_SHORT || kind == KIND_LONG)
+	if (kind == KIND_SHORT || kind == KIND_LONG || kind == KIND_NEWS)
 		return in_heap(p, c);
 	w = station_waiter_find(p, &h, kind >= KIND_ANSWER);
 	if (w && h.size <= w->n && kind != KIND_NO_HANDLER) {
@@ -139,9 +144,11 @@ static int in_place(struct station_peer *p, struct station_conn *c)
 /* A new message: it takes its credit and gets its place. The lock is held. */
 static int in_message(struct station_peer *p, struct station_conn *c, struct ssi_err *e)
 {
-	bool counts = station_frame_kind(&c->f) < KIND_ANSWER;
+	bool counts = in_counts(&c->f);
 	int r = 0;
 
+	if (p->s->config.loop_only && counts && station_frame_kind(&c->f) != KIND_SHORT)
+		return ssi_errf(e, -EPERM, "message %u.%u of node %u is no short call", c->f.module, c->f.type, p->node);
 	if (!c->lane && counts)              /* for what no permit let in, an answer, there is a lane already: of its call */
 		c->lane = station_lane_get(p, c->f.module);
 	if (!c->lane && counts)
@@ -223,7 +230,7 @@ static int in_control(struct station_peer *p, struct station_conn *c, struct ssi
 	uint64_t taken;
 
 	if (c->f.type == CONTROL_PART)
-		return ssi_errf(e, -EHOSTDOWN, "node %u parts", p->node);
+		return ssi_errf(e, -EHOSTDOWN, "the other end has ended the session");
 	if (c->f.type != CONTROL_CREDIT)
 		return 0;
 	station_credit_decode(c->small, &module, &taken);
@@ -240,6 +247,8 @@ int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_
 	c->n_header = 0;
 	if (!c->f.module)
 		return in_control(p, c, e);
+	if (!c->f.serial && station_frame_kind(&c->f) == KIND_NEWS && m)
+		station_call_inbox_put(p, m);
 	if (!c->f.serial)
 		return 0;
 	station_in_count(p, &c->f);
@@ -273,6 +282,20 @@ static int in_body(struct station_peer *p, struct station_conn *c, const uint8_t
 	return c->got == c->f.size ? station_in_whole(p, c, e) : 0;
 }
 
+/* News that are whole in the chunk. */
+static int in_news(struct station_peer *p, struct station_lane *lane, const struct station_frame *f, const uint8_t **b, size_t *n, struct ssi_err *e)
+{
+	const struct ssi_ccm_head head = { p->node, f->module, f->type, f->sequence, f->size, false };
+	int r = in_check(p, lane, f, e);
+
+	if (r < 0)
+		return r;
+	station_call_run(p->s, &head, *b + STATION_HEADER);
+	*b += STATION_HEADER + f->size;
+	*n -= STATION_HEADER + f->size;
+	return 1;
+}
+
 /*
  * The common case of one-way calls, by the loop: a short call that is whole in the chunk, with nothing before it in the inbox, runs where it
  * lies and takes no lock. 1: done.
@@ -286,10 +309,14 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	bool told;
 	int r;
 
-	if (*n < STATION_HEADER || station_frame_size(*b) > *n - STATION_HEADER || p->n_inbox || station_frame_decode(*b, &f, NULL) < 0 ||
-	    !f.module || station_frame_kind(&f) != KIND_SHORT || f.ack > p->rx_acked)
+	if (*n < STATION_HEADER || station_frame_size(*b) > *n - STATION_HEADER || atomic_load_explicit(&p->n_inbox, memory_order_relaxed) ||
+	    station_frame_decode(*b, &f, NULL) < 0 || !f.module || f.ack > p->rx_acked)
 		return 0;
 	lane = station_lane_find(p, f.module);
+	if (station_frame_kind(&f) == KIND_NEWS && !f.taken)
+		return in_news(p, lane, &f, b, n, e);
+	if (station_frame_kind(&f) != KIND_SHORT)
+		return 0;
 	if (!lane || f.taken > atomic_load_explicit(&lane->granted, memory_order_relaxed))
 		return 0;
 	r = in_check(p, lane, &f, e);
@@ -322,6 +349,8 @@ int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_
 		size_t take = STATION_HEADER - c->n_header;
 		int r = 0;
 
+		if (loop && p->deaf && p->deaf == p->session)
+			return -EAGAIN;
 		if (loop && !c->n_header) {
 			r = in_call(p, c, &b, &n, e);
 			if (r < 0)
@@ -431,9 +460,13 @@ void station_in_fail(struct station_peer *p, struct station_conn *c, int r, cons
 	if (p->conn != c)
 		return;
 	if (rule)
-		station_refused(p->s, c->addr, p->node, e);
-	station_session_broken(p, c);
+		station_refused(p->s, c->addr, p->node, p->id, e);
+	if (e)
+		station_because(p, e);
 	/* What may not be said would be said again for ever: that ends the session, not only the connection. */
+	if (r == -EPERM || r == -EMSGSIZE)
+		station_out_part(p);
+	station_session_broken(p, c);
 	if (r == -EHOSTDOWN || r == -EPERM || r == -EMSGSIZE)
 		station_session_doom(p);
 }
@@ -448,12 +481,16 @@ static ssize_t in_some(struct station_peer *p, struct station_conn *c, struct ss
 	if (to)
 		n = station_in_fill(p, c, to, false, e);
 	else {
+		if (!p->s->chunk)
+			p->s->chunk = malloc(STATION_CHUNK);
+		if (!p->s->chunk)
+			return ssi_errf(e, -ENOMEM, "no memory to read");
 		n = station_conn_read(c, p->s->chunk, STATION_CHUNK, false, e);
 		r = n > 0 ? station_in_feed(p, c, p->s->chunk, (size_t)n, e) : 0;
 		n = r < 0 ? r : n;
 	}
 	if (n > 0)
-		atomic_store_explicit(&p->heard, true, memory_order_relaxed);
+		p->last_heard = p->s->now;
 	return n ? n : ssi_errf(e, -ECONNRESET, "the other end hung up");
 }
 
@@ -470,7 +507,8 @@ void station_in_read(struct station_peer *p, struct station_conn *c)
 	p->reader = true;
 	c->refs++;
 	pthread_mutex_unlock(&p->lock);
-	for (int i = 0; n > 0 && (i < (c->tls ? IN_BURST_TLS : IN_BURST) || station_conn_pending(c)); i++)
+	/* Of TLS one call of the kernel takes all there is, in records; what is left is announced again. */
+	for (int i = 0; n > 0 && (c->tls ? !i || station_conn_pending(c) : i < IN_BURST); i++)
 		n = in_some(p, c, &e);
 	pthread_mutex_lock(&p->lock);
 	if (n < 0 && n != -EAGAIN)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What the files of a station know of each other: station.c (the station and its peers), station-link.c (connections until a session
- * has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-ring.c (its memory),
+ * What the files of a station know of each other: station.c (the station and its peers), station-door.c (who knocks), station-link.c (connections
+ * until a session has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-ring.c (its memory),
  * station-send.c (the calls that send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c
  * (handlers), station-io.c (a connection's socket), station-loop.c (the loop).
  *
@@ -24,16 +24,20 @@
 #define STATION_IOV 16
 #define STATION_CHUNK (256u << 10)       /* what the loop reads at a time */
 #define STATION_SLICE_MS 250             /* a thread that sleeps in the kernel looks at its deadline this often */
-#define STATION_HANDSHAKES_MAX 1024
+#define STATION_HELLOS_MAX 1024          /* connections that have proved who they are, or are ours, and have no session yet */
 #define STATION_PERMITS_MAX 128
 #define STATION_HANDLERS_MAX 256
 #define STATION_HOT_MS 4                 /* after this a lease that was not renewed ends, and an acknowledgement is due */
+#define STATION_NEWS_MAX 256             /* news that wait for the loop while threads read: more are dropped */
 #define STATION_LAZY (32u << 10)         /* so much of one-way calls waits for the loop to write it; then the caller does */
 
 enum station_tag { TAG_LISTENER, TAG_WAKE, TAG_TICK, TAG_HOT, TAG_CONN };
 
 struct station_peer;
 struct station_lane;
+
+/* As whom a station speaks: itself, or one of the many it stands for. */
+struct station_self { uint32_t number; uint64_t incarnation; char who[64]; };
 
 /* A message on the heap. Its body is what ssi_ccm_arecv hands over. */
 struct station_msg {
@@ -97,7 +101,8 @@ struct station_ext {
 	STAILQ_ENTRY(station_ext) link;
 	uint64_t at;
 	uint32_t size;
-	enum { EXT_KEPT, EXT_OWNED, EXT_FILE } what;
+	enum { EXT_KEPT, EXT_OWNED, EXT_FILE, EXT_SHARED } what;
+	struct ssi_ccm_body *shared;         /* its last piece */
 	int fd;
 	off_t offset;
 	int n;
@@ -114,6 +119,8 @@ struct station_out {
 	uint32_t at_done;
 	uint64_t next, acked, released;      /* serials: of the next message, the highest acknowledged, and when was last given back */
 	uint64_t retained;                   /* bytes, bodies by reference too */
+	uint64_t tick_head;                  /* head at the last tick */
+	unsigned news;                       /* frames in the ring that nobody will acknowledge */
 	bool writing, stalled;               /* the role; the socket is full, the loop waits for it */
 };
 
@@ -140,16 +147,21 @@ struct station_conn {
 	uint8_t *raw;                        /* what came, as TLS has it, until all of it has been taken; or NULL */
 	uint8_t control[512];                /* writer */
 	/* until a session has it */
-	enum { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_OPEN, LINK_DEAD } state;    /* DEAD: never was open, and waits to be freed */
+	/* Ours: CONNECTING, TLS, HELLO. At the door: SILENT, IN_LINE (it has spoken), TLS, HELLO; or ENDING, to hear that its key's time is over.
+	 * DEAD: never was open, and waits to be freed. */
+	enum station_link { LINK_CONNECTING, LINK_SILENT, LINK_IN_LINE, LINK_TLS, LINK_HELLO, LINK_ENDING, LINK_OPEN, LINK_DEAD } state;
 	bool outgoing;
 	struct in_addr addr;
 	uint16_t port;
-	uint64_t deadline;
-	uint32_t node;                       /* of the other end, once it is known */
+	uint64_t deadline, since;
+	struct ssi_identity id;              /* of the other end, once it is named; kind 0 before */
+	uint32_t node;                       /* and its number */
 	uint64_t incarnation;                /* as its key says; 0 in plain */
 	int low_water;                       /* while its first record is waited for */
+	int expired;                         /* its key's time is over: what identify() said */
 	uint32_t events;                     /* in the epoll set; 0: not in it */
-	TAILQ_ENTRY(station_conn) link;      /* of those that shake hands; then of those to be freed */
+	struct station_conns *list;          /* where it is until a session has it, by its link; or NULL */
+	TAILQ_ENTRY(station_conn) link;      /* of those to be freed, too */
 	pthread_mutex_t tls_lock;
 };
 TAILQ_HEAD(station_conns, station_conn);
@@ -158,10 +170,14 @@ enum { DUE_ACK = 1, DUE_CREDIT = 2, DUE_ALIVE = 4,
        DUE_NOW = 8 };                    /* and it can not wait for a message that takes it along */
 enum { WORK_FLUSH = 1, WORK_INBOX = 2, WORK_NOTES = 4, WORK_CONNECT = 8, WORK_PARTED = 16, WORK_DRAINED = 32, WORK_GONE = 64 };
 #define STATION_NOTES 8
+enum { OWING = 1,                        /* to be written: what the station says of itself, and */
+       OWING_WORDS = 2,                  /* what the program says */
+       OWING_PARTED = 4 };               /* and then it ends */
 
 /* As with a connection: first what every message touches. */
 struct station_peer {
-	uint32_t node;
+	uint32_t node, remote;               /* its number; remote differs where this station stands for many */
+	const struct station_self *self;     /* as whom this station speaks to it; both change by the loop, while there is no connection */
 	bool known, reader, leased, lease_used, hot, starved;
 	bool work_flush;                     /* the loop was asked to write */
 	bool more;                           /* loop: the chunk holds more frames, an answer need not be written yet */
@@ -170,12 +186,14 @@ struct station_peer {
 	pthread_mutex_t lock;
 	struct station_conn *conn;
 	_Atomic(struct station_lane *) lanes;
-	unsigned users, waiting_room, waiting_idle, n_inbox;
+	unsigned users, waiting_room, waiting_idle, n_news;
+	atomic_uint n_inbox;                 /* n_news: of them news, which no credit bounds */
 	uint32_t window, retain;             /* the other end's */
 	uint64_t incarnation;
 	struct station_waiters waiters;
 	atomic_uint due;                     /* what this station has to say of itself, between two messages */
 	atomic_bool heard, said;
+	atomic_bool watched;                 /* something of it has a deadline */
 	uint64_t rx_acked;                   /* reader: the highest ack that was seen */
 	_Atomic uint64_t rx_serial, ack_told;        /* reader writes; what the last ack said */
 	_Atomic uint64_t rx_bytes, rx_bytes_told;    /* received, and when the last ack went out */
@@ -189,18 +207,31 @@ struct station_peer {
 	struct in_addr addr;
 	uint16_t port;
 	uint64_t session, highest;           /* highest: incarnation that was ever seen */
-	uint64_t doomed;                     /* the session that WORK_GONE is to end */
+	uint64_t doomed, parted;             /* the session that WORK_GONE is to end, and WORK_PARTED, */
+	bool parting;                        /* which is still to come: what a connection does that was begun before is of no interest */
 	uint64_t fresh;                      /* what this end offers for a new session, the same until one has begun */
 	uint64_t ack_mark;
 	struct station_asyncs asyncs;
 	struct station_msgs inbox;           /* for the loop: calls, and answers for callbacks */
 	_Atomic uint64_t calls;              /* received, of those that took no lock */
 	uint64_t again, duplicates, sessions, links;
+	const struct station_self *self_next;        /* what self and remote are to be, from station_peer_adopt on */
+	uint32_t remote_next;
 	/* loop */
-	uint64_t last_heard, last_said, connect_at, linked_at;
+	uint64_t last_heard, connect_at, linked_at;
+	_Atomic uint64_t last_said;
 	unsigned backoff;
 	uint64_t progress;                   /* serials sent and received when the connection began */
 	struct station_conn *connecting;
+	uint64_t deaf;                       /* the session of which a handler said that it is to end: what is read of it already is not heard */
+	uint64_t part_at;                    /* parted with when all was acknowledged, or then; 0: not */
+	unsigned owing;                      /* what waits for the end of the turn; OWING: it is in the station's list */
+	TAILQ_ENTRY(station_peer) owing_link;
+	uint64_t unacked_at;                 /* first seen that something is to be acknowledged */
+	struct ssi_err *why;                 /* its last session ended; NULL: nothing is known */
+	struct ssi_identity *id;             /* who it proved to be, or NULL */
+	struct in_addr from;
+	void *userdata;
 	/* work lock */
 	unsigned work;
 	TAILQ_ENTRY(station_peer) work_link, hot_link;
@@ -213,11 +244,11 @@ struct station_table { size_t cap; struct station_table *older; _Atomic(struct s
 
 struct station_handler { atomic_uint running, key; _Atomic(ssi_ccm_handler) fn; void *userdata; };    /* key: module and function; 0: free */
 
-struct station_refusal { struct in_addr addr; uint32_t node; struct ssi_err why; };
+struct station_refusal { struct in_addr addr; uint32_t node; struct ssi_identity id; struct ssi_err why; };
 
 struct ssi_ccm_station {
 	struct ssi_ccm_station_config config;
-	struct in_addr address;
+	struct station_self self;
 	int listener, epoll, wake, tick, hot_timer;
 	enum station_tag tag_listener, tag_wake, tag_tick, tag_hot;
 	sd_event_source *source;
@@ -233,10 +264,15 @@ struct ssi_ccm_station {
 	bool has_any_key;
 	struct ssi_ccm_permit permits[STATION_PERMITS_MAX];
 	size_t n_permits;
-	struct station_conns shaking, dead;  /* dead: work lock */
-	atomic_uint n_shaking;
+	struct station_conns door[3], hellos, dead;      /* door: SILENT, IN_LINE, TLS and ENDING; dead: work lock */
+	unsigned n_door[3], n_hellos;
+	atomic_uint n_shaking;               /* all of these */
 	uint8_t *chunk;
-	uint64_t now, last_tick;             /* loop: ms */
+	_Atomic(uint8_t *) raw;              /* a buffer for what TLS is to decipher that nobody uses now, or NULL */
+	uint64_t now;                        /* loop: ms */
+	uint64_t tick_at;                    /* work lock: what the clock is set to, 0: nothing */
+	bool held;                           /* loop: in a turn of which nothing leaves before its end */
+	struct station_peers owing;
 	pthread_mutex_t work_lock;
 	struct station_peers work, hot;
 	bool woken, hot_armed;
@@ -261,6 +297,10 @@ struct ssi_ccm_station {
 /* station.c */
 struct station_peer *station_peer_find(struct ssi_ccm_station *s, uint32_t node);        /* or NULL; known or not */
 int station_peer_add(struct ssi_ccm_station *s, uint32_t node, struct station_peer **ret);
+void station_peer_forget(struct station_peer *p);                  /* peer's lock held; WORK_PARTED does the rest */
+/* Loop, peer's lock held: no session, connection or role of it is left (false: there is). As whom, and to whom, was said by the last call that made it known. */
+bool station_peer_adopt(struct station_peer *p);
+void station_peer_turn_to(struct station_peer *p, const struct station_self *self, uint32_t remote);      /* peer's lock held; self: the station's, or on the heap */
 /* Lane of a module; made if need be (NULL: no memory). Needs the peer's lock to make one, or the reader's role and create = false. */
 static inline struct station_lane *station_lane_find(const struct station_peer *p, uint16_t module)
 {
@@ -285,7 +325,14 @@ bool station_in_loop(const struct ssi_ccm_station *s);
 void station_work(struct station_peer *p, unsigned bits);          /* the loop is to do something for p */
 void station_heat(struct station_peer *p);                         /* peer's lock held: look at p in STATION_HOT_MS */
 void station_note(struct station_peer *p, enum ssi_ccm_state state);       /* peer's lock held */
-void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_err *why);
+void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_identity *id, const struct ssi_err *why);
+void station_notes(struct station_peer *p);                        /* loop, no lock held: tell what is to be told of p's states */
+void station_because(struct station_peer *p, const struct ssi_err *why);   /* peer's lock held: why a session is about to end */
+void station_tick_by(struct ssi_ccm_station *s, uint64_t now, uint64_t at);     /* the clock goes off at `at`, if it would not earlier */
+void station_tick_soon(struct ssi_ccm_station *s);                 /* something has a deadline that the clock may not be set to */
+void station_watch(struct station_peer *p);                        /* the same, of p, which the clock may have passed by */
+void station_said(struct station_peer *p);                         /* something went out */
+void station_owe(struct station_peer *p, unsigned what);           /* loop, in a turn that is settled: at its end */
 
 /* station-io.c: a connection's socket. All may be called without a lock; refs under the peer's. */
 struct station_conn *station_conn_new(struct ssi_ccm_station *s, int fd, struct in_addr addr, bool outgoing);   /* takes fd, also when it fails */
@@ -299,20 +346,32 @@ ssize_t station_conn_writev(struct station_conn *c, struct iovec *iov, int n, bo
 ssize_t station_conn_send(struct station_conn *c, const void *p, size_t n);      /* plain, does not sleep; bytes or -1 */
 ssize_t station_conn_sendfile(struct station_conn *c, int fd, off_t offset, size_t n, bool wait, struct ssi_err *e);
 bool station_conn_pending(struct station_conn *c);                 /* something decrypted that the socket will not announce */
+bool station_conn_unread(const struct station_conn *c);            /* something has come that this station has not read: who judges silence asks this first */
 bool station_conn_worn(struct station_conn *c);                    /* its keys were used enough */
 int station_conn_wait(struct station_conn *c, unsigned ms);        /* until there is something to read; 0, -ETIMEDOUT */
 void station_conn_watch(struct station_conn *c, uint32_t events);  /* what the loop waits for; peer's lock, or while shaking the loop */
 void station_conn_interest(struct station_peer *p);                /* the same, by what the peer's state asks for */
 
+/* station-door.c: loop */
+int station_door_listen(struct ssi_ccm_station *s, struct ssi_err *e);
+void station_door_accept(struct ssi_ccm_station *s);
+int station_door_event(struct station_conn *c, uint32_t events, struct ssi_err *e);     /* of one that is at the door; 1: it has proved who it is */
+void station_door_next(struct ssi_ccm_station *s);                 /* whose turn it is */
+uint64_t station_door_expire(struct ssi_ccm_station *s);           /* when to look again; UINT64_MAX: never */
+
 /* station-link.c: loop */
-int station_link_listen(struct ssi_ccm_station *s, struct ssi_err *e);
-void station_link_accept(struct ssi_ccm_station *s);
+/* Into a list, or out of one. */
+void station_link_move(struct station_conn *c, struct station_conns *to, unsigned ms);
+void station_link_leave(struct station_conn *c);
+void station_link_fail(struct station_conn *c, const struct ssi_err *why);
+void station_link_make_room(struct station_conn *c);               /* c waits for a HELLO: others that do may be too many */
+int station_link_key(struct ssi_ccm_station *s, uint32_t node, uint64_t incarnation, uint8_t ret[SSI_CCM_STATION_KEY]);   /* by listen_to and key() */
 void station_link_connect(struct station_peer *p);
 void station_link_event(struct station_conn *c, uint32_t events);
-void station_link_expire(struct ssi_ccm_station *s);
+uint64_t station_link_expire(struct ssi_ccm_station *s);           /* when to look again; UINT64_MAX: never */
 void station_link_close_all(struct ssi_ccm_station *s);
 void station_link_abandon(struct station_peer *p);                 /* stop connecting to p */
-void station_link_encode_hello(struct station_conn *c, uint32_t to, const struct station_hello *h, uint8_t *buf);
+void station_link_encode_hello(const struct station_peer *p, const struct station_hello *h, uint8_t *buf);
 
 /* station-session.c: peer's lock held */
 /* A connection of p, whose HELLO is h, is through its handshake: take it over. Loop. 0, or -errno: it must be closed. */
@@ -340,6 +399,7 @@ void station_out_clear(struct station_peer *p);
 void station_out_part(struct station_peer *p);                      /* say goodbye, if that can be done at once */
 void station_out_shrink(struct station_peer *p);                    /* nothing is retained, and was not for a while */
 void station_ext_free(struct station_ext *x);
+
 
 /* station-in.c: by the reader, no lock held */
 int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_t *b, size_t n, struct ssi_err *e);
@@ -376,11 +436,12 @@ bool station_call_run(struct ssi_ccm_station *s, const struct ssi_ccm_head *head
 void station_call_refuse(struct station_msg *m);                   /* a worker, who may wait, says that there is no handler; takes m */
 void station_call_job(struct station_msg *m);                      /* a long one: to a worker; takes m */
 void station_call_inbox(struct station_peer *p);                   /* loop: what readers left for it */
-void station_call_tick(struct ssi_ccm_station *s);                 /* loop: workers that could not be started before */
+bool station_call_tick(struct ssi_ccm_station *s);                 /* loop: workers that could not be started before; true: nor now */
 void station_call_end(struct ssi_ccm_station *s);                  /* workers */
 /* These with the peer's lock held. */
+void station_call_forget(struct station_peer *p);                  /* jobs of its last session that no worker has begun */
 void station_call_inbox_put(struct station_peer *p, struct station_msg *m);    /* for the loop; takes m */
 struct station_async *station_async_find(struct station_peer *p, const struct ssi_ccm_head *h);
 void station_call_answered(struct station_peer *p, struct station_msg *m);     /* an answer for a callback; takes m */
-void station_call_expire(struct station_peer *p, uint64_t now);
+uint64_t station_call_expire(struct station_peer *p, uint64_t now);            /* when to look again; UINT64_MAX: never */
 void station_call_fail(struct station_peer *p, int code);          /* all that wait for an answer by callback */

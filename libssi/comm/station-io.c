@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,6 +19,19 @@
 
 #define IO_FILE_PIECE 16384              /* of a file, through TLS: a record holds no more */
 #define IO_RAW (256u << 10)              /* what is read of a connection with TLS at a time */
+
+/* A buffer to read into. The last one that was given back is kept: memory that comes anew from the kernel for each read is dear. */
+static uint8_t *io_raw_take(struct ssi_ccm_station *s)
+{
+	uint8_t *raw = atomic_exchange(&s->raw, NULL);
+
+	return raw ? raw : aligned_alloc(64, IO_RAW);
+}
+
+static void io_raw_give(struct ssi_ccm_station *s, uint8_t *raw)
+{
+	free(raw ? atomic_exchange(&s->raw, raw) : NULL);
+}
 
 struct station_conn *station_conn_new(struct ssi_ccm_station *s, int fd, struct in_addr addr, bool outgoing)
 {
@@ -47,7 +61,7 @@ void station_conn_free(struct station_conn *c)
 	close(c->fd);
 	pthread_mutex_destroy(&c->tls_lock);
 	free(c->msg);
-	free(c->raw);
+	io_raw_give(c->s, c->raw);
 	free(c);
 }
 
@@ -107,7 +121,7 @@ static ssize_t io_tls_take(struct station_conn *c, const struct iovec *iov, int 
 		sum += (size_t)r;
 	}
 	if (r == -EAGAIN) {
-		free(c->raw);
+		io_raw_give(c->s, c->raw);
 		c->raw = NULL;
 	}
 	pthread_mutex_unlock(&c->tls_lock);
@@ -121,14 +135,14 @@ static ssize_t io_tls_take(struct station_conn *c, const struct iovec *iov, int 
 static ssize_t io_tls_readv(struct station_conn *c, const struct iovec *iov, int n, bool wait, struct ssi_err *e)
 {
 	if (!c->raw && c->state == LINK_OPEN) {
-		uint8_t *raw = aligned_alloc(64, IO_RAW);
+		uint8_t *raw = io_raw_take(c->s);
 		ssize_t r;
 
 		if (!raw)
 			return ssi_errf(e, -ENOMEM, "no memory to read");
 		r = io_errno(recv(c->fd, raw, IO_RAW, wait ? 0 : MSG_DONTWAIT), "receive", e);
 		if (r <= 0) {
-			free(raw);
+			io_raw_give(c->s, raw);
 			return r;
 		}
 		c->raw = raw;
@@ -152,6 +166,13 @@ static ssize_t io_tls_writev(struct station_conn *c, const struct iovec *iov, in
 bool station_conn_pending(struct station_conn *c)
 {
 	return c->raw;
+}
+
+bool station_conn_unread(const struct station_conn *c)
+{
+	int n = 0;
+
+	return ioctl(c->fd, FIONREAD, &n) == 0 && n > 0;
 }
 
 bool station_conn_worn(struct station_conn *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns connections from their first packet until a session has taken them over: connecting and accepting, TLS, HELLO, and the limits on who
- * may knock. Called by the loop alone.
+ * Owns connections from their first packet until a session has taken them over: connecting, TLS, HELLO; those that come are station-door.c's until
+ * they have proved who they are. Called by the loop alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,21 +16,10 @@
 #include "libssi/comm/sock.h"
 #include "libssi/comm/station-internal.h"
 
-#define LINK_ACCEPT_BURST 64
 #define LINK_BACKOFF_MIN 50
 #define LINK_BACKOFF_MAX 2000
 #define LINK_LASTED_MS 1000
-#define LINK_PAUSE_MS 500                /* without descriptors: how long until the next try */
-
-int station_link_listen(struct ssi_ccm_station *s, struct ssi_err *e)
-{
-	int fd = ssi_sock_listen(s->config.address, s->config.port, e);
-
-	if (fd < 0)
-		return fd;
-	s->listener = fd;
-	return 0;
-}
+#define LINK_IN_LINE_TIMES 3             /* times connect_ms that who connects waits for its handshake: others may be before it */
 
 /* When to try again: a moment that doubles, and differs from node to node. */
 static void link_backoff(struct station_peer *p)
@@ -42,37 +31,57 @@ static void link_backoff(struct station_peer *p)
 		p->backoff = LINK_BACKOFF_MAX;
 	ssi_hash_random(&jitter, sizeof(jitter));
 	p->connect_at = p->s->now + p->backoff / 2 + p->backoff * (uint64_t)jitter / UINT16_MAX;
+	station_watch(p);
 }
 
-static void link_add(struct station_conn *c, uint32_t events)
+static unsigned *link_count(struct ssi_ccm_station *s, const struct station_conns *list)
+{
+	return list == &s->hellos ? &s->n_hellos : &s->n_door[list - s->door];
+}
+
+void station_link_leave(struct station_conn *c)
+{
+	if (!c->list)
+		return;
+	TAILQ_REMOVE(c->list, c, link);
+	--*link_count(c->s, c->list);
+	atomic_fetch_sub(&c->s->n_shaking, 1);
+	c->list = NULL;
+}
+
+void station_link_move(struct station_conn *c, struct station_conns *to, unsigned ms)
 {
 	struct ssi_ccm_station *s = c->s;
 
-	c->deadline = s->now + s->config.connect_ms;
-	TAILQ_INSERT_TAIL(&s->shaking, c, link);
+	station_link_leave(c);
+	c->list = to;
+	c->since = s->now;
+	c->deadline = s->now + ms;
+	TAILQ_INSERT_TAIL(to, c, link);
+	++*link_count(s, to);
 	atomic_fetch_add(&s->n_shaking, 1);
-	station_conn_watch(c, events);
-}
-
-static void link_remove(struct station_conn *c)
-{
-	TAILQ_REMOVE(&c->s->shaking, c, link);
-	atomic_fetch_sub(&c->s->n_shaking, 1);
+	station_tick_soon(s);
 }
 
 /* It came to nothing. A connection to this node is told of; one of ours is tried again. */
-static void link_fail(struct station_conn *c, const struct ssi_err *why)
+void station_link_fail(struct station_conn *c, const struct ssi_err *why)
 {
+	const struct ssi_ccm_station_ops *ops = c->s->config.ops;
+	struct ssi_ccm_station *s = c->s;
 	struct station_peer *p = c->peer;
 
-	link_remove(c);
+	station_link_leave(c);
 	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
-	if (!c->outgoing || why->code == -EKEYREJECTED || why->code == -EPROTO || why->code == -EBADMSG || why->code == -ESTALE)
-		station_refused(c->s, c->addr, c->node, why);
+	if (c->expired == 1 && why->code == -EKEYREVOKED && ops->refused)
+		ops->refused(c->addr, c->node, &c->id, why, s->config.userdata);       /* an alarm: not within a limit */
+	else if (!c->outgoing || why->code == -EKEYREJECTED || why->code == -EPROTO || why->code == -EBADMSG || why->code == -ESTALE)
+		station_refused(s, c->addr, c->node, c->id.kind ? &c->id : NULL, why);
 	if (p) {
 		p->connecting = NULL;
 		link_backoff(p);
+		if (ops->failed)
+			ops->failed(p->node, why, s->config.userdata);
 	}
 	shutdown(c->fd, SHUT_RDWR);
 	station_conn_unref(c);
@@ -85,16 +94,16 @@ void station_link_abandon(struct station_peer *p)
 	if (!c)
 		return;
 	p->connecting = NULL;
-	link_remove(c);
+	station_link_leave(c);
 	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
 	station_conn_unref(c);
 }
 
-void station_link_encode_hello(struct station_conn *c, uint32_t to, const struct station_hello *h, uint8_t *buf)
+void station_link_encode_hello(const struct station_peer *p, const struct station_hello *h, uint8_t *buf)
 {
 	const struct station_frame f = {
-		.type = CONTROL_HELLO, .source = c->s->config.number, .destination = to, .incarnation = c->s->config.incarnation,
+		.type = CONTROL_HELLO, .source = p->self->number, .destination = p->remote, .incarnation = p->self->incarnation,
 		.size = STATION_HELLO,
 	};
 
@@ -122,7 +131,7 @@ static int link_hello(struct station_conn *c, struct ssi_err *e)
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0)
 		return ssi_errno(e, r, "random number of a session");
-	station_link_encode_hello(c, p->node, &h, buf);
+	station_link_encode_hello(p, &h, buf);
 	n = station_conn_writev(c, &iov, 1, false, e);
 	if (n != sizeof(buf))
 		return n < 0 && n != -EAGAIN ? (int)n : ssi_errf(e, -EIO, "no room for a HELLO");
@@ -152,6 +161,7 @@ static int link_peer(struct station_conn *c, uint32_t node, struct station_peer 
 		if (r < 0)
 			return ssi_errno(e, r, "node %u", node);
 		pthread_mutex_lock(&p->lock);
+		station_peer_turn_to(p, &s->self, node);
 		p->known = p->listens = p->by_any = true;
 		p->has_key = false;
 		p->state = p->state == PEER_UP ? PEER_UP : PEER_NEW;
@@ -164,23 +174,30 @@ static int link_peer(struct station_conn *c, uint32_t node, struct station_peer 
 static int link_greeted(struct station_conn *c, struct ssi_err *e)
 {
 	struct station_peer *p = c->peer;
+	struct station_conns *list;
 	struct station_hello h;
+	uint32_t self, source;
 	int r = station_hello_decode(c->small, &h, e);
 
 	if (r < 0)
 		return r;
-	if (c->f.destination != c->s->config.number || (c->node != SSI_CCM_ANY_NODE && c->f.source != c->node) ||
+	self = p ? p->self->number : c->s->self.number;
+	source = p ? p->remote : c->node;
+	if (c->f.destination != self || (source != SSI_CCM_ANY_NODE && c->f.source != source) ||
 	    (c->incarnation && c->f.incarnation != c->incarnation) || !c->f.incarnation)
 		return ssi_errf(e, -EPROTO, "HELLO from node %u, incarnation %llu to node %u on a connection of node %u", c->f.source,
-				(unsigned long long)c->f.incarnation, c->f.destination, c->node);
-	c->node = c->f.source;
-	if (!p)
+				(unsigned long long)c->f.incarnation, c->f.destination, source);
+	if (!p) {
+		c->node = c->f.source;
 		r = link_peer(c, c->node, &p, e);
+	}
 	if (r < 0)
 		return r;
+	station_call_inbox(p);               /* what the session before it said is heard before its end is told */
 	/* The session takes it; on failure it is a stranger's again. */
 	c->n_header = 0;
-	link_remove(c);
+	list = c->list;
+	station_link_leave(c);
 	if (c->outgoing)
 		p->connecting = NULL;
 	pthread_mutex_lock(&p->lock);
@@ -189,13 +206,13 @@ static int link_greeted(struct station_conn *c, struct ssi_err *e)
 	if (r < 0) {
 		if (c->outgoing)
 			p->connecting = c;
-		TAILQ_INSERT_TAIL(&c->s->shaking, c, link);
-		atomic_fetch_add(&c->s->n_shaking, 1);
+		station_link_move(c, list, c->s->config.connect_ms);
 		return r;
 	}
 	p->backoff = 0;
 	p->connect_at = 0;
 	p->linked_at = c->s->now;
+	station_notes(p);                    /* that it is up is told before what it says */
 	station_in_read(p, c);               /* TLS may hold what came behind the HELLO */
 	return 0;
 }
@@ -228,9 +245,8 @@ static int link_read(struct station_conn *c, struct ssi_err *e)
 	}
 }
 
-static int link_key(uint32_t node, uint64_t incarnation, struct station_conn *c, uint8_t ret[SSI_CCM_STATION_KEY])
+int station_link_key(struct ssi_ccm_station *s, uint32_t node, uint64_t incarnation, uint8_t ret[SSI_CCM_STATION_KEY])
 {
-	struct ssi_ccm_station *s = c->s;
 	struct station_peer *p = station_peer_find(s, node);
 	bool known = false, found = false;
 
@@ -254,112 +270,106 @@ static int link_key(uint32_t node, uint64_t incarnation, struct station_conn *c,
 	return known && s->config.ops->key ? s->config.ops->key(node, incarnation, ret, s->config.userdata) : -ENOENT;
 }
 
-/* An identity is "node:NUMBER:INCARNATION". */
-static int link_on_key(const struct ssi_identity *id, uint8_t ret[SSI_TLS_KEY], void *userdata)
-{
-	struct station_conn *c = userdata;
-	uint64_t node;
-
-	if (id->kind != SSI_IDENTITY_NODE || ssi_num_u64(id->who, 0, UINT32_MAX - 1, &node) < 0)
-		return -EINVAL;
-	c->node = (uint32_t)node;
-	c->incarnation = id->incarnation;
-	return link_key(c->node, c->incarnation, c, ret) < 0 ? -ENOENT : 0;
-}
-
-static int link_secure(struct station_conn *c, struct ssi_err *e)
-{
-	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = c->s->config.incarnation };
-	uint8_t key[SSI_CCM_STATION_KEY];
-	int r;
-
-	if (!c->outgoing)
-		return ssi_tls_server(c->fd, link_on_key, c, &c->tls, e);
-	if (link_key(c->node, 0, c, key) < 0)
-		return ssi_errf(e, -ENOKEY, "no key for node %u", c->node);
-	snprintf(id.who, sizeof(id.who), "%u", c->s->config.number);
-	r = ssi_tls_client(c->fd, &id, key, &c->tls, e);
-	explicit_bzero(key, sizeof(key));
-	return r;
-}
-
-/* A stranger gets no TLS session before its first record is here, and looks like one. */
+/* The end that connects: its handshake, after which it speaks first. */
 static int link_shake(struct station_conn *c, struct ssi_err *e)
 {
+	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = c->peer->self->incarnation };
+	uint8_t key[SSI_CCM_STATION_KEY];
 	int r = 0;
 
-	if (!c->tls)
-		r = ssi_tls_greet(c->fd, &c->low_water, e);
-	if (!c->tls && r >= 0)
-		r = link_secure(c, e);
-	if (r < 0)
-		return r;
-	r = ssi_tls_handshake(c->tls, e);
+	if (!c->tls && station_link_key(c->s, c->node, 0, key) < 0)
+		return ssi_errf(e, -ENOKEY, "no key for node %u", c->node);
+	if (!c->tls) {
+		memcpy(id.who, c->peer->self->who, sizeof(id.who));
+		r = ssi_tls_client(c->fd, &id, key, &c->tls, e);
+		explicit_bzero(key, sizeof(key));
+	}
+	if (r >= 0)
+		r = ssi_tls_handshake(c->tls, e);
 	if (r == -EAGAIN)
 		station_conn_watch(c, ssi_tls_wants_write(c->tls) ? EPOLLOUT : EPOLLIN);
 	return r;
 }
 
-/* As far as it goes; -EAGAIN: more is to come. */
-static int link_go(struct station_conn *c, struct ssi_err *e)
+/* Who opens many connections, and says HELLO on none of them, has one; and of all there are only so many. */
+void station_link_make_room(struct station_conn *c)
 {
+	struct ssi_ccm_station *s = c->s;
+	struct station_conn *other, *oldest = NULL;
+	unsigned n = 0;
+	struct ssi_err e;
+
+	TAILQ_FOREACH_REVERSE(other, &s->hellos, station_conns, link)
+		if (!other->outgoing && other != c) {
+			n++;
+			oldest = other;
+			if (c->id.kind && other->node == c->node)
+				break;
+		}
+	if (other)
+		ssi_errf(&e, -EUSERS, "a newer connection of the same node");
+	else if (n >= STATION_HELLOS_MAX)
+		ssi_errf(&e, -EMFILE, "%u connections before it wait to be let in", STATION_HELLOS_MAX);
+	else
+		return;
+	station_link_fail(oldest, &e);
+}
+
+/* As far as it goes; -EAGAIN: more is to come. */
+static int link_go(struct station_conn *c, uint32_t events, struct ssi_err *e)
+{
+	bool plain = c->s->config.plain;
 	int r = 0;
 
 	if (c->state == LINK_CONNECTING) {
 		r = ssi_sock_error(c->fd, c->addr, c->port, e);
-		if (r >= 0 && !c->s->config.plain)
-			r = link_secure(c, e);
 		if (r < 0)
 			return r;
 		c->state = LINK_TLS;
+		c->deadline = c->s->now + LINK_IN_LINE_TIMES * (uint64_t)c->s->config.connect_ms;
 	}
-	if (c->state == LINK_TLS) {
-		r = c->s->config.plain ? 0 : link_shake(c, e);
-		if (r >= 0 && c->outgoing)
+	if (c->state < LINK_HELLO && c->outgoing) {
+		r = plain ? 0 : link_shake(c, e);
+		if (r >= 0)
 			r = link_hello(c, e);
 		if (r < 0)
 			return r;
 		c->state = LINK_HELLO;
 		station_conn_watch(c, EPOLLIN);
+	} else if (c->state != LINK_HELLO) {
+		r = station_door_event(c, events, e);
+		if (r <= 0)
+			return r;
+		c->state = LINK_HELLO;
+		station_link_move(c, &c->s->hellos, c->s->config.connect_ms);
+		station_link_make_room(c);
+		station_conn_watch(c, EPOLLIN);
 	}
 	return link_read(c, e);
+}
+
+/* A connection of ours that nobody wants any more: it is closed soon, and its failure is not the next one's. */
+static bool link_is_over(const struct station_conn *c)
+{
+	struct station_peer *p = c->peer;
+	bool over;
+
+	if (!p)
+		return false;
+	pthread_mutex_lock(&p->lock);
+	over = p->parting;
+	pthread_mutex_unlock(&p->lock);
+	return over;
 }
 
 void station_link_event(struct station_conn *c, uint32_t events)
 {
 	struct ssi_err e = { 0 };
-	int r = link_go(c, &e);
+	int r = link_is_over(c) ? -EAGAIN : link_go(c, events, &e);
 
 	if (r < 0 && r != -EAGAIN) {
 		e.code = r;
-		link_fail(c, &e);
-	}
-}
-
-void station_link_accept(struct ssi_ccm_station *s)
-{
-	struct in_addr addr;
-
-	for (int i = 0; i < LINK_ACCEPT_BURST; i++) {
-		int fd = ssi_sock_accept(s->listener, &addr);
-		struct station_conn *c;
-		struct ssi_err e;
-
-		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
-			s->accept_at = s->now + LINK_PAUSE_MS;
-		if (s->accept_at)
-			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
-		if (fd < 0)
-			return;
-		c = station_conn_new(s, fd, addr, false);
-		if (!c)
-			continue;
-		if (s->n_shaking >= STATION_HANDSHAKES_MAX) {
-			ssi_errf(&e, -EMFILE, "%u connections before it wait to be let in", STATION_HANDSHAKES_MAX);
-			link_fail(TAILQ_FIRST(&s->shaking), &e);
-		}
-		c->state = LINK_TLS;
-		link_add(c, EPOLLIN);
+		station_link_fail(c, &e);
 	}
 }
 
@@ -375,6 +385,8 @@ void station_link_connect(struct station_peer *p)
 
 	pthread_mutex_lock(&p->lock);
 	wanted = p->known && !p->listens && !p->conn && !p->connecting && !p->s->down;
+	/* Parted with, and known again as another: that end comes first, and then this is called again. */
+	wanted = wanted && !p->parting && station_peer_adopt(p);
 	progress = p->out.acked + atomic_load(&p->rx_serial) + p->sessions;
 	addr = p->addr;
 	port = p->port;
@@ -390,7 +402,11 @@ void station_link_connect(struct station_peer *p)
 	fd = ssi_sock_connect(addr, port, &e);
 	c = fd < 0 ? NULL : station_conn_new(p->s, fd, addr, true);
 	if (!c) {
+		if (fd >= 0)
+			ssi_errf(&e, -ENOMEM, "no memory for a connection");
 		link_backoff(p);
+		if (p->s->config.ops->failed)
+			p->s->config.ops->failed(p->node, &e, p->s->config.userdata);
 		return;
 	}
 	c->peer = p;
@@ -398,33 +414,37 @@ void station_link_connect(struct station_peer *p)
 	c->port = port;
 	c->state = LINK_CONNECTING;
 	p->connecting = c;
-	link_add(c, EPOLLOUT);
+	station_link_move(c, &p->s->hellos, p->s->config.connect_ms);
+	station_conn_watch(c, EPOLLOUT);
 }
 
-void station_link_expire(struct ssi_ccm_station *s)
+uint64_t station_link_expire(struct ssi_ccm_station *s)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &s->tag_listener };
-	struct station_conn *c;
+	struct station_conn *c, *next;
+	uint64_t first = UINT64_MAX;
 	struct ssi_err e;
 
-	if (s->accept_at && s->now >= s->accept_at) {
-		s->accept_at = 0;
-		epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &ev);
+	for (c = TAILQ_FIRST(&s->hellos); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (s->now >= c->deadline && !link_is_over(c)) {
+			ssi_errf(&e, -ETIMEDOUT, "%s timed out", c->state == LINK_CONNECTING ? "connect" : "handshake");
+			station_link_fail(c, &e);
+		} else if (c->deadline < first)
+			first = c->deadline;
 	}
-	while ((c = TAILQ_FIRST(&s->shaking)) && s->now >= c->deadline) {
-		ssi_errf(&e, -ETIMEDOUT, "%s timed out", c->state == LINK_CONNECTING ? "connect" : "handshake");
-		link_fail(c, &e);
-	}
+	return first;
 }
 
 void station_link_close_all(struct ssi_ccm_station *s)
 {
+	struct station_conns *lists[] = { &s->door[0], &s->door[1], &s->door[2], &s->hellos };
 	struct station_conn *c;
 
-	while ((c = TAILQ_FIRST(&s->shaking))) {
-		link_remove(c);
-		station_conn_free(c);
-	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		while ((c = TAILQ_FIRST(lists[i]))) {
+			station_link_leave(c);
+			station_conn_free(c);
+		}
 	while ((c = TAILQ_FIRST(&s->dead))) {
 		TAILQ_REMOVE(&s->dead, c, link);
 		station_conn_free(c);

@@ -4,10 +4,10 @@
  * are the clocks: silence, signs of life, leases, acknowledgements that are due. What other threads want of it comes as work.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "libssi/base/clock.h"
@@ -16,6 +16,8 @@
 #define LOOP_EVENTS 64
 #define LOOP_TICK_MIN 5
 #define LOOP_TICK_MAX 50
+#define LOOP_MANY 64                     /* with more peers than these, deadlines wait for each other */
+#define LOOP_MANY_MS 200
 #define LOOP_GAP_MS 1000                 /* so late a tick: this process did not run, and silence is nobody's fault */
 #define LOOP_IDLE_MS 2000                /* after this a ring is given back */
 #define REFUSED_WINDOW_MS 10000
@@ -52,12 +54,53 @@ void station_work(struct station_peer *p, unsigned bits)
 		loop_wake(s);
 }
 
-static void timer_set(int fd, unsigned ms, bool again)
+static void timer_set(int fd, uint64_t ms)
 {
-	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-	const struct itimerspec its = { .it_value = t, .it_interval = again ? t : (struct timespec){ 0 } };
+	const struct itimerspec its = { .it_value = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 } };
 
 	timerfd_settime(fd, 0, &its, NULL);
+}
+
+static unsigned loop_tick_ms(const struct ssi_ccm_station_config *c)
+{
+	unsigned ms = c->heartbeat_ms / 4 < c->dead_ms / 16 ? c->heartbeat_ms / 4 : c->dead_ms / 16;
+
+	return ms < LOOP_TICK_MIN ? LOOP_TICK_MIN : ms > LOOP_TICK_MAX ? LOOP_TICK_MAX : ms;
+}
+
+/* The clock goes off at `at` (ms), if it would not earlier. */
+void station_tick_by(struct ssi_ccm_station *s, uint64_t now, uint64_t at)
+{
+	pthread_mutex_lock(&s->work_lock);
+	if (!s->tick_at || at < s->tick_at) {
+		s->tick_at = at;
+		timer_set(s->tick, at > now ? at - now : 1);
+	}
+	pthread_mutex_unlock(&s->work_lock);
+}
+
+void station_tick_soon(struct ssi_ccm_station *s)
+{
+	uint64_t now = turning == s ? s->now : ssi_clock_mono_ms();
+
+	station_tick_by(s, now, now + loop_tick_ms(&s->config));
+}
+
+void station_watch(struct station_peer *p)
+{
+	atomic_store(&p->watched, true);
+	station_tick_soon(p->s);
+}
+
+/* Where threads send, the clock asks now and then whether they have: looking at it for each message is too dear for them. */
+void station_said(struct station_peer *p)
+{
+	const struct ssi_ccm_station *s = p->s;
+
+	if (s->config.event)
+		atomic_store_explicit(&p->last_said, turning == s ? s->now : ssi_clock_mono_ms(), memory_order_relaxed);
+	else
+		atomic_store_explicit(&p->said, true, memory_order_relaxed);
 }
 
 void station_heat(struct station_peer *p)
@@ -72,7 +115,15 @@ void station_heat(struct station_peer *p)
 	s->hot_armed = true;
 	pthread_mutex_unlock(&s->work_lock);
 	if (arm)
-		timer_set(s->hot_timer, STATION_HOT_MS, false);
+		timer_set(s->hot_timer, STATION_HOT_MS);
+}
+
+void station_because(struct station_peer *p, const struct ssi_err *why)
+{
+	if (!p->why)
+		p->why = malloc(sizeof(*p->why));
+	if (p->why)
+		*p->why = *why;
 }
 
 void station_note(struct station_peer *p, enum ssi_ccm_state state)
@@ -92,7 +143,7 @@ void station_note(struct station_peer *p, enum ssi_ccm_state state)
 	station_work(p, WORK_NOTES);
 }
 
-void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_err *why)
+void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_identity *id, const struct ssi_err *why)
 {
 	bool wake = false;
 
@@ -103,7 +154,7 @@ void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t no
 	if (s->n_refusals == sizeof(s->refusals) / sizeof(s->refusals[0]))
 		s->refusals_told.left_out++;
 	else {
-		s->refusals[s->n_refusals++] = (struct station_refusal){ addr, node, *why };
+		s->refusals[s->n_refusals++] = (struct station_refusal){ addr, node, id ? *id : (struct ssi_identity){ 0 }, *why };
 		wake = !s->woken && turning != s;
 		s->woken = s->woken || wake;
 	}
@@ -133,7 +184,16 @@ static bool loop_refusal(struct ssi_ccm_station *s, struct station_refusal *ret)
 	return tell;
 }
 
-static void peer_notes(struct station_peer *p)
+/* Why a session ended was told: of many that ended long ago it is not kept. */
+static void notes_forget(struct station_peer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	free(p->why);
+	p->why = NULL;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void station_notes(struct station_peer *p)
 {
 	struct ssi_ccm_station *s = p->s;
 
@@ -145,6 +205,8 @@ static void peer_notes(struct station_peer *p)
 		memmove(p->notes, p->notes + 1, --p->n_notes * sizeof(p->notes[0]));
 		pthread_mutex_unlock(&s->work_lock);
 		s->config.ops->state(p->node, incarnation, state, s->config.userdata);
+		if (state == SSI_CCM_GONE)
+			notes_forget(p);
 		pthread_mutex_lock(&s->work_lock);
 	}
 	pthread_mutex_unlock(&s->work_lock);
@@ -153,8 +215,17 @@ static void peer_notes(struct station_peer *p)
 /* Parted with: say so, forget, and begin anew if it is known again already. */
 static void peer_parted(struct station_peer *p)
 {
+	if (p->s->held && (p->owing & OWING_WORDS)) {        /* after what was said in this turn */
+		station_owe(p, OWING_PARTED);
+		return;
+	}
 	station_link_abandon(p);
 	pthread_mutex_lock(&p->lock);
+	p->parting = false;
+	if (p->session != p->parted && p->session) {         /* that one is over already, and the node is let in again */
+		pthread_mutex_unlock(&p->lock);
+		return;
+	}
 	station_out_part(p);
 	station_session_quiesce(p);
 	if (p->session)
@@ -162,6 +233,7 @@ static void peer_parted(struct station_peer *p)
 	station_session_end(p, -EHOSTDOWN);
 	if (p->known)
 		p->state = PEER_NEW;
+	station_peer_adopt(p);
 	pthread_mutex_unlock(&p->lock);
 	p->connect_at = p->linked_at = 0;
 	p->backoff = 0;
@@ -194,10 +266,11 @@ static void peer_drained(struct station_peer *p)
 
 static void peer_work(struct station_peer *p, unsigned bits)
 {
-	if (bits & WORK_NOTES)
-		peer_notes(p);
+	/* What was said before a connection broke is heard before that is told. That one is there is told when it comes. */
 	if (bits & WORK_INBOX)
 		station_call_inbox(p);
+	if (bits & WORK_NOTES)
+		station_notes(p);
 	if (bits & WORK_PARTED)
 		peer_parted(p);
 	if (bits & WORK_GONE) {
@@ -205,6 +278,7 @@ static void peer_work(struct station_peer *p, unsigned bits)
 		if (p->doomed == p->session)
 			station_session_gone(p);
 		pthread_mutex_unlock(&p->lock);
+		station_notes(p);            /* who hears that it is over may part: then nothing is connected to */
 	}
 	if (bits & WORK_CONNECT)
 		station_link_connect(p);
@@ -234,7 +308,7 @@ static void loop_work(struct ssi_ccm_station *s)
 	}
 	pthread_mutex_unlock(&s->work_lock);
 	while (s->config.ops->refused && loop_refusal(s, &refusal))
-		s->config.ops->refused(refusal.addr, refusal.node, &refusal.why, s->config.userdata);
+		s->config.ops->refused(refusal.addr, refusal.node, refusal.id.kind ? &refusal.id : NULL, &refusal.why, s->config.userdata);
 }
 
 /* A lease that nobody renewed ends; what was received and not acknowledged for a whole round is. */
@@ -251,7 +325,7 @@ static void hot_peer(struct station_peer *p)
 		if (!p->leased)
 			station_conn_interest(p);
 	}
-	rx = atomic_load(&p->rx_serial);
+	rx = p->s->config.ack_ms ? 0 : atomic_load(&p->rx_serial);     /* such an end has another clock for that */
 	told = atomic_load(&p->ack_told);
 	if (told < rx && p->ack_mark > told) {
 		atomic_fetch_or(&p->due, DUE_ACK);
@@ -281,61 +355,126 @@ static void loop_hot(struct ssi_ccm_station *s)
 	}
 }
 
-/* Has something come that this station has not read yet? Who judges silence asks this first. */
-static bool tick_unread(const struct station_peer *p)
+static uint64_t tick_earlier(uint64_t a, uint64_t b)
 {
-	int n = 0;
-
-	return p->conn && ioctl(p->conn->fd, FIONREAD, &n) == 0 && n > 0;
+	return a < b ? a : b;
 }
 
-static void tick_peer(struct station_peer *p, uint64_t gap)
+/* What is due with a peer whose session is up: its end, its connection's, a sign of life. When to look again. */
+static uint64_t tick_up(struct station_peer *p)
 {
 	struct ssi_ccm_station *s = p->s;
-	uint64_t silent;
-	bool connect;
+	uint64_t silent = s->now - p->last_heard, half = s->config.dead_ms / 2, due;
 
-	pthread_mutex_lock(&p->lock);
-	p->last_heard = atomic_exchange(&p->heard, false) ? s->now : p->last_heard + gap;
-	if (atomic_exchange(&p->said, false))
-		p->last_said = s->now;
-	silent = s->now - p->last_heard;
-	if (p->state == PEER_UP && silent >= s->config.dead_ms && !tick_unread(p))
+	if (silent >= s->config.dead_ms && (p->conn && station_conn_unread(p->conn)))
+		silent = half = 0;           /* we have not listened yet */
+	if (silent >= s->config.dead_ms) {
+		station_because(p, &(struct ssi_err){ .code = -EHOSTDOWN, .text = "nothing was heard for too long" });
 		station_session_gone(p);
-	else if (p->conn && silent >= s->config.dead_ms / 2 && s->now - p->linked_at >= s->config.dead_ms / 2 && !tick_unread(p))
-		station_session_broken(p, p->conn);      /* it may be the connection: a half-open one, a record that never ends */
-	else if (p->conn && s->now - p->last_said >= s->config.heartbeat_ms) {
+		return UINT64_MAX;
+	}
+	due = p->last_heard + s->config.dead_ms;
+	if (!p->conn || !half)
+		return half ? due : s->now + loop_tick_ms(&s->config);
+	/* It may be the connection: a half-open one, a record that never ends. */
+	if (silent >= half && s->now - p->linked_at >= half && !(p->conn && station_conn_unread(p->conn))) {
+		station_session_broken(p, p->conn);
+		return due;
+	}
+	due = tick_earlier(due, (p->last_heard > p->linked_at ? p->last_heard : p->linked_at) + half);
+	if (s->now - p->last_said >= s->config.heartbeat_ms) {
 		p->last_said = s->now;
 		atomic_fetch_or(&p->due, DUE_ALIVE);
 		station_out_flush(p, p->out.head, false);
 	}
+	return tick_earlier(due, p->last_said + s->config.heartbeat_ms);
+}
+
+/* What was received and not acknowledged, by an end that lets that wait for something to go with. */
+static uint64_t tick_ack(struct station_peer *p)
+{
+	struct ssi_ccm_station *s = p->s;
+
+	if (!s->config.ack_ms || atomic_load(&p->ack_told) >= atomic_load(&p->rx_serial)) {
+		p->unacked_at = 0;
+		return UINT64_MAX;
+	}
+	if (!p->unacked_at)
+		p->unacked_at = s->now;
+	if (s->now - p->unacked_at < s->config.ack_ms)
+		return p->unacked_at + s->config.ack_ms;
+	p->unacked_at = 0;
+	atomic_fetch_or(&p->due, DUE_ACK);
+	station_out_flush(p, p->out.head, false);
+	return UINT64_MAX;
+}
+
+static uint64_t tick_peer(struct station_peer *p, uint64_t gap)
+{
+	struct ssi_ccm_station *s = p->s;
+	uint64_t due = UINT64_MAX;
+	bool connect;
+
+	if (!atomic_exchange(&p->watched, false))
+		return UINT64_MAX;
+	pthread_mutex_lock(&p->lock);
+	if (atomic_exchange(&p->heard, false)) {
+		p->last_heard = s->now;
+		due = s->now + loop_tick_ms(&s->config);
+	} else
+		p->last_heard = tick_earlier(p->last_heard + gap, s->now);     /* it may have been heard in this very turn */
+	if (atomic_exchange(&p->said, false))
+		p->last_said = s->now;
+	if (p->state == PEER_UP)
+		due = tick_earlier(due, tick_up(p));
 	if (p->conn && station_conn_worn(p->conn))
 		station_session_broken(p, p->conn);      /* new keys, by a new connection */
-	if (s->now - p->last_said >= LOOP_IDLE_MS || !p->conn)
+	if (p->conn)
+		due = tick_earlier(due, tick_ack(p));
+	if (p->out.tick_head == p->out.head || !p->conn)
 		station_out_shrink(p);
-	station_call_expire(p, s->now);
+	p->out.tick_head = p->out.head;
+	due = tick_earlier(due, station_call_expire(p, s->now));
+	if (p->part_at && (s->now >= p->part_at || p->state != PEER_UP || p->out.acked + 1 == p->out.next)) {
+		station_peer_forget(p);
+		station_work(p, WORK_PARTED);
+	} else if (p->part_at)
+		due = tick_earlier(due, s->now + loop_tick_ms(&s->config));
 	connect = p->known && !p->listens && !p->conn;
 	pthread_mutex_unlock(&p->lock);
 	if (connect)
 		station_link_connect(p);
+	if (connect && !p->connecting)
+		due = tick_earlier(due, p->connect_at > s->now ? p->connect_at : s->now + loop_tick_ms(&s->config));
+	if (due != UINT64_MAX || !s->config.event)
+		atomic_store(&p->watched, true);
+	return due;
 }
 
 static void loop_tick(struct ssi_ccm_station *s)
 {
-	uint64_t gap = s->now - s->last_tick >= LOOP_GAP_MS ? s->now - s->last_tick : 0;
-	unsigned n = atomic_load(&s->n_peers);
+	unsigned n = atomic_load(&s->n_peers), ms = loop_tick_ms(&s->config);
+	uint64_t gap, due = UINT64_MAX, soon;
 
-	s->last_tick = s->now;
+	pthread_mutex_lock(&s->work_lock);
+	gap = s->tick_at && s->now >= s->tick_at + LOOP_GAP_MS ? s->now - s->tick_at : 0;
+	s->tick_at = 0;
+	pthread_mutex_unlock(&s->work_lock);
 	for (unsigned i = 0; i < n; i++) {
 		struct station_peer *p;
 
 		pthread_mutex_lock(&s->peers_lock);
 		p = s->all[i];
 		pthread_mutex_unlock(&s->peers_lock);
-		tick_peer(p, gap);
+		due = tick_earlier(due, tick_peer(p, gap));
 	}
-	station_link_expire(s);
-	station_call_tick(s);
+	due = tick_earlier(due, station_door_expire(s));
+	due = tick_earlier(due, station_link_expire(s));
+	if (station_call_tick(s) || !s->config.event)
+		due = tick_earlier(due, s->now + ms);
+	soon = s->now + (n > LOOP_MANY ? LOOP_MANY_MS : LOOP_TICK_MIN);
+	if (due != UINT64_MAX)
+		station_tick_by(s, s->now, due > soon ? due : soon);
 }
 
 static void loop_conn(struct station_conn *c, uint32_t events)
@@ -375,6 +514,40 @@ static void loop_reap(struct ssi_ccm_station *s)
 	pthread_mutex_unlock(&s->work_lock);
 }
 
+void station_owe(struct station_peer *p, unsigned what)
+{
+	if (!p->owing)
+		TAILQ_INSERT_TAIL(&p->s->owing, p, owing_link);
+	p->owing |= OWING | what;
+}
+
+/* The end of a turn: what was said in it is true now, and leaves; or it is not, and those who would hear it must begin anew. */
+static void loop_settle(struct ssi_ccm_station *s)
+{
+	struct station_peer *p;
+	struct ssi_err e;
+	int r = s->config.ops->settle(&e, s->config.userdata);
+
+	s->held = false;
+	while ((p = TAILQ_FIRST(&s->owing))) {
+		unsigned owing = p->owing;
+
+		TAILQ_REMOVE(&s->owing, p, owing_link);
+		p->owing = 0;
+		pthread_mutex_lock(&p->lock);
+		if (r < 0 && (owing & OWING_WORDS)) {
+			station_because(p, &e);
+			station_out_part(p);
+			station_session_gone(p);
+		}
+		station_out_flush(p, p->out.head, false);
+		pthread_mutex_unlock(&p->lock);
+		if (owing & OWING_PARTED)
+			station_work(p, WORK_PARTED);
+	}
+	loop_work(s);
+}
+
 static void loop_drain(int fd)
 {
 	uint64_t n;
@@ -394,10 +567,14 @@ static void loop_turn(struct ssi_ccm_station *s, int wait)
 	n = epoll_wait(s->epoll, ev, LOOP_EVENTS, wait);
 	turning = s;
 	s->now = ssi_clock_mono_ms();
+	s->held = s->config.ops->settle;
+	if (s->held && s->config.ops->hold)
+		s->config.ops->hold(s->config.userdata);
+	loop_work(s);                        /* asked for before this turn: who was parted with is not heard any more, nor what became of its connection */
 	for (int i = 0; i < n; i++)
 		switch (*(enum station_tag *)ev[i].data.ptr) {
 		case TAG_LISTENER:
-			station_link_accept(s);
+			station_door_accept(s);
 			break;
 		case TAG_WAKE:
 			loop_drain(s->wake);
@@ -421,7 +598,10 @@ static void loop_turn(struct ssi_ccm_station *s, int wait)
 		loop_hot(s);
 	if (tick)                            /* after what has come was heard */
 		loop_tick(s);
+	station_door_next(s);                /* after the tick, which makes room: no other turn may come for that */
 	loop_work(s);
+	if (s->held)
+		loop_settle(s);
 	turning = NULL;
 }
 
@@ -448,13 +628,6 @@ static int loop_add(struct ssi_ccm_station *s, int fd, enum station_tag *tag, en
 	return fd < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static unsigned loop_tick_ms(const struct ssi_ccm_station_config *c)
-{
-	unsigned ms = c->heartbeat_ms / 4 < c->dead_ms / 16 ? c->heartbeat_ms / 4 : c->dead_ms / 16;
-
-	return ms < LOOP_TICK_MIN ? LOOP_TICK_MIN : ms > LOOP_TICK_MAX ? LOOP_TICK_MAX : ms;
-}
-
 int station_loop_start(struct ssi_ccm_station *s, struct ssi_err *e)
 {
 	int r;
@@ -463,8 +636,8 @@ int station_loop_start(struct ssi_ccm_station *s, struct ssi_err *e)
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->hot_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	s->now = s->last_tick = ssi_clock_mono_ms();
-	r = s->epoll < 0 ? -errno : loop_add(s, s->listener, &s->tag_listener, TAG_LISTENER);
+	s->now = ssi_clock_mono_ms();
+	r = s->epoll < 0 ? -errno : s->config.connects_only ? 0 : loop_add(s, s->listener, &s->tag_listener, TAG_LISTENER);
 	if (r >= 0)
 		r = loop_add(s, s->wake, &s->tag_wake, TAG_WAKE);
 	if (r >= 0)
@@ -473,7 +646,8 @@ int station_loop_start(struct ssi_ccm_station *s, struct ssi_err *e)
 		r = loop_add(s, s->hot_timer, &s->tag_hot, TAG_HOT);
 	if (r < 0)
 		return ssi_errno(e, r, "the station's loop");
-	timer_set(s->tick, loop_tick_ms(&s->config), true);
+	if (!s->config.event)
+		station_tick_soon(s);
 	if (s->config.event)
 		r = sd_event_add_io(s->config.event, &s->source, s->epoll, EPOLLIN, loop_on_event, s);
 	else {

@@ -53,11 +53,14 @@ void station_out_append(struct station_peer *p, struct station_lane *lane, struc
 	uint8_t header[STATION_HEADER], *at;
 	size_t straight;
 
-	f->serial = o->next++;
+	if (station_frame_kind(f) == KIND_NEWS)
+		o->news++;
+	else
+		f->serial = o->next++;
 	f->ack = atomic_load_explicit(&p->rx_serial, memory_order_relaxed);
-	f->source = p->s->config.number;
-	f->destination = p->node;
-	f->incarnation = p->s->config.incarnation;
+	f->source = p->self->number;
+	f->destination = p->remote;
+	f->incarnation = p->self->incarnation;
 	f->taken = 0;
 	if (taken_of) {
 		f->taken = atomic_load_explicit(&taken_of->taken, memory_order_relaxed);
@@ -92,6 +95,7 @@ void station_ext_free(struct station_ext *x)
 		free(x->iov[0].iov_base);
 	if (x->what == EXT_FILE && x->fd >= 0)
 		close(x->fd);
+	ssi_ccm_body_unref(x->shared);
 	free(x);
 }
 
@@ -106,6 +110,7 @@ static void out_release_all(struct station_out *o)
 	}
 	o->tail = o->head;
 	o->retained = 0;
+	o->news = 0;
 	o->released = o->acked;
 }
 
@@ -115,7 +120,7 @@ static void out_release(struct station_peer *p)
 	struct station_out *o = &p->out;
 	uint64_t tail = o->tail;
 
-	if (o->released == o->acked)
+	if (o->released == o->acked && !o->news)
 		return;
 	if (o->acked + 1 == o->next && o->written == o->head && !o->at)
 		out_release_all(o);
@@ -141,6 +146,7 @@ static void out_release(struct station_peer *p)
 			STAILQ_REMOVE_HEAD(&o->exts, link);
 			station_ext_free(x);
 		}
+		o->news -= !station_frame_serial(header);
 		o->tail = end;
 		o->retained -= STATION_HEADER + size;
 	}
@@ -168,7 +174,7 @@ int station_out_acked(struct station_peer *p, uint64_t ack, struct ssi_err *e)
 static void out_control(struct station_peer *p, struct station_conn *c, uint16_t type, const void *body, uint32_t size)
 {
 	const struct station_frame f = {
-		.type = type, .source = p->s->config.number, .destination = p->node, .incarnation = p->s->config.incarnation,
+		.type = type, .source = p->self->number, .destination = p->remote, .incarnation = p->self->incarnation,
 		.ack = atomic_load_explicit(&p->rx_serial, memory_order_relaxed), .size = size,
 	};
 
@@ -349,7 +355,7 @@ static int out_write(struct station_peer *p, struct station_conn *c, bool wait)
 	if (p->conn != c)
 		return 0;
 	if (r >= 0) {
-		atomic_store_explicit(&p->said, true, memory_order_relaxed);
+		station_said(p);
 		out_account(p, c, (size_t)r);
 		return 1;
 	}
@@ -372,6 +378,10 @@ void station_out_flush(struct station_peer *p, uint64_t until, bool wait)
 
 	if (!c || o->writing || o->stalled || !out_pending(p, c))
 		return;
+	if (station_in_loop(p->s) && p->s->held) {
+		station_owe(p, OWING);
+		return;
+	}
 	o->writing = true;
 	c->refs++;
 	while (out_write(p, c, wait) && out_pending(p, c)) {
@@ -400,17 +410,59 @@ static uint64_t out_count(const struct station_out *o, uint64_t to)
 	const struct station_ext *x = STAILQ_FIRST(&o->exts);
 	uint64_t n = 0;
 
-	for (uint64_t at = o->tail; at < to; n++) {
+	for (uint64_t at = o->tail; at < to;) {
 		uint8_t header[STATION_HEADER];
 
 		station_ring_get(&o->ring, at, header, sizeof(header));
 		at += STATION_HEADER;
+		n += station_frame_serial(header) != 0;
 		if (x && x->at == at)
 			x = STAILQ_NEXT(x, link);
 		else
 			at += station_frame_size(header);
 	}
 	return n;
+}
+
+/* n bytes of the ring from `from` to `to`, which is before it. */
+static void out_move(struct station_out *o, uint64_t to, uint64_t from, size_t n)
+{
+	uint8_t some[1024];
+
+	for (size_t k; n; n -= k, from += k, to += k) {
+		k = n < sizeof(some) ? n : sizeof(some);
+		station_ring_get(&o->ring, from, some, k);
+		station_ring_put(&o->ring, to, some, k);
+	}
+}
+
+/* News that wait behind a message are lost with their connection: what is said again on the next one is said without them. */
+static void out_drop_news(struct station_out *o)
+{
+	struct station_ext *x = STAILQ_FIRST(&o->exts);
+	uint64_t to = o->tail, next;
+
+	for (uint64_t at = o->tail; o->news && at < o->head; at = next) {
+		uint8_t header[STATION_HEADER];
+		uint32_t size;
+
+		station_ring_get(&o->ring, at, header, sizeof(header));
+		size = station_frame_size(header);
+		next = at + STATION_HEADER + (x && x->at == at + STATION_HEADER ? 0 : size);
+		if (!station_frame_serial(header)) {
+			o->retained -= STATION_HEADER + size;
+			continue;
+		}
+		out_move(o, to, at, next - at);
+		to += next - at;
+		if (x && x->at == at + STATION_HEADER) {
+			x->at = to;
+			x = STAILQ_NEXT(x, link);
+		}
+	}
+	if (o->news)
+		o->head = to;
+	o->news = 0;
 }
 
 bool station_out_now(struct station_peer *p)
@@ -431,7 +483,9 @@ bool station_out_now(struct station_peer *p)
 	o->batch_end = o->head;
 	if (r > 0)
 		o->written += (size_t)r;
-	atomic_store_explicit(&p->said, true, memory_order_relaxed);
+	if (o->news)                         /* no acknowledgement will come that would do it */
+		out_release(p);
+	station_said(p);
 	return r == (ssize_t)n;
 }
 
@@ -445,6 +499,7 @@ void station_out_rewind(struct station_peer *p)
 	o->at = NULL;
 	out_release(p);
 	p->again += out_count(o, written);
+	out_drop_news(o);
 	o->written = o->batch_end = o->tail;
 	o->at = STAILQ_FIRST(&o->exts);
 	o->at_done = 0;
@@ -470,12 +525,16 @@ void station_out_clear(struct station_peer *p)
 void station_out_part(struct station_peer *p)
 {
 	struct station_conn *c = p->conn;
+	struct iovec iov;
 
 	if (!c || p->out.writing || p->out.stalled || !out_between(&p->out) || c->control_at != c->control_len)
 		return;
 	c->control_at = c->control_len = 0;
 	out_control(p, c, CONTROL_PART, NULL, 0);
-	station_out_flush(p, p->out.head, false);
+	/* Alone, and in the middle of a turn too: what waits in the ring is not to be heard any more. */
+	iov = (struct iovec){ c->control, c->control_len };
+	station_conn_writev(c, &iov, 1, false, NULL);
+	c->control_at = c->control_len;
 }
 
 void station_out_shrink(struct station_peer *p)

@@ -99,6 +99,7 @@ static void role_take(struct station_peer *p, struct station_conn *c)
 	p->lease_used = true;
 	c->refs++;
 	if (!p->leased) {
+		station_watch(p);            /* what threads hear is asked for, and not by the clock */
 		p->leased = true;
 		station_conn_interest(p);
 	}
@@ -118,9 +119,18 @@ void station_role_pass(struct station_peer *p)
 		}
 }
 
-static bool recv_untold(const struct station_peer *p)
+/* Is something to be acknowledged before long? An end that lets that wait has the clock look after it. */
+static bool recv_untold(struct station_peer *p)
 {
-	return atomic_load_explicit(&p->rx_serial, memory_order_relaxed) > atomic_load_explicit(&p->ack_told, memory_order_relaxed);
+	bool untold = atomic_load_explicit(&p->rx_serial, memory_order_relaxed) > atomic_load_explicit(&p->ack_told, memory_order_relaxed);
+
+	if (!p->s->config.ack_ms || !untold)
+		return untold;
+	if (!p->unacked_at) {
+		p->unacked_at = ssi_clock_mono_ms();
+		station_tick_by(p->s, p->unacked_at, p->unacked_at + p->s->config.ack_ms);
+	}
+	return false;
 }
 
 void station_role_leave(struct station_peer *p, struct station_conn *c)
@@ -294,7 +304,7 @@ static int recv_read(struct station_peer *p, struct station_waiter *w, unsigned 
 		pthread_mutex_unlock(&p->lock);
 		n = recv_some(p, c, w, false, &e);
 		if (n == 0 || (n < 0 && n != -EAGAIN))
-			station_in_fail(p, c, n ? (int)n : -ECONNRESET, &e);
+			station_in_fail(p, c, n ? (int)n : -ECONNRESET, n ? &e : NULL);
 	}
 	station_role_leave(p, c);
 	return r;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATION_RING_MIN (4u << 10)
+#define STATION_RING_MIN (1u << 10)
 #define STATION_RING_MAX (256u << 10)    /* larger than a processor's cache it is slower, not faster */
 
 struct station_ring {

@@ -50,6 +50,24 @@ static int send_ext(const struct iovec *iov, int n, size_t len, bool keep, struc
 	return 0;
 }
 
+/* A body that ends in what many messages share. */
+static int send_shared(const void *head, size_t n, struct ssi_ccm_body *b, struct station_ext **ret)
+{
+	struct station_ext *x = malloc(sizeof(*x) + 2 * sizeof(x->iov[0]) + n);
+	uint8_t *copy = x ? (uint8_t *)(x->iov + 2) : NULL;
+
+	if (!x)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, head, n);
+	*x = (struct station_ext){ .size = (uint32_t)(n + b->len), .what = EXT_SHARED, .fd = -1, .n = 2, .shared = b };
+	x->iov[0] = (struct iovec){ copy, n };
+	x->iov[1] = (struct iovec){ b->data, b->len };
+	b->refs++;
+	*ret = x;
+	return 0;
+}
+
 static int send_may(const struct station_peer *p)
 {
 	if (p->s->down)
@@ -116,6 +134,12 @@ static void send_out(struct station_peer *p, bool lazy, bool patient)
 {
 	size_t n = p->out.head - p->out.written;
 
+	if (station_in_loop(p->s) && p->s->held) {   /* also without a connection: a later one must not bring what could not be settled */
+		station_owe(p, OWING_WORDS);
+		return;
+	}
+	if (p->out.writing)
+		return;
 	if (lazy && n < STATION_LAZY) {
 		if (!p->work_flush)
 			station_work(p, WORK_FLUSH);
@@ -155,8 +179,7 @@ static int send_frame(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, 
 	if (!r) {
 		station_out_append(p, lane, &f, iov, n, ext);
 		lazy = lazy || (station_in_loop(s) && p->more);
-		if (!p->out.writing)
-			send_out(p, lazy, !(flags & SSI_CCM_NOWAIT) && timeout_ms >= SEND_PATIENT_MS);
+		send_out(p, lazy, !(flags & SSI_CCM_NOWAIT) && timeout_ms >= SEND_PATIENT_MS);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return r;
@@ -235,6 +258,75 @@ int ssi_ccm_send_file(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, 
 	r = x->fd < 0 ? -errno : send_frame(s, &head, KIND_MESSAGE, NULL, 0, x, flags, timeout_ms, false);
 	if (r < 0)
 		station_ext_free(x);
+	return r;
+}
+
+struct ssi_ccm_body *ssi_ccm_body_new(size_t len)
+{
+	struct ssi_ccm_body *b = malloc(sizeof(*b) + len);
+
+	if (b) {
+		b->refs = 1;
+		b->len = len;
+	}
+	return b;
+}
+
+void ssi_ccm_body_unref(struct ssi_ccm_body *b)
+{
+	if (b && --b->refs == 0)
+		free(b);
+}
+
+int ssi_ccm_rcall_shared(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *head, size_t n, struct ssi_ccm_body *b, unsigned flags,
+			 unsigned timeout_ms)
+{
+	struct ssi_ccm_head whole = *to;
+	struct station_ext *x;
+	int r;
+
+	if (n > SSI_CCM_BODY_MAX || n + b->len > SSI_CCM_BODY_MAX)
+		return -EMSGSIZE;
+	if (!to->module || to->sequence == SSI_CCM_NOSEQ)
+		return -EINVAL;
+	if (!(flags & SSI_CCM_NOWAIT) && station_in_loop(s))
+		return -EDEADLK;
+	if (!(n + b->len))
+		return ssi_ccm_rcall_short(s, to, NULL, 0, flags, timeout_ms);
+	r = send_shared(head, n, b, &x);
+	if (r < 0)
+		return r;
+	whole.size = x->size;
+	r = send_frame(s, &whole, KIND_SHORT, NULL, 0, x, flags, timeout_ms, true);
+	if (r < 0)
+		station_ext_free(x);
+	return r;
+}
+
+int ssi_ccm_news(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *body, size_t len)
+{
+	struct station_frame f = { .flags = KIND_NEWS, .module = to->module, .type = to->type, .sequence = to->sequence, .size = (uint32_t)len };
+	struct station_peer *p = station_peer_find(s, to->node);
+	const struct iovec iov = { (void *)body, len };
+	int r;
+
+	if (!to->module || to->sequence == SSI_CCM_NOSEQ || len >= STATION_KEEP_MIN)
+		return -EINVAL;
+	if (!p)
+		return -ENOENT;
+	pthread_mutex_lock(&p->lock);
+	r = send_may(p);
+	if (!r && !p->conn)
+		r = -ENOTCONN;
+	if (!r && p->out.stalled)
+		r = -EAGAIN;
+	if (!r)
+		r = station_out_room(p, NULL, STATION_HEADER + f.size, STATION_HEADER + f.size) > 0 ? 0 : -EAGAIN;
+	if (!r) {
+		station_out_append(p, NULL, &f, &iov, 1, NULL);
+		send_out(p, false, false);
+	}
+	pthread_mutex_unlock(&p->lock);
 	return r;
 }
 

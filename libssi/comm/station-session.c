@@ -36,6 +36,7 @@ void station_session_broken(struct station_peer *p, struct station_conn *c)
 		station_note(p, SSI_CCM_LINK_DOWN);
 	if (p->known && !p->listens)
 		station_work(p, WORK_CONNECT);
+	station_watch(p);
 }
 
 void station_session_quiesce(struct station_peer *p)
@@ -90,11 +91,13 @@ void station_session_doom(struct station_peer *p)
 static void session_begin(struct station_peer *p, uint64_t session, uint64_t incarnation)
 {
 	if (p->state == PEER_UP) {
+		station_because(p, &(struct ssi_err){ .code = -ECONNRESET, .text = "the other end began a new session" });
 		station_note(p, SSI_CCM_GONE);
 		station_session_end(p, -EHOSTDOWN);
 	}
 	station_out_clear(p);
 	session_drop_kept(p);
+	station_call_forget(p);
 	for (struct station_lane *l = atomic_load(&p->lanes); l; l = l->next) {
 		l->sent = 0;
 		atomic_store(&l->granted, 0);
@@ -115,6 +118,7 @@ static void session_begin(struct station_peer *p, uint64_t session, uint64_t inc
 	atomic_store(&p->due, 0);
 	p->rx_acked = p->ack_mark = 0;
 	p->fresh = 0;
+	p->part_at = p->unacked_at = 0;
 	p->sessions++;
 	station_note(p, SSI_CCM_UP);
 }
@@ -142,20 +146,27 @@ static int session_check(const struct station_peer *p, const struct station_conn
 	return 0;
 }
 
+/* Is it the session that this end has? */
+static bool session_held(const struct station_peer *p, const struct station_conn *c, const struct station_hello *h, uint64_t incarnation)
+{
+	if (p->state != PEER_UP || incarnation != p->incarnation)
+		return false;
+	/* Or this end began it, and the connection was cut before the other one knew. */
+	return (h->session && h->session == p->session) || (!c->outgoing && h->fresh == p->session);
+}
+
 /* The end that accepts says which session it is: the one that both hold, or the fresh one. */
 static int session_choose(struct station_peer *p, struct station_conn *c, const struct station_hello *h, uint64_t incarnation, struct ssi_err *e)
 {
 	uint64_t fresh = c->outgoing ? p->fresh : h->fresh;
-	bool held = p->state == PEER_UP && incarnation == p->incarnation && h->session && h->session == p->session;
+	bool held = session_held(p, c, h, incarnation);
+	uint64_t next = held && h->session == p->session ? h->next : 1;
 
-	uint64_t next = held ? h->next : 1;
-
-	/* This end began it, and the connection was cut before the other one knew. */
-	if (!c->outgoing && p->state == PEER_UP && incarnation == p->incarnation && fresh == p->session)
-		held = true;
 	if (held && (next <= p->out.acked || next > p->out.next))
 		return ssi_errf(e, -EPROTO, "HELLO expects serial %llu, of %llu to %llu", (unsigned long long)next,
 				(unsigned long long)p->out.acked + 1, (unsigned long long)p->out.next);
+	if (!held && p->part_at && !p->by_any)   /* it was to go, and not to come back */
+		return ssi_errf(e, -ENOENT, "node %u is parted with", p->node);
 	if (c->outgoing && !held && h->session != fresh)
 		return ssi_errf(e, -EPROTO, "HELLO of a session that was not offered");
 	if (!fresh || (!held && h->next != 1 && c->outgoing))
@@ -174,8 +185,12 @@ int station_session_attach(struct station_peer *p, struct station_conn *c, const
 
 	if (r < 0)
 		return r;
+	if (p->conn && h->fresh && !session_held(p, c, h, incarnation))
+		station_out_part(p);         /* who is there is not to come back with what is over */
 	station_session_quiesce(p);
 	r = session_check(p, c, incarnation, e);
+	if (r >= 0 && !station_peer_adopt(p))
+		r = ssi_errf(e, -EBUSY, "node %u is parted with, which is not done yet", p->node);
 	if (r >= 0)
 		r = session_choose(p, c, h, incarnation, e);
 	if (r < 0)
@@ -185,16 +200,23 @@ int station_session_attach(struct station_peer *p, struct station_conn *c, const
 	station_out_rewind(p);
 	if (!c->outgoing) {
 		reply = (struct station_hello){ p->session, 0, incarnation, atomic_load(&p->rx_serial) + 1, p->s->config.window, p->s->config.retain };
-		station_link_encode_hello(c, p->node, &reply, c->control);
+		station_link_encode_hello(p, &reply, c->control);
 		c->control_len = STATION_HEADER + STATION_HELLO;
 	}
 	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+	if (c->id.kind && !p->id)
+		p->id = malloc(sizeof(*p->id));
+	if (c->id.kind && p->id)
+		*p->id = c->id;
+	p->from = c->addr;
 	c->state = LINK_OPEN;
 	c->peer = p;
 	p->conn = c;
 	p->leased = false;
 	p->links++;
-	atomic_store(&p->heard, true);
+	p->last_heard = p->s->now;
+	station_said(p);
+	station_watch(p);
 	station_conn_interest(p);
 	station_out_flush(p, p->out.head, false);
 	if (p->waiting_room)

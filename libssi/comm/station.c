@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,7 +70,8 @@ static struct station_peer *peer_new(struct ssi_ccm_station *s, uint32_t node)
 	if (!p)
 		return NULL;
 	p->s = s;
-	p->node = node;
+	p->node = p->remote = p->remote_next = node;
+	p->self = p->self_next = &s->self;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->room, NULL);
 	pthread_cond_init(&p->idle, NULL);
@@ -78,6 +80,12 @@ static struct station_peer *peer_new(struct ssi_ccm_station *s, uint32_t node)
 	TAILQ_INIT(&p->asyncs);
 	TAILQ_INIT(&p->inbox);
 	return p;
+}
+
+static void self_free(struct station_peer *p, const struct station_self *self)
+{
+	if (self != &p->s->self)
+		free((void *)self);
 }
 
 static void peer_free(struct station_peer *p)
@@ -92,6 +100,10 @@ static void peer_free(struct station_peer *p)
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->idle);
+	station_peer_turn_to(p, &p->s->self, p->node);
+	self_free(p, p->self);
+	free(p->why);
+	free(p->id);
 	free(p);
 }
 
@@ -133,6 +145,54 @@ const struct ssi_ccm_permit *station_permit_find(const struct ssi_ccm_station *s
 	return NULL;
 }
 
+/* The largest frame of a module that a node may send; 0: none. */
+static uint32_t permit_largest(const struct ssi_ccm_station *s, uint32_t node, uint16_t module)
+{
+	uint32_t largest = 0;
+
+	for (size_t i = 0; i < s->n_permits; i++) {
+		const struct ssi_ccm_permit *m = &s->permits[i];
+
+		if (m->module == module && m->first <= node && node <= m->last && m->max_size + STATION_HEADER > largest)
+			largest = m->max_size + STATION_HEADER;
+	}
+	return largest;
+}
+
+/* What is in use stays as it is: other threads read it without the lock, and the old session's goodbye is still the old one's. */
+void station_peer_turn_to(struct station_peer *p, const struct station_self *self, uint32_t remote)
+{
+	if (p->self_next != p->self)
+		self_free(p, p->self_next);
+	p->self_next = self;
+	p->remote_next = remote;
+}
+
+void station_peer_forget(struct station_peer *p)
+{
+	p->known = false;
+	p->part_at = 0;
+	p->parted = p->session;
+	p->parting = true;
+}
+
+bool station_peer_adopt(struct station_peer *p)
+{
+	if (p->self == p->self_next && p->remote == p->remote_next)
+		return true;
+	if (p->session || p->conn || p->reader || p->out.writing)
+		return false;
+	if (p->self != p->self_next)
+		self_free(p, p->self);
+	p->self = p->self_next;
+	p->remote = p->remote_next;
+	for (struct station_lane *l = atomic_load(&p->lanes); l; l = l->next) {
+		l->permit = NULL;            /* it was the other one's */
+		l->largest = permit_largest(p->s, p->remote, l->module);
+	}
+	return true;
+}
+
 struct station_lane *station_lane_get(struct station_peer *p, uint16_t module)
 {
 	struct station_lane *l = station_lane_find(p, module);
@@ -143,12 +203,7 @@ struct station_lane *station_lane_get(struct station_peer *p, uint16_t module)
 	if (!l)
 		return NULL;
 	l->module = module;
-	for (size_t i = 0; i < p->s->n_permits; i++) {
-		const struct ssi_ccm_permit *m = &p->s->permits[i];
-
-		if (m->module == module && m->first <= p->node && p->node <= m->last && m->max_size + STATION_HEADER > l->largest)
-			l->largest = m->max_size + STATION_HEADER;
-	}
+	l->largest = permit_largest(p->s, p->remote, module);
 	TAILQ_INIT(&l->queue);
 	l->next = atomic_load_explicit(&p->lanes, memory_order_relaxed);
 	atomic_store_explicit(&p->lanes, l, memory_order_release);
@@ -212,8 +267,13 @@ int ssi_ccm_station_new(const struct ssi_ccm_station_config *config, struct ssi_
 	if (!s)
 		return ssi_errf(e, -ENOMEM, "no memory for a station");
 	s->config = whole;
+	s->self = (struct station_self){ whole.number, whole.incarnation, "" };
+	snprintf(s->self.who, sizeof(s->self.who), whole.who ? "%s" : "%.0s%u", whole.who ? whole.who : "", whole.number);
 	s->listener = s->epoll = s->wake = s->tick = s->hot_timer = -1;
-	TAILQ_INIT(&s->shaking);
+	for (size_t i = 0; i < sizeof(s->door) / sizeof(s->door[0]); i++)
+		TAILQ_INIT(&s->door[i]);
+	TAILQ_INIT(&s->hellos);
+	TAILQ_INIT(&s->owing);
 	TAILQ_INIT(&s->dead);
 	TAILQ_INIT(&s->work);
 	TAILQ_INIT(&s->hot);
@@ -227,10 +287,9 @@ int ssi_ccm_station_new(const struct ssi_ccm_station_config *config, struct ssi_
 	s->workers = calloc(s->config.workers, sizeof(*s->workers));
 	r = ssi_hash_random(&s->next_call, sizeof(s->next_call));
 	s->next_call >>= 16;     /* so that it never comes to SSI_CCM_NOSEQ */
-	s->chunk = malloc(STATION_CHUNK);
-	if (r < 0 || !s->chunk || !s->workers || table_grow(s, TABLE_MIN) < 0)
+	if (r < 0 || !s->workers || table_grow(s, TABLE_MIN) < 0)
 		return ssi_errf(e, -ENOMEM, "no memory for a station");
-	r = station_link_listen(s, e);
+	r = station_door_listen(s, e);
 	if (r >= 0)
 		r = station_loop_start(s, e);
 	if (r < 0)
@@ -291,6 +350,7 @@ void ssi_ccm_station_free(struct ssi_ccm_station *s)
 			close(fds[i]);
 	free(s->all);
 	free(s->chunk);
+	free(s->raw);
 	explicit_bzero(s->any_key, sizeof(s->any_key));
 	free(s);
 }
@@ -362,27 +422,142 @@ int ssi_ccm_listen_to(struct ssi_ccm_station *s, uint32_t node, const uint8_t *k
 	r = station_know(s, node, key, &p);
 	if (r < 0)
 		return r;
+	station_peer_turn_to(p, &s->self, node);
 	p->listens = true;
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
 
-int ssi_ccm_connect_to(struct ssi_ccm_station *s, uint32_t node, struct in_addr addr, uint16_t port, const uint8_t *key)
+/* node: as it is known here; remote: its number; as: whom this station is to it, NULL for itself. */
+static int station_connect(struct ssi_ccm_station *s, uint32_t node, const struct station_self *as, uint32_t remote, struct in_addr addr,
+			   uint16_t port, const uint8_t *key)
 {
+	struct station_self *self = as ? malloc(sizeof(*self)) : NULL;
 	struct station_peer *p;
-	int r;
+	int r = as && !self ? -ENOMEM : station_know(s, node, key, &p);
 
-	if (node <= s->config.number || node == SSI_CCM_ANY_NODE || (s->config.plain && ntohl(addr.s_addr) >> 24 != 127))
-		return -EINVAL;
-	r = station_know(s, node, key, &p);
-	if (r < 0)
+	if (r < 0) {
+		free(self);
 		return r;
+	}
+	if (self)
+		*self = *as;
+	station_peer_turn_to(p, self ? self : &s->self, remote);
 	p->listens = false;
 	p->addr = addr;
 	p->port = port;
 	pthread_mutex_unlock(&p->lock);
 	station_work(p, WORK_CONNECT);
 	return 0;
+}
+
+int ssi_ccm_connect_to(struct ssi_ccm_station *s, uint32_t node, struct in_addr addr, uint16_t port, const uint8_t *key)
+{
+	if (node <= s->config.number || node == SSI_CCM_ANY_NODE || (s->config.plain && ntohl(addr.s_addr) >> 24 != 127))
+		return -EINVAL;
+	return station_connect(s, node, NULL, node, addr, port, key);
+}
+
+int ssi_ccm_connect_as(struct ssi_ccm_station *s, uint32_t alias, const struct ssi_ccm_as *as, uint32_t node, struct in_addr addr, uint16_t port,
+		       const uint8_t *key)
+{
+	struct station_self self = { as->number, as->incarnation, "" };
+
+	if (node <= as->number || node == SSI_CCM_ANY_NODE || alias == SSI_CCM_ANY_NODE || !as->incarnation)
+		return -EINVAL;
+	memcpy(self.who, as->who, sizeof(self.who));
+	return station_connect(s, alias, &self, node, addr, port, key);
+}
+
+int ssi_ccm_part_after(struct ssi_ccm_station *s, uint32_t node, unsigned timeout_ms)
+{
+	struct station_peer *p = station_peer_find(s, node);
+	bool known;
+
+	if (!p)
+		return -ENOENT;
+	pthread_mutex_lock(&p->lock);
+	known = p->known;
+	if (known)
+		p->part_at = ssi_clock_mono_ms() + timeout_ms;
+	pthread_mutex_unlock(&p->lock);
+	station_watch(p);
+	return known ? 0 : -ENOENT;
+}
+
+void ssi_ccm_refuse(struct ssi_ccm_station *s, uint32_t node, const struct ssi_err *why)
+{
+	struct station_peer *p = station_peer_find(s, node);
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	station_refused(s, p->from, node, p->id, why);
+	station_because(p, why);
+	station_out_part(p);
+	if (p->conn)
+		station_session_broken(p, p->conn);
+	station_session_doom(p);
+	if (station_in_loop(s))
+		p->deaf = p->session;
+	pthread_mutex_unlock(&p->lock);
+}
+
+const struct ssi_identity *ssi_ccm_identity_of(const struct ssi_ccm_station *s, uint32_t node)
+{
+	const struct station_peer *p = station_peer_find((struct ssi_ccm_station *)s, node);
+
+	return p ? p->id : NULL;
+}
+
+struct in_addr ssi_ccm_address_of(const struct ssi_ccm_station *s, uint32_t node)
+{
+	const struct station_peer *p = station_peer_find((struct ssi_ccm_station *)s, node);
+
+	return p ? p->from : (struct in_addr){ 0 };
+}
+
+const struct ssi_err *ssi_ccm_why(const struct ssi_ccm_station *s, uint32_t node)
+{
+	static const struct ssi_err unknown = { .code = -EHOSTDOWN, .text = "the session ended" };
+	const struct station_peer *p = station_peer_find((struct ssi_ccm_station *)s, node);
+
+	return p && p->why ? p->why : &unknown;
+}
+
+bool ssi_ccm_is_up(struct ssi_ccm_station *s, uint32_t node)
+{
+	struct station_peer *p = station_peer_find(s, node);
+	bool up;
+
+	if (!p)
+		return false;
+	pthread_mutex_lock(&p->lock);
+	up = p->known && p->state == PEER_UP;
+	pthread_mutex_unlock(&p->lock);
+	return up;
+}
+
+bool ssi_ccm_unread(const struct ssi_ccm_station *s, uint32_t node)
+{
+	const struct station_peer *p = station_peer_find((struct ssi_ccm_station *)s, node);
+
+	return p && p->conn && station_conn_unread(p->conn);
+}
+
+void ssi_ccm_set_userdata_of(struct ssi_ccm_station *s, uint32_t node, void *userdata)
+{
+	struct station_peer *p = station_peer_find(s, node);
+
+	if (p)
+		p->userdata = userdata;
+}
+
+void *ssi_ccm_userdata_of(const struct ssi_ccm_station *s, uint32_t node)
+{
+	const struct station_peer *p = station_peer_find((struct ssi_ccm_station *)s, node);
+
+	return p ? p->userdata : NULL;
 }
 
 int ssi_ccm_part(struct ssi_ccm_station *s, uint32_t node)
@@ -396,7 +571,9 @@ int ssi_ccm_part(struct ssi_ccm_station *s, uint32_t node)
 		pthread_mutex_unlock(&p->lock);
 		return -ENOENT;
 	}
-	p->known = false;
+	station_peer_forget(p);
+	if (station_in_loop(s))
+		p->deaf = p->session;
 	station_session_fail_waiters(p, -EHOSTDOWN);
 	pthread_mutex_unlock(&p->lock);
 	station_work(p, WORK_PARTED);

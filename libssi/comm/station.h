@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 #include <systemd/sd-event.h>
 #include "libssi/base/err.h"
+#include "libssi/model/wire.h"
 
 #define SSI_CCM_STATION_KEY 32           /* bytes of a pre-shared key */
 #define SSI_CCM_BODY_MAX (1u << 20)      /* of one message */
@@ -53,14 +54,33 @@ struct ssi_ccm_station_ops {
 	 * -errno: refused. Asked once in each handshake when listen_to or connect_to was given no key.
 	 */
 	int (*key)(uint32_t node, uint64_t incarnation, uint8_t ret[SSI_CCM_STATION_KEY], void *userdata);
+	/*
+	 * Who knocks with this identity: which node, and its key. Instead of key(), for a door at which others than "node:NUMBER:INCARNATION" knock.
+	 *   0    go on
+	 *   1    a key whose time is over (a used token, an older incarnation): the handshake goes on until the other end has proved that it holds
+	 *        the key, then it is told so (its error is -EKEYREVOKED), and refused() is called with -EKEYREVOKED, always. Nobody can so raise an
+	 *        alarm with a name alone.
+	 *   2    the same, but nothing that must be told each time: refused() is limited as for any other
+	 *   < 0  unknown: refused at once (the other end's error is -EKEYREJECTED)
+	 */
+	int (*identify)(const struct ssi_identity *id, struct in_addr from, uint32_t *ret_node, uint8_t ret[SSI_CCM_STATION_KEY], void *userdata);
 	void (*state)(uint32_t node, uint64_t incarnation, enum ssi_ccm_state state, void *userdata);
 	/* A message for which nobody waits has come: take it with ssi_ccm_arecv. */
 	void (*arrived)(const struct ssi_ccm_head *head, void *userdata);
 	/* A node and module for which a send said -EAGAIN have room again. */
 	void (*drained)(uint32_t node, uint16_t module, void *userdata);
-	/* Something was refused: a connection, a key, a frame. node is SSI_CCM_ANY_NODE when it never said who it is. At most 10 in 10 s;
-	 * the text of the next tells how many were left out. */
-	void (*refused)(struct in_addr peer, uint32_t node, const struct ssi_err *why, void *userdata);
+	/* Something was refused: a connection, a key, a frame. node is SSI_CCM_ANY_NODE and id NULL when it never said who it is. At most 10 in
+	 * 10 s; the text of the next tells how many were left out. */
+	void (*refused)(struct in_addr peer, uint32_t node, const struct ssi_identity *id, const struct ssi_err *why, void *userdata);
+	/* A connection to a node of connect_to came to nothing. Another try follows by itself, unless it is parted with. */
+	void (*failed)(uint32_t node, const struct ssi_err *why, void *userdata);
+	/*
+	 * The loop takes turns. What its handlers and callbacks send in one leaves together at its end: between hold() and settle(). Who must store
+	 * what it answers stores a whole turn at once: it does so in settle(). Negative, with e filled: what was sent in that turn is not to be
+	 * believed, the sessions it was sent in end. For stations of which no other thread sends.
+	 */
+	void (*hold)(void *userdata);
+	int (*settle)(struct ssi_err *e, void *userdata);
 };
 
 /* Zero-initialise; 0 is the default of every field but number, which may be 0 (the master), and incarnation, which may not. */
@@ -75,7 +95,11 @@ struct ssi_ccm_station_config {
 	sd_event *event;                     /* callbacks and short handlers run there; NULL: in a thread of the station's own */
 	unsigned heartbeat_ms;               /* a sign of life when there is nothing to say; 500; less than half of dead_ms, on both ends (-EINVAL) */
 	unsigned dead_ms;                    /* silence after which a peer is gone; 3000 */
-	unsigned connect_ms;                 /* bound on connect and handshake; 5000 */
+	unsigned connect_ms;                 /* bound on connect and handshake; 5000. Three times that where the other end has many at its door */
+	unsigned ack_ms;                     /* how long an acknowledgement may wait for something else to go; 0: some 5 */
+	const char *who;                     /* its name in "node:NAME:INCARNATION"; NULL: its number. Borrowed */
+	bool connects_only;                  /* it does not listen */
+	bool loop_only;                      /* nobody receives and no worker runs: what comes is short calls and news; messages and long calls are refused */
 	uint32_t retain;                     /* bytes sent and not yet acknowledged, for each peer; 4 MiB, at least 64 KiB */
 	uint32_t window;                     /* bytes received and not yet taken, for each peer and module; 4 MiB, at least 64 KiB */
 	unsigned max_peers;                  /* 16384 */
@@ -114,6 +138,34 @@ int ssi_ccm_connect_to(struct ssi_ccm_station *s, uint32_t node, struct in_addr 
 int ssi_ccm_part(struct ssi_ccm_station *s, uint32_t node);
 /* Wait until a session is up: 0. A peer that is gone is waited for too. */
 int ssi_ccm_await(struct ssi_ccm_station *s, uint32_t node, unsigned timeout_ms);
+
+/*
+ * The same, for a process that stands for many nodes (a simulator of them): as another than this station. alias names the other end in all calls
+ * and callbacks of this station, in place of its number; `as` is copied.
+ */
+struct ssi_ccm_as { uint32_t number; uint64_t incarnation; char who[64]; };
+int ssi_ccm_connect_as(struct ssi_ccm_station *s, uint32_t alias, const struct ssi_ccm_as *as, uint32_t node, struct in_addr addr, uint16_t port,
+		       const uint8_t *key);
+/*
+ * Ends the session once the other end has everything that was sent, or timeout_ms are over, and forgets the node: its last words arrive. For
+ * the loop. What comes meanwhile is still handed out. A new session, which the node begins meanwhile, ends the old one as ever; only whom
+ * SSI_CCM_ANY_NODE lets in may begin one.
+ */
+int ssi_ccm_part_after(struct ssi_ccm_station *s, uint32_t node, unsigned timeout_ms);
+/* From a handler: what this node said may not be. Its session ends, which refused() is told; what it said behind that is not heard. */
+void ssi_ccm_refuse(struct ssi_ccm_station *s, uint32_t node, const struct ssi_err *why);
+/* Of the node's session, or the last one: who it proved to be, and from where. NULL: nobody yet. Valid until the next one. For the loop. */
+const struct ssi_identity *ssi_ccm_identity_of(const struct ssi_ccm_station *s, uint32_t node);
+struct in_addr ssi_ccm_address_of(const struct ssi_ccm_station *s, uint32_t node);
+/* Why its session ended: while state() is told of that. */
+const struct ssi_err *ssi_ccm_why(const struct ssi_ccm_station *s, uint32_t node);
+/* Is there a session, be its connection up or down? */
+bool ssi_ccm_is_up(struct ssi_ccm_station *s, uint32_t node);
+/* Has something of the node arrived that was not read yet? Who judges silence asks this first. For the loop. */
+bool ssi_ccm_unread(const struct ssi_ccm_station *s, uint32_t node);
+/* The program's own, for each node that was ever known; NULL at first. For the loop. */
+void ssi_ccm_set_userdata_of(struct ssi_ccm_station *s, uint32_t node, void *userdata);
+void *ssi_ccm_userdata_of(const struct ssi_ccm_station *s, uint32_t node);
 
 enum ssi_ccm_flags {
 	/* The body is not copied: it stays as it is until it was acknowledged (ssi_ccm_settle), or the peer is gone. Without it a body is
@@ -164,6 +216,18 @@ int ssi_ccm_unregist(struct ssi_ccm_station *s, uint16_t module, uint16_t functi
  */
 int ssi_ccm_rcall_short(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *body, size_t len, unsigned flags, unsigned timeout_ms);
 int ssi_ccm_rcall_long(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *body, size_t len, unsigned flags, unsigned timeout_ms);
+/* A short call whose body is n bytes of head (copied), and then b, which many messages share: kept once, until the last of them was acknowledged. */
+struct ssi_ccm_body { _Atomic unsigned refs; size_t len; uint8_t data[]; };
+struct ssi_ccm_body *ssi_ccm_body_new(size_t len);                           /* to be filled by the caller, who has one reference; NULL: no memory */
+void ssi_ccm_body_unref(struct ssi_ccm_body *b);                             /* NULL is fine */
+int ssi_ccm_rcall_shared(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *head, size_t n, struct ssi_ccm_body *b, unsigned flags,
+			 unsigned timeout_ms);
+/*
+ * News: a short call that is worth nothing once there is a newer one (a heartbeat, a load). It is not retained, not acknowledged, has no
+ * credit, and is lost with its connection, or where the other end's threads receive faster than its loop hears. Does not wait: -ENOTCONN without
+ * a connection, -EAGAIN while the socket is full.
+ */
+int ssi_ccm_news(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, const void *body, size_t len);
 enum ssi_ccm_how { SSI_CCM_SHORT, SSI_CCM_LONG };
 /* Call and wait for the answer, which goes to buf: its size. The sequence is the station's (to->sequence is ignored). -EMSGSIZE: the answer
  * is longer than n, and is dropped. -ENOSYS: no handler there. */

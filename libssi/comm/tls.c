@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 #include <sys/socket.h>
 #include "libssi/base/clock.h"
+#include "libssi/base/hash.h"
 #include "libssi/comm/tls.h"
 
 /* A signature algorithm must be named though nothing is ever signed: without certificates none is used. */
@@ -23,7 +24,8 @@
 #define TLS_RECORD 16384             /* bytes of ours in the largest record */
 #define TLS_OVERHEAD 64              /* more than what a record adds to them */
 #define TLS_WORN_RECORDS (UINT64_C(1) << 24)    /* RFC 8446, 5.5: AES-GCM is good for 2^24.5 full records */
-#define TLS_WORN_MS (3600 * 1000)
+#define TLS_WORN_MS (3600 * 1000)        /* at most: who began together does not change keys together */
+#define TLS_WORN_JITTER_MS (900 * 1000)
 #define TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 struct ssi_tls {
@@ -48,6 +50,14 @@ struct ssi_tls {
 	unsigned rekeys;
 	uint64_t old_at;                 /* when it is as good as used up */
 };
+
+static uint64_t tls_old_at(void)
+{
+	uint32_t x = 0;
+
+	ssi_hash_random(&x, sizeof(x));
+	return ssi_clock_mono_ms() + TLS_WORN_MS - x % TLS_WORN_JITTER_MS;
+}
 
 static bool tls_has_aes(void)
 {
@@ -185,7 +195,7 @@ static int tls_new(int fd, unsigned end, struct ssi_tls **ret, struct ssi_err *e
 		return ssi_errf(e, -ENOMEM, "TLS session: %s", gnutls_strerror(r));
 	t->fd = fd;
 	t->max_records = TLS_WORN_RECORDS;
-	t->old_at = ssi_clock_mono_ms() + TLS_WORN_MS;
+	t->old_at = tls_old_at();
 	gnutls_session_set_ptr(t->session, t);
 	gnutls_transport_set_ptr(t->session, t);
 	gnutls_transport_set_pull_function(t->session, tls_pull);
@@ -340,7 +350,7 @@ static int tls_rekey(struct ssi_tls *t)
 		return r;
 	t->rekeys++;
 	t->records = 0;
-	t->old_at = ssi_clock_mono_ms() + TLS_WORN_MS;
+	t->old_at = tls_old_at();
 	return 0;
 }
 

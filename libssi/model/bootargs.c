@@ -72,6 +72,11 @@ static int set_node(const char *v, struct ssi_bootargs *a)
 	return bootargs_name(v, a->node, sizeof(a->node));
 }
 
+static int set_number(const char *v, struct ssi_bootargs *a)
+{
+	return ssi_num_u32(v, 1, SSI_BOOTARGS_NUMBER_MAX, &a->number);
+}
+
 static int set_system(const char *v, struct ssi_bootargs *a)
 {
 	return bootargs_name(v, a->system, sizeof(a->system));
@@ -164,6 +169,7 @@ static const struct bootargs_word {
 } bootargs_words[] = {
 	{ "ssi.root", set_root, "nfs:/PATH, disk:/dev/NAME or disk:LABEL=NAME", ALWAYS },
 	{ "ssi.node", set_node, "a node's name", NETWORK },
+	{ "ssi.number", set_number, "a node's number, 1 to 1073741823", NETWORK },
 	{ "ssi.system", set_system, "a system's name", 0 },
 	{ "ssi.mac", set_mac, "an Ethernet address such as 52:54:00:00:00:01", NETWORK },
 	{ "ssi.ip", set_ip, "an address with its prefix such as 10.77.0.11/24", NETWORK },
@@ -302,6 +308,8 @@ int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n)
 	char ip[INET_ADDRSTRLEN];
 
 	bootargs_add_text(&o, "ssi.node", a->node);
+	if (a->number)
+		bootargs_add(&o, "ssi.number=%" PRIu32, a->number);
 	bootargs_add_text(&o, "ssi.system", a->system);
 	bootargs_add_text(&o, "ssi.mac", a->mac);
 	if (a->address.s_addr && inet_ntop(AF_INET, &a->address, ip, sizeof(ip)))

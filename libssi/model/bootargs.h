@@ -11,8 +11,11 @@
 #include "libssi/base/err.h"
 #include "libssi/model/mac.h"
 
+#define SSI_BOOTARGS_NUMBER_MAX ((UINT32_C(1) << 30) - 1)
+
 struct ssi_bootargs {
 	char node[64];               /* ssi.node=n01 */
+	uint32_t number;             /* ssi.number=3, the node's for good: 1..SSI_BOOTARGS_NUMBER_MAX; 0 = none (the master is 0) */
 	char system[64];             /* ssi.system=demo */
 	char mac[SSI_MAC_LEN];       /* ssi.mac=52:54:00:00:00:01, the interface that was booted from */
 	struct in_addr address;      /* ssi.ip=10.77.0.11/24 */

@@ -16,10 +16,10 @@ static int master_reply_key(struct ssi_ccm_conn *c, uint64_t sequence, uint8_t k
 
 	m.key.data = key;
 	m.key.len = SSI_CCM_KEY;
-	return ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY, SSI_WIRE_REPLY, sequence, buf, ssi__boot__token_reply__pack(&m, buf));
+	return ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY, sequence, buf, ssi__boot__token_reply__pack(&m, buf));
 }
 
-static int master_on_token(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int master_on_token(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	const struct ssi_identity *id = ssi_ccm_identity(c);
 	const struct ssi_boot_master *b = userdata;
@@ -42,7 +42,7 @@ static int master_on_token(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 	return r;
 }
 
-static int master_on_stage(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int master_on_stage(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	const struct ssi_boot_master *b = userdata;
 	Ssi__Boot__Stage *m = ssi__boot__stage__unpack(NULL, f->size, body);
@@ -56,7 +56,7 @@ static int master_on_stage(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 	return 0;
 }
 
-static int master_on_failed(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int master_on_failed(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	const struct ssi_boot_master *b = userdata;
 	Ssi__Boot__BootFailed *m = ssi__boot__boot_failed__unpack(NULL, f->size, body);
@@ -70,7 +70,7 @@ static int master_on_failed(struct ssi_ccm_conn *c, const struct ssi_frame *f, c
 	return 0;
 }
 
-static int master_on_event(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int master_on_event(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	const struct ssi_boot_master *b = userdata;
 	Ssi__Boot__NodeEvent *m = ssi__boot__node_event__unpack(NULL, f->size, body);

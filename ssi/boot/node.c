@@ -31,7 +31,7 @@ static int node_dial_token(const struct ssi_bootargs *a, unsigned timeout_ms, st
 	snprintf(id.who, sizeof(id.who), "%s", a->mac);
 	if (ssi_hash_unhex(a->token, key, sizeof(key)) < 0)
 		return ssi_errf(e, -EINVAL, "ssi.token is not 64 hexadecimal digits");
-	return ssi_ccm_dial(a->master, a->port, &id, key, timeout_ms, ret, e);
+	return ssi_ccm_dial(a->master, a->port, &id, SSI_CCM_BOOTING + a->number, key, timeout_ms, ret, e);
 }
 
 static int node_send(struct ssi_ccm_line *l, uint16_t type, const ProtobufCMessage *m, unsigned timeout_ms, struct ssi_err *e)
@@ -83,7 +83,7 @@ int ssi_boot_report_dial(const struct ssi_bootargs *a, const uint8_t key[SSI_CCM
 	if (!key)
 		return node_dial_token(a, timeout_ms, ret, e);
 	snprintf(id.who, sizeof(id.who), "%s", a->node);
-	return ssi_ccm_dial(a->master, a->port, &id, key, timeout_ms, ret, e);
+	return ssi_ccm_dial(a->master, a->port, &id, a->number, key, timeout_ms, ret, e);
 }
 
 int ssi_boot_report_stage(struct ssi_ccm_line *l, const char *name, uint64_t start_ms, uint64_t end_ms, uint32_t tries, unsigned timeout_ms,

@@ -53,10 +53,9 @@ static void msg_take(struct head_node *n, struct ssi_ccm_conn *c)
 	}
 	n->conn = c;
 	ssi_ccm_set_userdata(c, n);
-	ssi_ccm_set_nodes(c, 0, n->pub.number);
 }
 
-static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct ssi_frame *f, struct head_node *n, const Ssi__Membership__Join *m)
+static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, struct head_node *n, const Ssi__Membership__Join *m)
 {
 	struct ssi_boot_stage stages[MSG_STAGES_MAX];
 	struct ssi_inventory was = n->pub.inventory;
@@ -79,7 +78,7 @@ static int msg_accept(struct ssi_head *h, struct ssi_ccm_conn *c, const struct s
 	return join.update ? head_reply_update(c, f->sequence, n) : head_reply_accept(c, f->sequence, n, m->view, m->digest);
 }
 
-static int msg_on_join(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int msg_on_join(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	const struct ssi_identity *id = ssi_ccm_identity(c);
 	struct ssi_head *h = userdata;
@@ -101,7 +100,7 @@ static int msg_on_join(struct ssi_ccm_conn *c, const struct ssi_frame *f, const 
 	return r;
 }
 
-static int msg_on_heartbeat(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int msg_on_heartbeat(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_head *h = userdata;
 	struct head_node *n = ssi_ccm_get_userdata(c);
@@ -122,10 +121,11 @@ static int msg_on_heartbeat(struct ssi_ccm_conn *c, const struct ssi_frame *f, c
 	if (n->heard - n->said < n->sys->detach_ms / MSG_SAY_AGAIN)
 		return 0;
 	n->said = n->heard;
-	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, SSI_WIRE_REPLY, f->sequence, NULL, 0);
+	ssi_ccm_send_news(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, NULL, 0);       /* a full socket says as much */
+	return 0;
 }
 
-static int msg_on_leave(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int msg_on_leave(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_head *h = userdata;
 	struct head_node *n = ssi_ccm_get_userdata(c);

@@ -149,7 +149,7 @@ int head_reply_accept(struct ssi_ccm_conn *c, uint64_t sequence, const struct he
 	}
 	if (!changes && !s->whole)
 		return -ENOMEM;
-	r = ssi_ccm_send_shared(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_WIRE_REPLY, sequence, own,
+	r = ssi_ccm_send_shared(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, sequence, own,
 				reply_own(n, (changes ? changes : s->whole)->len, own), changes ? changes : s->whole);
 	ssi_ccm_body_unref(changes);
 	return r;
@@ -163,7 +163,7 @@ static int reply_send(struct ssi_ccm_conn *c, uint64_t sequence, const Ssi__Memb
 	if (!body)
 		return -ENOMEM;
 	ssi__membership__join_reply__pack(m, body);
-	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_WIRE_REPLY, sequence, body, len);
+	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, sequence, body, len);
 }
 
 int head_reply_update(struct ssi_ccm_conn *c, uint64_t sequence, const struct head_node *n)

@@ -12,6 +12,7 @@
 #include "ssi/membership/membership.pb-c.h"
 #include "ssi/membership/view.h"
 
+#define VIEW_SHARE 256               /* bytes from which on one body for all is cheaper than a copy for each */
 #define VIEW_MOMENT_MS 50
 #define VIEW_MOMENT_MAX_MS 400       /* everyone knows of a change within a second */
 #define VIEW_REST 4                  /* times that a telling took is spent on other things before the next */
@@ -137,10 +138,11 @@ static int telling_changes(struct telling *t, struct head_system *s)
 	return 0;
 }
 
-static void view_send(struct head_node *n, const uint8_t *body, size_t len, uint64_t now)
+static void view_send(struct head_node *n, struct ssi_ccm_body *body, uint64_t now)
 {
 	static const struct ssi_err slow = { .code = -EAGAIN, .text = "it does not take what it is told" };
-	int r = ssi_ccm_send(n->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, 0, 0, body, len);
+	int r = body->len < VIEW_SHARE ? ssi_ccm_send(n->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, 0, body->data, body->len)
+				       : ssi_ccm_send_shared(n->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, 0, NULL, 0, body);
 
 	n->said = now;
 	if (r == -EAGAIN)
@@ -149,7 +151,7 @@ static void view_send(struct head_node *n, const uint8_t *body, size_t len, uint
 
 void head_view_tell(struct ssi_head *h, struct head_system *s)
 {
-	_cleanup_free_ uint8_t *body = NULL;
+	struct ssi_ccm_body *body;
 	uint64_t now = head_now(h);
 	struct head_node *n;
 	struct telling t;
@@ -158,13 +160,14 @@ void head_view_tell(struct ssi_head *h, struct head_system *s)
 	if (s->told == s->totals.view || telling_changes(&t, s) < 0)
 		return;
 	len = ssi__membership__view__get_packed_size(&t.v);
-	body = malloc(len + 1);
-	if (body && len <= SSI_WIRE_BODY_MAX) {
-		ssi__membership__view__pack(&t.v, body);
+	body = len <= SSI_CCM_BODY_MAX ? ssi_ccm_body_new(len) : NULL;
+	if (body) {
+		ssi__membership__view__pack(&t.v, body->data);
 		TAILQ_FOREACH(n, &s->nodes, link)
 			if (n->conn && head_is_member(n->pub.state))
-				view_send(n, body, len, now);
+				view_send(n, body, now);
 	}
+	ssi_ccm_body_unref(body);
 	free(t.room);
 }
 

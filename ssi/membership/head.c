@@ -438,7 +438,7 @@ int head_send_order(struct ssi_ccm_conn *c, enum ssi_head_order what, const char
 
 	m.what = what == SSI_HEAD_REBOOT ? SSI__MEMBERSHIP__ORDER__WHAT__REBOOT : SSI__MEMBERSHIP__ORDER__WHAT__POWEROFF;
 	m.reason = ssi_text_copy(text, sizeof(text), reason);
-	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 0, 0, buf, ssi__membership__order__pack(&m, buf));
+	return ssi_ccm_send(c, SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 0, buf, ssi__membership__order__pack(&m, buf));
 }
 
 int ssi_head_order(struct ssi_head *h, const char *name, enum ssi_head_order what, const char *reason)

@@ -59,13 +59,13 @@ static void node_over(struct ssi_member *s, const char *why)
 
 static void node_connect(struct ssi_member *s)
 {
-	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = s->config.incarnation };
+	struct ssi_ccm_as as = { .number = s->config.number, .incarnation = s->config.incarnation };
 	struct ssi_err e;
 	int r;
 
-	memcpy(id.who, s->config.node, sizeof(id.who));
+	memcpy(as.who, s->config.node, sizeof(as.who));
 	s->state = NODE_CONNECTING;
-	r = ssi_ccm_connect(s->ccm, s->config.master, s->config.port, &id, s->config.key, NODE_CONNECT_MS, &s->conn, &e);
+	r = ssi_ccm_connect(s->ccm, s->config.master, s->config.port, &as, s->config.key, NODE_CONNECT_MS, &s->conn, &e);
 	if (r < 0) {
 		s->conn = NULL;
 		s->ops->lost(&e, s->userdata);
@@ -98,7 +98,8 @@ static int node_send(struct ssi_member *s, uint16_t type, const ProtobufCMessage
 	if (!p)
 		return -ENOMEM;
 	protobuf_c_message_pack(m, p);
-	return ssi_ccm_send(s->conn, SSI_MOD_MEMBERSHIP, type, 0, ++s->sequence, p, n);
+	return type == SSI_MEMBER_HEARTBEAT ? ssi_ccm_send_news(s->conn, SSI_MOD_MEMBERSHIP, type, p, n)
+					    : ssi_ccm_send(s->conn, SSI_MOD_MEMBERSHIP, type, ++s->sequence, p, n);
 }
 
 static int node_send_join(struct ssi_member *s)
@@ -160,7 +161,6 @@ static int node_joined(struct ssi_member *s, const Ssi__Membership__JoinReply *m
 	s->detach_ms = m->detach_ms;
 	s->heard = ssi_clock_mono_ms();
 	s->doubt = false;
-	ssi_ccm_set_nodes(s->conn, m->node_number, 0);
 	node_arm(s, s->heartbeat_ms);
 	s->ops->joined(again, s->userdata);
 	return node_take_view(s, m->view);
@@ -173,7 +173,7 @@ static int node_updated(struct ssi_member *s, const Ssi__Membership__JoinReply *
 	return m->view ? node_take_view(s, m->view) : 0;
 }
 
-static int node_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_reply(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_member *s = userdata;
 	Ssi__Membership__JoinReply *m;
@@ -237,7 +237,7 @@ static int node_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static int node_on_heartbeat_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_heartbeat_reply(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_member *s = userdata;
 
@@ -245,7 +245,7 @@ static int node_on_heartbeat_reply(struct ssi_ccm_conn *c, const struct ssi_fram
 	return 0;
 }
 
-static int node_on_view(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_view(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_member *s = userdata;
 	Ssi__Membership__View *v;
@@ -262,7 +262,7 @@ static int node_on_view(struct ssi_ccm_conn *c, const struct ssi_frame *f, const
 	return r;
 }
 
-static int node_on_order(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_order(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_member *s = userdata;
 	Ssi__Membership__Order *m = ssi__membership__order__unpack(NULL, f->size, body);
@@ -324,9 +324,9 @@ struct ssi_ccm_conn *ssi_member_conn(const struct ssi_member *s)
 static int node_register(struct ssi_member *s)
 {
 	const struct ssi_ccm_rule rules[] = {
-		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_WIRE_BODY_MAX, SSI_FROM_MASTER, node_on_reply, s },
+		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_CCM_BODY_MAX, SSI_FROM_MASTER, node_on_reply, s },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, 0, SSI_FROM_MASTER, node_on_heartbeat_reply, s },
-		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, SSI_WIRE_BODY_MAX, SSI_FROM_MASTER, node_on_view, s },
+		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, SSI_CCM_BODY_MAX, SSI_FROM_MASTER, node_on_view, s },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 512, SSI_FROM_MASTER, node_on_order, s },
 	};
 

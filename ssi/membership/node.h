@@ -12,7 +12,7 @@
 #include "ssi/membership/inventory.h"
 #include "ssi/membership/view.h"
 
-struct ssi_member_config { struct in_addr master; uint16_t port; char node[64]; uint64_t incarnation; uint8_t key[SSI_CCM_KEY]; };
+struct ssi_member_config { struct in_addr master; uint16_t port; char node[64]; uint32_t number; uint64_t incarnation; uint8_t key[SSI_CCM_KEY]; };
 enum ssi_member_order { SSI_MEMBER_REBOOT = 1, SSI_MEMBER_POWEROFF = 2 };
 
 struct ssi_member_ops {

@@ -71,10 +71,10 @@ static int rexec_send(struct ssi_rexec_call *call, uint16_t type, const Protobuf
 	if (!p)
 		return -ENOMEM;
 	protobuf_c_message_pack(m, p);
-	return ssi_ccm_send(call->conn, SSI_MOD_REXEC, type, 0, call->sequence, p, n);
+	return ssi_ccm_send(call->conn, SSI_MOD_REXEC, type, call->sequence, p, n);
 }
 
-static int rexec_on_output(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int rexec_on_output(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
 
@@ -84,11 +84,11 @@ static int rexec_on_output(struct ssi_ccm_conn *c, const struct ssi_frame *f, co
 		return -EPROTO;              /* more than it was given leave to send */
 	call->output_window -= f->size;
 	if (f->size)
-		call->ops->output(call, f->flags & SSI_WIRE_STDERR ? 2 : 1, body, f->size, call->userdata);
+		call->ops->output(call, f->type == SSI_REXEC_ERRORS ? 2 : 1, body, f->size, call->userdata);
 	return 0;
 }
 
-static int rexec_on_exit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int rexec_on_exit(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
 	Ssi__Rexec__Exit *m = ssi__rexec__exit__unpack(NULL, f->size, body);
@@ -105,7 +105,7 @@ static int rexec_on_exit(struct ssi_ccm_conn *c, const struct ssi_frame *f, cons
 	return 0;
 }
 
-static int rexec_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int rexec_on_credit(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_rexec_call *call = rexec_find(userdata, c, f->sequence);
 	Ssi__Rexec__Credit *m = ssi__rexec__credit__unpack(NULL, f->size, body);
@@ -128,6 +128,7 @@ int ssi_rexec_new(struct ssi_ccm *m, struct ssi_rexec **ret)
 	struct ssi_rexec *x = calloc(1, sizeof(*x));
 	const struct ssi_ccm_rule rules[] = {
 		{ SSI_MOD_REXEC, SSI_REXEC_OUTPUT, REXEC_OUTPUT_MAX, SSI_FROM_NODE, rexec_on_output, x },
+		{ SSI_MOD_REXEC, SSI_REXEC_ERRORS, REXEC_OUTPUT_MAX, SSI_FROM_NODE, rexec_on_output, x },
 		{ SSI_MOD_REXEC, SSI_REXEC_EXIT, 1024, SSI_FROM_NODE, rexec_on_exit, x },
 		{ SSI_MOD_REXEC, SSI_REXEC_CREDIT, 16, SSI_FROM_NODE, rexec_on_credit, x },
 	};
@@ -226,7 +227,7 @@ int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n)
 		return -EMSGSIZE;
 	if (n > call->input_window)
 		return -EAGAIN;
-	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, 0, call->sequence, p, n);
+	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, call->sequence, p, n);
 	if (r >= 0)
 		call->input_window -= (uint32_t)n;
 	return r;

@@ -32,7 +32,7 @@ struct node_pipe {
 	struct node_call *call;
 	int fd;                              /* our end; -1 = shut */
 	sd_event_source *io;
-	uint8_t flags;
+	uint16_t type;                       /* of message */
 	size_t left;                         /* of what the command wrote, when it has exited */
 };
 
@@ -47,7 +47,7 @@ struct node_call {
 	sd_event_source *child;
 	struct node_pipe in, out[2];
 	struct ssi_buf input, held;          /* not taken by the child yet; not taken by ccm yet */
-	uint8_t held_flags;
+	uint16_t held_type;
 	bool input_ends, exited;
 	bool unwanted;                       /* the master has ended it: room for what it still wrote may never come */
 	uint32_t window;                     /* bytes of output the master has room for */
@@ -93,7 +93,7 @@ static int node_send(struct ssi_ccm_conn *c, uint16_t type, uint64_t sequence, c
 
 	if (protobuf_c_message_get_packed_size(m) > sizeof(buf))
 		return -EMSGSIZE;
-	return ssi_ccm_send(c, SSI_MOD_REXEC, type, 0, sequence, buf, protobuf_c_message_pack(m, buf));
+	return ssi_ccm_send(c, SSI_MOD_REXEC, type, sequence, buf, protobuf_c_message_pack(m, buf));
 }
 
 static int node_send_exit(struct ssi_ccm_conn *c, uint64_t sequence, int status, int sig, const char *error)
@@ -119,12 +119,12 @@ static struct node_call *node_find(struct ssi_rexec_node *r, struct ssi_ccm_conn
 /* --- output --- */
 
 /* Send, or keep until ccm has room: nothing more is read before it is gone. */
-static void node_output(struct node_call *call, uint8_t flags, const void *p, size_t n)
+static void node_output(struct node_call *call, uint16_t type, const void *p, size_t n)
 {
-	int r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_OUTPUT, flags, call->sequence, p, n);
+	int r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, type, call->sequence, p, n);
 
 	if (r == -EAGAIN && ssi_buf_add(&call->held, p, n) >= 0)
-		call->held_flags = flags;
+		call->held_type = type;
 }
 
 /* How much may be read of a pipe now. After the exit what was in it then is read and no more: what the command left behind may write for ever. */
@@ -158,7 +158,7 @@ static void node_pump_pipe(struct node_call *call, struct node_pipe *p)
 		}
 		call->window -= (uint32_t)n;
 		p->left -= call->exited ? (size_t)n : 0;
-		node_output(call, p->flags, buf, (size_t)n);
+		node_output(call, p->type, buf, (size_t)n);
 		if (!call->exited)
 			return;              /* one piece at a time, that others are served; the loop calls again */
 	}
@@ -230,7 +230,7 @@ static int node_on_child(sd_event_source *s, const siginfo_t *si, void *userdata
 	return 0;
 }
 
-static int node_on_credit(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_credit(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct node_call *call = node_find(userdata, c, f->sequence);
 	Ssi__Rexec__Credit *m = ssi__rexec__credit__unpack(NULL, f->size, body);
@@ -280,7 +280,7 @@ static int node_on_input_room(sd_event_source *s, int fd, uint32_t revents, void
 	return 0;
 }
 
-static int node_on_input(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_input(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct node_call *call = node_find(userdata, c, f->sequence);
 
@@ -307,7 +307,7 @@ void ssi_rexec_node_drained(struct ssi_rexec_node *r, struct ssi_ccm_conn *c)
 		struct ssi_buf held = call->held;
 		call->held = (struct ssi_buf)SSI_BUF_INIT;
 		if (held.len)
-			node_output(call, call->held_flags, held.data, held.len);
+			node_output(call, call->held_type, held.data, held.len);
 		ssi_buf_free(&held);
 		node_pump(call);
 	}
@@ -321,7 +321,7 @@ static void node_kill(struct node_call *call, int sig)
 		kill(-call->pid, sig);
 }
 
-static int node_on_kill(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_kill(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct node_call *call = node_find(userdata, c, f->sequence);
 	Ssi__Rexec__Kill *m = ssi__rexec__kill__unpack(NULL, f->size, body);
@@ -436,8 +436,8 @@ static struct node_call *node_call_new(struct ssi_rexec_node *r, struct ssi_ccm_
 	call->window = SSI_REXEC_WINDOW;
 	call->report = -1;
 	call->in = (struct node_pipe){ .call = call, .fd = -1 };
-	call->out[0] = (struct node_pipe){ .call = call, .fd = -1 };
-	call->out[1] = (struct node_pipe){ .call = call, .fd = -1, .flags = SSI_WIRE_STDERR };
+	call->out[0] = (struct node_pipe){ .call = call, .fd = -1, .type = SSI_REXEC_OUTPUT };
+	call->out[1] = (struct node_pipe){ .call = call, .fd = -1, .type = SSI_REXEC_ERRORS };
 	LIST_INSERT_HEAD(&r->calls, call, link);
 	r->n++;
 	return call;
@@ -465,7 +465,7 @@ static int node_start(struct ssi_rexec_node *r, struct ssi_ccm_conn *c, uint64_t
 	return k;
 }
 
-static int node_on_exec(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int node_on_exec(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct ssi_rexec_node *r = userdata;
 	Ssi__Rexec__Exec *m = ssi__rexec__exec__unpack(NULL, f->size, body);

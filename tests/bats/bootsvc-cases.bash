@@ -8,6 +8,7 @@ case_boot_script() {
 	boot 52:54:00:00:00:01 >one
 	grep -q '^#!ipxe' one
 	[ "$(arg node <one)" = n01 ]
+	[ "$(arg number <one)" = 1 ]
 	[ "$(arg inc <one)" = 1 ]
 	[ "$(arg ip <one)" = 10.77.0.11/24 ]
 	grep -q "^kernel $URL/image/compute/$GEN/vmlinuz .*panic=30" one
@@ -215,6 +216,7 @@ case_waiting() {
 	ssi node set n05 machine=52:54:00:00:00:02
 	boot 52:54:00:00:00:02 >two
 	[ "$(arg node <two)" = n05 ]
+	[ "$(arg number <two)" = 5 ]
 	[ "$(arg inc <two)" = 2 ]
 	boot 52:54:00:00:00:01 | grep -q 'is not bound'
 	ssi machine rm 52:54:00:00:00:01
@@ -258,7 +260,9 @@ case_set() {
 	# A machine that nodes.d fixes is changed there.
 	printf '[node n07]\nmachine = 52:54:00:00:00:07\n' >nodes.d/20-fixed.ini
 	bootsvc reload
-	[ "$(boot 52:54:00:00:00:07 | arg node)" = n07 ]
+	boot 52:54:00:00:00:07 >seven
+	[ "$(arg node <seven)" = n07 ]
+	[ "$(arg number <seven)" = 7 ]
 	ssi node set n07 machine=52:54:00:00:00:08
 	[ "$(boot 52:54:00:00:00:08 | arg node)" = n07 ]
 	bootsvc reload

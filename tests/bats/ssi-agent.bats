@@ -129,10 +129,19 @@ boot_one() {
 	run "$agent" --run-dir "$node"
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"booted by itself"* ]]
+	echo "ssi.root=disk:/dev/vda ssi.node=n01 ssi.master=10.77.0.1:7701 ssi.inc=1" >"$node/bootargs"
+	run "$agent" --run-dir "$node"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"no ssi.node, ssi.number,"* ]]
+	echo "ssi.root=nfs:/a ssi.node=n01 ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.master=10.77.0.1:7701 ssi.inc=1" >"$node/bootargs"
+	run "$agent" --run-dir "$node"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"$node/bootargs: no ssi.number on"* ]]
 }
 
 @test "joins, is run on, tells its events, and says goodbye only when the machine goes down" {
 	boot_one
+	grep -q "ssi.number=1 " "$node/bootargs"
 	echo "init 10 20 1" >"$node/timeline"
 	start_agent
 	until_true state_is joined

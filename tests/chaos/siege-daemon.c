@@ -18,14 +18,23 @@
 #define ROBBED 0xff02
 #define FRIEND 0xff03
 #define HTTP_PORT 7780
-#define PING_MS 15000                /* as in siege-ccm.c */
-#define PACE_US 5000
 #define BODY_MAX 4096
+#define PACE_US 5000
 #define EVENTS 20000                 /* that the hostile node reports at a go; the daemon takes a hundred a minute */
 #define DEAF 3000                    /* JOINs whose answers it does not hear */
 
-static struct siege_names names = { .nobody = { SSI_IDENTITY_NODE, "nobody", 1 } };
-static uint8_t robbed_token[SSI_TLS_KEY], friend_key[SSI_TLS_KEY];
+static struct siege_names names = {
+	.nobody = { SSI_IDENTITY_NODE, "nobody", 1 }, .self = SSI_CCM_MASTER,
+	.may = { { SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, 64u << 10 }, { SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT, 256 } },
+	/* What machines that boot say, and what the master says. */
+	.may_not = {
+		{ SSI_MOD_BOOT, SSI_BOOT_TOKEN, 1 }, { SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY, 1 }, { SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, 1 },
+		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, 1 }, { SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 1 }, { SSI_MOD_REXEC, SSI_REXEC_EXEC, 1 },
+	},
+};
+static struct siege_friend good = {
+	.module = SSI_MOD_MEMBERSHIP, .asks = SSI_MEMBER_JOIN, .hears = SSI_MEMBER_JOIN_REPLY, .pace_us = PACE_US,
+};
 static struct ssi_bootargs hostile, friend;
 
 static int boot(struct in_addr master, uint32_t number, struct ssi_bootargs *ret, uint8_t ret_key[SSI_TLS_KEY])
@@ -39,24 +48,6 @@ static int boot(struct in_addr master, uint32_t number, struct ssi_bootargs *ret
 	if (r < 0)
 		fprintf(stderr, "no boot of %s: %s\n", mac, e.text);
 	return r;
-}
-
-int siege_daemon_prepare(struct in_addr master, uint16_t *ret_port)
-{
-	struct ssi_bootargs robbed;
-	uint8_t key[SSI_TLS_KEY];
-
-	if (boot(master, HOSTILE, &hostile, names.key) < 0 || boot(master, ROBBED, &robbed, key) < 0 || boot(master, FRIEND, &friend, friend_key) < 0 ||
-	    ssi_hash_unhex(robbed.token, robbed_token, sizeof(robbed_token)) < 0)
-		return -ENOTCONN;
-	names.hostile = names.before = (struct ssi_identity){ .kind = SSI_IDENTITY_NODE, .incarnation = hostile.incarnation };
-	names.used = (struct ssi_identity){ .kind = SSI_IDENTITY_BOOT, .incarnation = robbed.incarnation };
-	snprintf(names.hostile.who, sizeof(names.hostile.who), "%s", hostile.node);
-	snprintf(names.before.who, sizeof(names.before.who), "%s", hostile.node);
-	snprintf(names.used.who, sizeof(names.used.who), "%s", robbed.mac);
-	names.before.incarnation += 7;
-	*ret_port = hostile.port;
-	return 0;
 }
 
 /* A JOIN as a node says it; its size. */
@@ -74,102 +65,42 @@ static size_t pack_join(const struct ssi_bootargs *a, uint32_t cpus, uint8_t buf
 	return ssi__membership__join__pack(&m, buf);
 }
 
-/* --- the friend --- */
-
-static void befriend(uint16_t port, struct gauge *g)
+static struct ssi_identity identity_of(const struct ssi_bootargs *a, bool node)
 {
-	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = friend.incarnation };
-	struct ssi_ccm_line *l = NULL;
-	static uint8_t answer[1 << 20];
-	uint8_t join[BODY_MAX];
-	size_t n = pack_join(&friend, 2, join), len;
+	struct ssi_identity id = { .kind = node ? SSI_IDENTITY_NODE : SSI_IDENTITY_BOOT, .incarnation = a->incarnation };
 
-	snprintf(id.who, sizeof(id.who), "%s", friend.node);
-	if (ssi_ccm_dial(friend.master, port, &id, friend_key, PING_MS, &l, NULL) < 0)
-		g->failed++;
-	for (uint64_t i = 1; l; i++) {
-		uint64_t began = gauge_now_us();
+	snprintf(id.who, sizeof(id.who), "%s", node ? a->node : a->mac);
+	return id;
+}
 
-		if (ssi_ccm_line_send(l, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, i, join, n, PING_MS, NULL) < 0 ||
-		    ssi_ccm_line_recv(l, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, answer, sizeof(answer), &len, PING_MS, NULL) < 0) {
-			g->failed++;
-			return;
-		}
-		gauge_add(g, gauge_now_us() - began);
-		usleep(PACE_US);
-	}
+int siege_daemon_prepare(struct in_addr master, uint16_t *ret_port)
+{
+	struct ssi_bootargs before, robbed;
+	uint8_t key[SSI_TLS_KEY];
+
+	if (boot(master, HOSTILE, &before, names.before_key) < 0 || boot(master, HOSTILE, &hostile, names.key) < 0 ||
+	    boot(master, ROBBED, &robbed, key) < 0 || boot(master, FRIEND, &friend, good.key) < 0 ||
+	    ssi_hash_unhex(robbed.token, names.used_key, sizeof(names.used_key)) < 0)
+		return -ENOTCONN;
+	names.hostile = identity_of(&hostile, true);
+	names.before = identity_of(&before, true);
+	names.used = identity_of(&robbed, false);
+	names.number = hostile.number;
+	names.other = friend.number;
+	good.as = (struct ssi_ccm_as){ .number = friend.number, .incarnation = friend.incarnation };
+	snprintf(good.as.who, sizeof(good.as.who), "%s", friend.node);
+	good.n = pack_join(&friend, 2, good.body);
+	*ret_port = hostile.port;
+	return 0;
 }
 
 /* --- attacks --- */
 
-static int say(struct raider *r, uint16_t module, uint16_t type, const void *body, size_t n)
-{
-	const struct ssi_frame f = { .module = module, .type = type, .incarnation = hostile.incarnation, .size = (uint32_t)n };
-	uint8_t frame[SSI_WIRE_HEADER + BODY_MAX];
-
-	ssi_wire_encode(&f, frame);
-	if (n)
-		memcpy(frame + SSI_WIRE_HEADER, body, n);
-	return raider_say(r, frame, SSI_WIRE_HEADER + n);
-}
-
 static int say_and_hear(struct siege *s, struct raider *r, uint16_t module, uint16_t type, const void *body, size_t n)
 {
-	int k = siege_enter(s, r);
+	const struct siege_word w = { module, type, 0 };
 
-	if (k >= 0)
-		k = say(r, module, type, body, n);
-	return k < 0 ? k : raider_verdict(r);
-}
-
-static int header_and_hear(struct siege *s, struct raider *r, const struct ssi_frame *f)
-{
-	uint8_t header[SSI_WIRE_HEADER];
-	int k = siege_enter(s, r);
-
-	ssi_wire_encode(f, header);
-	if (k >= 0)
-		k = raider_say(r, header, sizeof(header));
-	return k < 0 ? k : raider_verdict(r);
-}
-
-static int used_token(struct siege *s, struct raider *r)
-{
-	int k = raider_enter(r, s->port, &names.used, robbed_token);
-
-	return k < 0 ? k : raider_verdict(r);
-}
-
-static int oversize(struct siege *s, struct raider *r)
-{
-	const struct ssi_frame f = { .module = SSI_MOD_MEMBERSHIP, .type = s->i % 2 ? SSI_MEMBER_HEARTBEAT : SSI_MEMBER_JOIN,
-				     .incarnation = hostile.incarnation, .size = s->i % 2 ? 257 : UINT32_MAX };
-
-	return header_and_hear(s, r, &f);
-}
-
-static int stale_frame(struct siege *s, struct raider *r)
-{
-	const struct ssi_frame f = { .module = SSI_MOD_MEMBERSHIP, .type = SSI_MEMBER_HEARTBEAT, .incarnation = hostile.incarnation + 1 };
-
-	return header_and_hear(s, r, &f);
-}
-
-static int unknown_type(struct siege *s, struct raider *r)
-{
-	return say_and_hear(s, r, (uint16_t)(1 + s->i % 5), (uint16_t)(100 + s->i), NULL, 0);
-}
-
-/* What machines that boot say, and what the master says. */
-static int wrong_sender(struct siege *s, struct raider *r)
-{
-	static const struct { uint16_t module, type; } not_mine[] = {
-		{ SSI_MOD_BOOT, SSI_BOOT_TOKEN }, { SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY }, { SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY },
-		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW }, { SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER }, { SSI_MOD_REXEC, SSI_REXEC_EXEC },
-	};
-	size_t i = s->i % (sizeof(not_mine) / sizeof(*not_mine));
-
-	return say_and_hear(s, r, not_mine[i].module, not_mine[i].type, NULL, 0);
+	return session_greet_and_say(s, r, session_frame(s, &w, 1, (uint32_t)n), body, n);
 }
 
 static int beat_without_join(struct siege *s, struct raider *r)
@@ -196,29 +127,23 @@ static int join_as_another(struct siege *s, struct raider *r)
 	return say_and_hear(s, r, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, body, pack_join(&other, 1, body));
 }
 
-static int half_frame(struct siege *s, struct raider *r)
-{
-	const struct ssi_frame f = { .module = SSI_MOD_MEMBERSHIP, .type = SSI_MEMBER_JOIN, .incarnation = hostile.incarnation, .size = BODY_MAX };
-	uint8_t header[SSI_WIRE_HEADER];
-	int k = siege_enter(s, r);
-
-	ssi_wire_encode(&f, header);
-	return k < 0 ? k : raider_say(r, header, sizeof(header));
-}
-
 /* Report and report: each is an event. */
 static int flood_of_events(struct siege *s, struct raider *r)
 {
+	const struct siege_word w = { SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, 0 };
 	Ssi__Boot__NodeEvent m = SSI__BOOT__NODE_EVENT__INIT;
 	uint8_t body[BODY_MAX];
-	int k = siege_enter(s, r);
+	int k = session_greet(s, r);
 	size_t n;
 
 	m.kind = (char *)"siege";
 	m.text = (char *)"look at me";
 	n = ssi__boot__node_event__pack(&m, body);
-	for (int i = 0; i < EVENTS && k >= 0; i++)
-		k = say(r, SSI_MOD_BOOT, SSI_BOOT_NODE_EVENT, body, n);
+	for (uint64_t serial = 1; serial <= EVENTS && k >= 0; serial++) {
+		const struct station_frame f = session_frame(s, &w, serial, (uint32_t)n);
+
+		k = session_say(r, &f, body, n);
+	}
 	return k;
 }
 
@@ -226,36 +151,24 @@ static int flood_of_events(struct siege *s, struct raider *r)
 static int deaf(struct siege *s, struct raider *r)
 {
 	uint8_t body[BODY_MAX];
-	int k = siege_enter(s, r);
+	int k = session_greet(s, r);
 
-	for (uint32_t i = 0; i < DEAF && k >= 0; i++)
-		k = say(r, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, body, pack_join(&hostile, 1 + i % 2, body));
-	return k == -ECONNRESET || k == -EPIPE || k >= 0 ? 0 : k;
+	for (uint64_t serial = 1; serial <= DEAF && k >= 0; serial++) {
+		size_t n = pack_join(&hostile, 1 + serial % 2, body);
+		const struct station_frame f = session_frame(s, &names.may[0], serial, (uint32_t)n);
+
+		k = session_say(r, &f, body, n);
+	}
+	return k == -ECONNRESET || k == -EPIPE ? 0 : k;
 }
 
-static const struct siege_attack attacks[] = {
-	{ "wrong key", 100, 2000, false, -EKEYREJECTED, door_wrong_key },
-	{ "unknown name", 100, 2000, false, -EKEYREJECTED, door_unknown_name },
-	{ "wrong incarnation", 100, 2000, false, -EKEYREJECTED, door_wrong_incarnation },
-	{ "used token", 100, 2000, false, -EKEYREVOKED, used_token },
-	{ "garbage", 200, 5000, false, -ECONNRESET, door_garbage },
-	{ "long hello", 100, 2000, true, 0, door_long_hello },
-	{ "half hello", 1000, 10000, true, 0, door_half_hello },
-	{ "idle", 10000, 10000, true, 0, door_idle },
-	{ "come and go", 2000, 50000, false, 0, door_come_and_go },
-	{ "oversize", 50, 1000, false, -ECONNRESET, oversize },
-	{ "stale frame", 50, 1000, false, -ECONNRESET, stale_frame },
-	{ "unknown type", 50, 1000, false, -ECONNRESET, unknown_type },
-	{ "wrong sender", 60, 1200, false, -ECONNRESET, wrong_sender },
+static const struct siege_attack of_daemon[] = {
 	{ "beat without join", 50, 1000, false, -ECONNRESET, beat_without_join },
 	{ "garbage body", 50, 1000, false, -ECONNRESET, garbage_body },
 	{ "join as another", 50, 1000, false, -ECONNRESET, join_as_another },
-	{ "garbage inside", 50, 1000, false, -ECONNRESET, door_garbage_inside },
-	{ "garbage below", 50, 1000, false, -ECONNRESET, door_garbage_below },
-	{ "half frame", 100, 2000, true, 0, half_frame },
 	{ "flood of events", 1, 10, false, 0, flood_of_events },
 	{ "deaf", 2, 20, true, 0, deaf },
 	{ 0 },
 };
 
-const struct siege_target siege_daemon = { .name = "daemon", .names = &names, .befriend = befriend, .attacks = attacks };
+const struct siege_target siege_daemon = { "daemon", &names, &good, NULL, { door_attacks, session_attacks, of_daemon, NULL } };

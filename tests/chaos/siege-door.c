@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the attacks that every TLS door must withstand, whatever is spoken behind it. Called by siege.c through a target's table. */
+/* Owns the attacks that every TLS door must withstand, whatever is spoken behind it. Called by siege.c through a target's tables. */
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -11,36 +11,40 @@ int siege_enter(struct siege *s, struct raider *r)
 	return raider_enter(r, s->port, &s->target->names->hostile, s->target->names->key);
 }
 
-int door_wrong_key(struct siege *s, struct raider *r)
+static int door_wrong_key(struct siege *s, struct raider *r)
 {
 	static const uint8_t bad_key[SSI_TLS_KEY] = "a key that nobody knows";
 
 	return raider_enter(r, s->port, &s->target->names->hostile, bad_key);
 }
 
+/* A name that nobody has, or the hostile one's with an incarnation that was never given out. */
 int door_unknown_name(struct siege *s, struct raider *r)
 {
-	return raider_enter(r, s->port, &s->target->names->nobody, s->target->names->key);
+	struct ssi_identity never = s->target->names->hostile;
+
+	never.incarnation += 7;
+	return raider_enter(r, s->port, s->i % 2 ? &never : &s->target->names->nobody, s->target->names->key);
 }
 
-static int enter_late(struct siege *s, struct raider *r, const struct ssi_identity *id)
+static int enter_late(struct siege *s, struct raider *r, const struct ssi_identity *id, const uint8_t key[SSI_TLS_KEY])
 {
-	int k = raider_enter(r, s->port, id, s->target->names->key);
+	int k = raider_enter(r, s->port, id, key);
 
 	return k < 0 ? k : raider_verdict(r);
 }
 
 int door_wrong_incarnation(struct siege *s, struct raider *r)
 {
-	return enter_late(s, r, &s->target->names->before);
+	return enter_late(s, r, &s->target->names->before, s->target->names->before_key);
 }
 
-int door_replayed_token(struct siege *s, struct raider *r)
+int door_used_token(struct siege *s, struct raider *r)
 {
-	return enter_late(s, r, &s->target->names->used);
+	return enter_late(s, r, &s->target->names->used, s->target->names->used_key);
 }
 
-int door_garbage(struct siege *s, struct raider *r)
+static int door_garbage(struct siege *s, struct raider *r)
 {
 	uint8_t noise[512];
 	int k = raider_connect(r, s->port);
@@ -52,7 +56,7 @@ int door_garbage(struct siege *s, struct raider *r)
 }
 
 /* A ClientHello of 126,976 bytes in many records: what is kept of it before a key is proved? */
-int door_long_hello(struct siege *s, struct raider *r)
+static int door_long_hello(struct siege *s, struct raider *r)
 {
 	static uint8_t record[5 + 2000] = { 22, 3, 1, 2000 >> 8, 2000 & 255 };
 	static const uint8_t first[] = { 1, 1, 0xf0, 0 };
@@ -67,7 +71,7 @@ int door_long_hello(struct siege *s, struct raider *r)
 	return 0;                        /* it may have been refused meanwhile, or be refused when it is whole */
 }
 
-int door_half_hello(struct siege *s, struct raider *r)
+static int door_half_hello(struct siege *s, struct raider *r)
 {
 	static const uint8_t start[] = { 22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3 };
 	int k = raider_connect(r, s->port);
@@ -75,37 +79,20 @@ int door_half_hello(struct siege *s, struct raider *r)
 	return k < 0 ? k : raider_spit(r, start, sizeof(start));
 }
 
-int door_idle(struct siege *s, struct raider *r)
+static int door_idle(struct siege *s, struct raider *r)
 {
 	return raider_connect(r, s->port);
 }
 
-int door_come_and_go(struct siege *s, struct raider *r)
-{
-	return raider_connect(r, s->port);
-}
-
-int door_garbage_inside(struct siege *s, struct raider *r)
-{
-	uint8_t noise[512];
-	int k = siege_enter(s, r);
-
-	gnutls_rnd(GNUTLS_RND_NONCE, noise, sizeof(noise));
-	if (k >= 0)
-		k = raider_say(r, noise, sizeof(noise));
-	return k < 0 ? k : raider_verdict(r);
-}
-
-int door_garbage_below(struct siege *s, struct raider *r)
-{
-	uint8_t noise[512] = { 23, 3, 3, 0, 200 };
-	int k = siege_enter(s, r);
-
-	gnutls_rnd(GNUTLS_RND_NONCE, noise + 5, sizeof(noise) - 5);
-	if (k >= 0)
-		k = raider_spit(r, noise, sizeof(noise));
-	if (k < 0)
-		return k;
-	k = raider_verdict(r);
-	return k == -EKEYREJECTED ? -ECONNRESET : k;     /* bad_record_mac, if the alert came before the reset */
-}
+const struct siege_attack door_attacks[] = {
+	{ "wrong key", 200, 2000, false, -EKEYREJECTED, door_wrong_key },
+	{ "unknown name", 200, 2000, false, -EKEYREJECTED, door_unknown_name },
+	{ "wrong incarnation", 200, 2000, false, -EKEYREVOKED, door_wrong_incarnation },
+	{ "used token", 200, 2000, false, -EKEYREVOKED, door_used_token },
+	{ "garbage", 500, 5000, false, -ECONNRESET, door_garbage },
+	{ "long hello", 200, 2000, true, 0, door_long_hello },
+	{ "half hello", 2000, 10000, true, 0, door_half_hello },
+	{ "idle", 10000, 10000, true, 0, door_idle },
+	{ "come and go", 5000, 50000, false, 0, door_idle },
+	{ 0 },
+};

@@ -33,6 +33,7 @@
 #define SIEGE_MAX_US 1500000         /* half of the time after which a node is detached: decides with --full, for a machine that is at rest */
 #define SIEGE_WAIT_US 20000000       /* for a sample, at most: a busy machine may take its time, a good peer that is cut off has none */
 #define SIEGE_FILES 12000
+#define SIEGE_SESSIONS 2             /* at a time: one for each node, however often it begins another */
 
 static const struct siege_target *const targets[] = { &siege_ccm, &siege_station };
 
@@ -138,23 +139,30 @@ static bool siege_judge(struct siege *s, pid_t endpoint, long before, uint64_t s
 	unsigned failed = atomic_load(&s->gauge->failed), told = atomic_load(&s->tally->told);
 	unsigned may = SIEGE_TOLD * (unsigned)((gauge_now_us() - since) / SIEGE_WINDOW_US + 2);
 	uint32_t from = atomic_load(&s->gauge->n);
+	unsigned sessions;
 	long after;
 
 	siege_dwell(s, from, gauge_now_us(), SIEGE_CALM_MS);
+	sessions = atomic_load(&s->tally->opened) - atomic_load(&s->tally->closed);
 	after = gauge_memory(endpoint);
 	siege_line("(after)", 0, 0, 0, after, gauge_read(s->gauge, from));
-	printf("%s: %u of the good peer's round trips failed, %u refusals were told (at most %u may be), memory grew by %ld KiB\n", s->target->name, failed,
-	       told, may, after - before);
-	return !failed && told <= may && (s->target->serve ? waitpid(endpoint, NULL, WNOHANG) == 0 : kill(endpoint, 0) == 0);
+	printf("%s: %u of the good peer's round trips failed, %u refusals were told (at most %u may be), %u sessions are left, memory grew by %ld KiB\n",
+	       s->target->name, failed, told, may, sessions, after - before);
+	return !failed && told <= may && sessions <= SIEGE_SESSIONS && (s->target->serve ? waitpid(endpoint, NULL, WNOHANG) == 0 : kill(endpoint, 0) == 0);
 }
 
-static bool siege_has(const struct siege_target *target)
+/* The target's next attack that was asked for; NULL before the first. */
+static const struct siege_attack *siege_next(const struct siege_target *target, const struct siege_attack *before)
 {
-	const struct siege_attack *a = target->attacks;
+	bool found = !before;
 
-	while (arg_only && a->name && strcmp(a->name, arg_only) != 0)
-		a++;
-	return a->name;
+	for (const struct siege_attack *const *table = target->attacks; *table; table++)
+		for (const struct siege_attack *a = *table; a->name; a++) {
+			if (found && (!arg_only || !strcmp(a->name, arg_only)))
+				return a;
+			found = found || a == before;
+		}
+	return NULL;
 }
 
 static bool siege_run(const struct siege_target *target, uint16_t port, pid_t daemon)
@@ -166,21 +174,18 @@ static bool siege_run(const struct siege_target *target, uint16_t port, pid_t da
 	long before;
 
 	if (peer == 0) {
-		s.target->befriend(s.port, s.gauge);
+		siege_befriend(raider_target, s.port, target->friend, s.gauge);
 		_exit(1);
 	}
 	printf("# %s\n%-28s %6s %6s %5s %9s %8s %8s %8s %8s\n", target->name, "attack", "n", "right", "told", "KiB", "samples", "p50_us", "p99_us", "max_us");
 	siege_dwell(&s, 0, since, SIEGE_CALM_MS);
 	before = gauge_memory(endpoint);
 	good &= siege_line("(before)", 0, 0, 0, before, gauge_read(s.gauge, 0));
-	for (const struct siege_attack *a = target->attacks; a->name; a++) {
-		if (arg_only && strcmp(a->name, arg_only) != 0)
-			continue;
+	for (const struct siege_attack *a = NULL; (a = siege_next(target, a));)
 		if (!siege_attack(&s, a, endpoint) || gauge_memory(endpoint) - before > SIEGE_GROWTH_KIB) {
 			fprintf(stderr, "%s: '%s' was not withstood\n", target->name, a->name);
 			good = false;
 		}
-	}
 	good &= siege_judge(&s, endpoint, before, since);
 	siege_end(peer);
 	if (target->serve)
@@ -245,7 +250,7 @@ int main(int argc, char **argv)
 	if (arg_daemon > 0)
 		return !siege_of_daemon();
 	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
-		if (asked_for(targets[i]->name, argv + optind) && siege_has(targets[i])) {
+		if (asked_for(targets[i]->name, argv + optind) && siege_next(targets[i], NULL)) {
 			good &= siege_run(targets[i], 0, 0);
 			ran++;
 		}

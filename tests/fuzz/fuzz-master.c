@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything that the master decodes from booting machines and nodes, by the path the daemon uses: frames into a connection, through the
- * rule table, into the handlers. The first byte says who speaks; then come messages: module, type, two bytes of length, body.
+ * Everything that the master decodes from booting machines and nodes: messages to a session, through the rule table, into the handlers (what is
+ * before it, from bytes to frames, is fuzz-station's). The first byte says who speaks; then come messages: module, type, two bytes of length, body.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,16 +87,14 @@ static const struct ssi_rexec_ops rexec_ops = { .output = on_output, .exited = o
 static void speak(struct ssi_ccm_conn *c, const uint8_t *p, size_t n)
 {
 	while (n >= 4 && c->state == CONN_OPEN) {
-		struct ssi_frame f = { .module = p[0], .type = p[1], .incarnation = 7, .sequence = 1, .size = (uint32_t)p[2] << 8 | p[3] };
-		uint8_t header[SSI_WIRE_HEADER];
+		struct ssi_ccm_head f = { .module = p[0], .type = p[1], .sequence = 1, .size = (uint32_t)p[2] << 8 | p[3] };
 		struct ssi_err e;
 
 		p += 4;
 		n -= 4;
 		if (f.size > n)
 			f.size = (uint32_t)n;
-		ssi_wire_encode(&f, header);
-		if (conn_input(c, header, sizeof(header), &e) < 0 || conn_input(c, p, f.size, &e) < 0)
+		if (ccm_conn_hear(c, &f, p, &e) < 0)
 			return;
 		p += f.size;
 		n -= f.size;
@@ -106,6 +104,7 @@ static void speak(struct ssi_ccm_conn *c, const uint8_t *p, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ssi_boot_master boot = { &boot_ops, NULL };
+	struct ssi_identity id = { .incarnation = 7 };
 	char *const argv[] = { (char *)"true", NULL };
 	struct ssi_rexec_call *call;
 	struct ssi_rexec *rexec;
@@ -116,15 +115,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size || size > 65536)
 		return 0;
+	id.kind = data[0] & 1 ? SSI_IDENTITY_NODE : SSI_IDENTITY_BOOT;
+	strcpy(id.who, data[0] & 1 ? "n01" : MAC);
 	if (sd_event_new(&event) < 0 || ssi_ccm_new(event, &ccm_ops, NULL, &ccm) < 0 || ssi_boot_master(ccm, &boot) < 0 ||
-	    ssi_head_new(event, ccm, &head_ops, NULL, &head) < 0 || ssi_rexec_new(ccm, &rexec) < 0 ||
-	    conn_new(ccm, -1, false, (struct in_addr){ 0 }, &c) < 0)
+	    ssi_head_new(event, ccm, &head_ops, NULL, &head) < 0 || ssi_rexec_new(ccm, &rexec) < 0 || ccm_conn_loose(ccm, &id, &c) < 0)
 		abort();
 	ssi_head_set_system(head, "demo", 500, 3000, 1);
 	ssi_head_set_node(head, "n01", "demo", 1, (struct in_addr){ 0 }, NULL);
 	ssi_head_boot(head, "n01", 7);
-	c->id = (struct ssi_identity){ .kind = data[0] & 1 ? SSI_IDENTITY_NODE : SSI_IDENTITY_BOOT, .incarnation = 7 };
-	strcpy(c->id.who, data[0] & 1 ? "n01" : MAC);
 	if (ssi_rexec_start(rexec, c, argv, NULL, NULL, 0, &rexec_ops, NULL, &call, NULL) < 0)
 		abort();
 	speak(c, data + 1, size - 1);

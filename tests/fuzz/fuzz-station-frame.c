@@ -26,7 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (station_frame_decode(data, &f, &e) == 0) {
 		if (f.size > STATION_BODY_MAX || f.size != station_frame_size(data) || f.serial != station_frame_serial(data))
 			abort();
-		if (!f.module != !f.serial || (!f.module && f.size > STATION_CONTROL_MAX))
+		if ((!f.module || f.flags == KIND_NEWS) != !f.serial || (!f.module && f.size > STATION_CONTROL_MAX))
+			abort();
+		if (station_frame_kind(&f) > KIND_NEWS || (station_frame_kind(&f) == KIND_NEWS && f.flags & STATION_WANTS_ANSWER))
 			abort();
 		station_frame_encode(&f, bytes);
 		same(bytes, data, STATION_HEADER);

@@ -73,13 +73,13 @@ static void crowd_enter(struct sim_node *o, enum sim_state state)
 static void crowd_connect(struct sim_node *o)
 {
 	struct crowd *w = o->crowd;
-	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = o->incarnation };
+	struct ssi_ccm_as as = { .number = o->number, .incarnation = o->incarnation };
 	struct ssi_err e;
 
-	memcpy(id.who, o->name, sizeof(id.who));
+	memcpy(as.who, o->name, sizeof(as.who));
 	w->counts.tries++;
 	crowd_enter(o, SIM_CONNECTING);
-	if (ssi_ccm_connect(w->ccm, w->config.master, w->config.port, &id, o->key, CROWD_CONNECT_MS, &o->conn, &e) >= 0) {
+	if (ssi_ccm_connect(w->ccm, w->config.master, w->config.port, &as, o->key, CROWD_CONNECT_MS, &o->conn, &e) >= 0) {
 		ssi_ccm_set_userdata(o->conn, o);
 		return;
 	}
@@ -116,7 +116,7 @@ static void crowd_join(struct sim_node *o)
 	m.view = m.digest ? o->view : 0;
 	crowd_enter(o, SIM_JOINING);
 	crowd_time(o, CROWD_ANSWER_MS);
-	ssi_ccm_send(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, 0, ++o->sequence, buf, ssi__membership__join__pack(&m, buf));
+	ssi_ccm_send(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN, ++o->sequence, buf, ssi__membership__join__pack(&m, buf));
 }
 
 static void crowd_beat(struct sim_node *o)
@@ -134,7 +134,7 @@ static void crowd_beat(struct sim_node *o)
 	m.uptime_ms = now;
 	m.mem_free = w->config.memory / 2;
 	crowd_time(o, w->heartbeat_ms);
-	ssi_ccm_send(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT, 0, ++o->sequence, buf, ssi__membership__heartbeat__pack(&m, buf));
+	ssi_ccm_send_news(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT, buf, ssi__membership__heartbeat__pack(&m, buf));
 }
 
 static void crowd_line_up(struct sim_node *o)
@@ -215,19 +215,17 @@ static int crowd_joined(struct sim_node *o, const Ssi__Membership__JoinReply *m,
 	w->heartbeat_ms = m->heartbeat_ms;
 	w->detach_ms = m->detach_ms;
 	w->counts.joined++;
-	o->number = m->node_number;
 	crowd_enter(o, SIM_JOINED);
 	o->was_joined = true;
 	o->heard = ssi_clock_mono_ms();
 	ssi_backoff_reset(&o->backoff);
-	ssi_ccm_set_nodes(o->conn, o->number, 0);
 	crowd_time(o, w->heartbeat_ms);
 	w->ops->joined(o, again, w->userdata);
 	return crowd_learn(o, true, view, n);
 }
 
 /* The reply's own fields come first and are few; its view is cut out, for it is most of it and the same for everyone. */
-static int crowd_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int crowd_on_reply(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct sim_node *o = ssi_ccm_get_userdata(c);
 	Ssi__Membership__JoinReply *m;
@@ -262,7 +260,7 @@ static int crowd_on_reply(struct ssi_ccm_conn *c, const struct ssi_frame *f, con
 	return r;
 }
 
-static int crowd_on_heard(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int crowd_on_heard(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct sim_node *o = ssi_ccm_get_userdata(c);
 
@@ -270,7 +268,7 @@ static int crowd_on_heard(struct ssi_ccm_conn *c, const struct ssi_frame *f, con
 	return f->type == SSI_MEMBER_VIEW && o->state == SIM_JOINED ? crowd_learn(o, false, body, f->size) : 0;
 }
 
-static int crowd_on_order(struct ssi_ccm_conn *c, const struct ssi_frame *f, const uint8_t *body, void *userdata)
+static int crowd_on_order(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	crowd_end(ssi_ccm_get_userdata(c), "ordered to reboot or power off");
 	return 0;
@@ -330,7 +328,7 @@ void crowd_leave(struct crowd *w, struct sim_node *o, const char *reason)
 	if (o->state != SIM_JOINED)
 		return;
 	m.reason = (char *)reason;
-	ssi_ccm_send(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_LEAVE, 0, ++o->sequence, buf, ssi__membership__leave__pack(&m, buf));
+	ssi_ccm_send(o->conn, SSI_MOD_MEMBERSHIP, SSI_MEMBER_LEAVE, ++o->sequence, buf, ssi__membership__leave__pack(&m, buf));
 	crowd_silence(w, o);
 	ssi_ccm_close(o->conn, NULL);
 }
@@ -348,9 +346,9 @@ struct crowd_counts *crowd_counts(struct crowd *w)
 static int crowd_register(struct crowd *w)
 {
 	const struct ssi_ccm_rule rules[] = {
-		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_WIRE_BODY_MAX, SSI_FROM_MASTER, crowd_on_reply, w },
+		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_JOIN_REPLY, SSI_CCM_BODY_MAX, SSI_FROM_MASTER, crowd_on_reply, w },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_HEARTBEAT_REPLY, 0, SSI_FROM_MASTER, crowd_on_heard, w },
-		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, SSI_WIRE_BODY_MAX, SSI_FROM_MASTER, crowd_on_heard, w },
+		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_VIEW, SSI_CCM_BODY_MAX, SSI_FROM_MASTER, crowd_on_heard, w },
 		{ SSI_MOD_MEMBERSHIP, SSI_MEMBER_ORDER, 512, SSI_FROM_MASTER, crowd_on_order, w },
 	};
 

@@ -102,6 +102,7 @@ static int sim_boot(struct sim *s, uint32_t i, struct ssi_err *e)
 	if (r < 0)
 		return r;
 	memcpy(o->name, args.node, sizeof(o->name));
+	o->number = args.number;
 	o->incarnation = args.incarnation;
 	if (!i)
 		s->ccm_port = args.port;

@@ -106,23 +106,22 @@ static inline int teardown(void **state)
 
 static inline struct ssi_ccm_conn *fx_conn(struct fixture *x, const char *name, uint64_t incarnation)
 {
+	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .incarnation = incarnation };
 	struct ssi_ccm_conn *c;
 
-	assert_int_equal(conn_new(x->ccm, -1, false, (struct in_addr){ 0 }, &c), 0);
-	c->id = (struct ssi_identity){ .kind = SSI_IDENTITY_NODE, .incarnation = incarnation };
-	snprintf(c->id.who, sizeof(c->id.who), "%s", name);
+	snprintf(id.who, sizeof(id.who), "%s", name);
+	assert_int_equal(ccm_conn_loose(x->ccm, &id, &c), 0);
 	return c;
 }
 
 static inline int fx_say(struct ssi_ccm_conn *c, uint16_t type, const ProtobufCMessage *m)
 {
-	struct ssi_frame f = { .module = SSI_MOD_MEMBERSHIP, .type = type, .incarnation = c->id.incarnation };
+	struct ssi_ccm_head f = { .module = SSI_MOD_MEMBERSHIP, .type = type };
 	uint8_t buf[4096];
 	struct ssi_err e;
 
-	f.size = (uint32_t)protobuf_c_message_pack(m, buf + SSI_WIRE_HEADER);
-	ssi_wire_encode(&f, buf);
-	return conn_input(c, buf, SSI_WIRE_HEADER + f.size, &e);
+	f.size = (uint32_t)protobuf_c_message_pack(m, buf);
+	return ccm_conn_hear(c, &f, buf, &e);
 }
 
 static inline int fx_say_join(struct ssi_ccm_conn *c, const char *name, uint64_t incarnation, bool rejoin)
@@ -152,20 +151,27 @@ static inline int fx_beat(struct ssi_ccm_conn *c)
 }
 
 /* The next frame in c's queue, taken out of it; its body is valid until the next call. */
-static const uint8_t *fx_heard(struct ssi_ccm_conn *c, struct ssi_frame *ret)
+static const uint8_t *fx_heard(struct ssi_ccm_conn *c, struct ssi_ccm_head *ret)
 {
-	const uint8_t *body;
+	static uint8_t body[1 << 16];
 
-	assert_true(c->out.len - c->out_at >= SSI_WIRE_HEADER);
-	assert_int_equal(ssi_wire_decode((uint8_t *)c->out.data + c->out_at, ret, NULL), 0);
-	body = (uint8_t *)c->out.data + c->out_at + SSI_WIRE_HEADER;
-	c->out_at += SSI_WIRE_HEADER + ret->size;
+	assert_true(c->told->len >= sizeof(*ret));
+	memcpy(ret, c->told->data, sizeof(*ret));
+	assert_true(ret->size <= sizeof(body));
+	memcpy(body, c->told->data + sizeof(*ret), ret->size);
+	ssi_buf_consume(c->told, sizeof(*ret) + ret->size);
 	return body;
+}
+
+/* Nothing was said to it that was not heard. */
+static inline bool fx_silent(const struct ssi_ccm_conn *c)
+{
+	return !c->told->len;
 }
 
 static inline Ssi__Membership__JoinReply *fx_heard_reply(struct ssi_ccm_conn *c)
 {
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 	const uint8_t *body = fx_heard(c, &f);
 	Ssi__Membership__JoinReply *m;
 
@@ -217,7 +223,7 @@ static inline void fx_tell(struct fixture *x)
 /* The next frame in c's queue is a view; to be freed. */
 static inline Ssi__Membership__View *fx_heard_view(struct ssi_ccm_conn *c)
 {
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 	const uint8_t *body = fx_heard(c, &f);
 	Ssi__Membership__View *v;
 

@@ -26,7 +26,7 @@ struct ssi_ccm_conn *ssi_member_conn(const struct ssi_member *s)
 	return joined ? (struct ssi_ccm_conn *)&joined : NULL;
 }
 
-int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint8_t flags, uint64_t sequence, const void *body, size_t len)
+int ssi_ccm_send(struct ssi_ccm_conn *c, uint16_t module, uint16_t type, uint64_t sequence, const void *body, size_t len)
 {
 	Ssi__Boot__NodeEvent *m = ssi__boot__node_event__unpack(NULL, len, body);
 

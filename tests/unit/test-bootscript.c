@@ -62,7 +62,7 @@ static struct in_addr address(const char *s)
 
 static void script_boots(void **state)
 {
-	struct ssi_bootargs args = { .node = "n01", .system = "demo", .mac = "52:54:00:00:00:01", .address = address("10.77.0.11"), .prefix = 24,
+	struct ssi_bootargs args = { .node = "n01", .number = 3, .system = "demo", .mac = "52:54:00:00:00:01", .address = address("10.77.0.11"), .prefix = 24,
 				     .master = address("10.77.0.1"), .port = 7701, .incarnation = 7, .token = DIGITS, .root = "nfs:/sha256-" DIGITS,
 				     .init = "ssi", .delay_s = 30 };
 	struct bootscript b = { .master = args.master, .http_port = 7780, .image = "compute", .generation = "sha256-" DIGITS, .args = &args,
@@ -85,6 +85,7 @@ static void script_boots(void **state)
 	*strstr(line + 1, " || goto failed") = '\0';
 	assert_non_null(strstr(line, " console=ttyS0"));
 	assert_int_equal(ssi_bootargs_parse(strchr(line + 8, ' '), &back, NULL), 0);
+	assert_int_equal(back.number, 3);
 	assert_int_equal(back.incarnation, 7);
 	assert_string_equal(back.token, DIGITS);
 

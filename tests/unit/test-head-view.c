@@ -41,7 +41,7 @@ static void lost(struct fixture *x, struct ssi_ccm_conn *c)
 {
 	struct ssi_err e = { .code = -ECONNRESET, .text = "lost" };
 
-	conn_fail(c, &e);
+	ssi_ccm_abort(c, &e);
 	fx_settle(x);
 }
 
@@ -50,7 +50,7 @@ static void members_are_told_of_changes(void **state)
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01"), *d = fx_join(x, "n02");
 	Ssi__Membership__View *v;
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 
 	fx_tell(x);
 	v = fx_heard_view(c);
@@ -73,7 +73,7 @@ static void only_the_state_is_told_by_number(void **state)
 {
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01"), *d = fx_join(x, "n02");
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 	Ssi__Membership__View *v;
 
 	fx_tell(x);
@@ -82,7 +82,7 @@ static void only_the_state_is_told_by_number(void **state)
 		fx_pass(x, 100);
 		fx_beat(c);
 	}
-	c->out_at = c->out.len;
+	ssi_buf_consume(c->told, c->told->len);
 	assert_int_equal(fx_state(x, "n02"), SSI_NODE_SUSPECT);
 	fx_tell(x);
 	v = fx_heard_view(c);
@@ -191,7 +191,7 @@ static void a_restarted_master_builds_on_what_is_known(void **state)
 		fx_pass(x, 100);
 		fx_beat(c);
 	}
-	c->out_at = c->out.len;
+	ssi_buf_consume(c->told, c->told->len);
 	assert_int_equal(fx_state(x, "n02"), SSI_NODE_DETACHED);
 	fx_tell(x);
 	follow(&own, c);
@@ -221,12 +221,12 @@ static void heartbeats_are_answered_now_and_then(void **state)
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01");
 	int answers = 0;
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 
 	for (int i = 0; i < 12; i++) {
 		fx_pass(x, 500);
 		fx_beat(c);
-		for (; c->out.len > c->out_at; answers++) {
+		for (; c->told->len; answers++) {
 			fx_heard(c, &f);
 			assert_int_equal(f.type, SSI_MEMBER_HEARTBEAT_REPLY);
 		}

@@ -38,7 +38,7 @@ static void silence_suspects_then_detaches(void **state)
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01"), *other = fx_join(x, "n02");
 	struct ssi_head_totals t;
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 
 	for (int i = 0; i < 19; i++) {
 		fx_pass(x, 100);
@@ -149,7 +149,7 @@ static void lost_connection_is_not_yet_a_detach(void **state)
 	struct ssi_ccm_conn *c = fx_join(x, "n01");
 	static const struct ssi_err e = { .code = -ECONNRESET };
 
-	conn_fail(c, &e);
+	ssi_ccm_abort(c, &e);
 	fx_settle(x);
 	assert_null(ssi_head_conn(x->head, "n01"));
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
@@ -298,7 +298,7 @@ static void drained_stays_and_is_told(void **state)
 	struct head_system *s = TAILQ_FIRST(&x->head->systems);
 	struct ssi_head_totals t;
 	Ssi__Membership__View *v;
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 	const uint8_t *body;
 
 	head_view_tell(x->head, s);
@@ -329,7 +329,7 @@ static void detached_by_hand_is_told_and_refused(void **state)
 	struct fixture *x = *state;
 	struct ssi_ccm_conn *c = fx_join(x, "n01");
 	struct ssi_head_totals t;
-	struct ssi_frame f;
+	struct ssi_ccm_head f;
 
 	fx_join(x, "n02");
 	assert_int_equal(ssi_head_detach(x->head, "n01", "by hand"), 0);

@@ -11,49 +11,6 @@
 #include "libssi/model/bootargs.h"
 #include "libssi/model/wire.h"
 
-static const struct ssi_frame frame = {
-	.flags = SSI_WIRE_REPLY, .module = 2, .type = 3, .source = 5, .destination = 0x01020304,
-	.incarnation = 0x1122334455667788, .sequence = 9, .size = 0x010203,
-};
-
-static void header_as_drawn(void **state)
-{
-	static const uint8_t want[SSI_WIRE_HEADER] = {
-		'S', 'S', 1, 1, 0, 2, 0, 3, 0, 0, 0, 5, 1, 2, 3, 4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
-		0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 2, 3,
-	};
-	uint8_t bytes[SSI_WIRE_HEADER];
-	struct ssi_frame back;
-
-	ssi_wire_encode(&frame, bytes);
-	assert_memory_equal(bytes, want, sizeof(want));
-	memset(&back, 0, sizeof(back));
-	assert_int_equal(ssi_wire_decode(bytes, &back, NULL), 0);
-	ssi_wire_encode(&back, bytes);
-	assert_memory_equal(bytes, want, sizeof(want));
-	assert_int_equal(back.incarnation, frame.incarnation);
-	assert_int_equal(back.size, frame.size);
-}
-
-static void header_refused(void **state)
-{
-	static const struct { int at; uint8_t value; const char *says; } bad[] = {
-		{ 0, 'X', "not a frame" }, { 2, 2, "version 2" }, { 3, 4, "unknown flags" }, { 5, 0, "module 0" }, { 7, 0, "type 0" },
-		{ 33, 0x11, "body of" }, { 32, 1, "body of" }, { 39, 1, "not zero" },
-	};
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		uint8_t bytes[SSI_WIRE_HEADER];
-		struct ssi_err e = { 0 };
-		struct ssi_frame f;
-
-		ssi_wire_encode(&frame, bytes);
-		bytes[bad[i].at] = bad[i].value;
-		assert_int_equal(ssi_wire_decode(bytes, &f, &e), -EBADMSG);
-		assert_non_null(strstr(e.text, bad[i].says));
-	}
-}
-
 static void identities(void **state)
 {
 	static const char *const good[] = { "boot:52:54:00:00:00:01:7", "node:n01:18446744073709551615", "node:a.b-c:1" };
@@ -77,10 +34,10 @@ static void identities(void **state)
 }
 
 #define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define FULL "ssi.node=n01 ssi.system=demo ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.gw=10.77.0.1 " \
+#define FULL "ssi.node=n01 ssi.number=1073741823 ssi.system=demo ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.gw=10.77.0.1 " \
 	"ssi.master=10.77.0.1:7701 ssi.inc=7 ssi.token=" TOKEN " ssi.root=nfs:/sha256-ab ssi.state=disk:/dev/vdb ssi.init=systemd " \
 	"ssi.delay=5 ssi.rescue ssi.debug"
-#define NEEDED "ssi.node=n01 ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.master=10.77.0.1 ssi.inc=7 ssi.token=" TOKEN " ssi.root=nfs:/a"
+#define NEEDED "ssi.node=n01 ssi.number=3 ssi.mac=52:54:00:00:00:01 ssi.ip=10.77.0.11/24 ssi.master=10.77.0.1 ssi.inc=7 ssi.token=" TOKEN " ssi.root=nfs:/a"
 
 static void bootargs_both_ways(void **state)
 {
@@ -90,6 +47,7 @@ static void bootargs_both_ways(void **state)
 
 	assert_int_equal(ssi_bootargs_parse(FULL, &a, &e), 0);
 	assert_string_equal(a.node, "n01");
+	assert_int_equal(a.number, SSI_BOOTARGS_NUMBER_MAX);
 	assert_int_equal(a.address.s_addr, inet_addr("10.77.0.11"));
 	assert_int_equal(a.prefix, 24);
 	assert_int_equal(a.port, 7701);
@@ -109,6 +67,7 @@ static void bootargs_among_others(void **state)
 	assert_int_equal(ssi_bootargs_parse("BOOT_IMAGE=/x quiet \"a b=c ssi.node=zz\" dyndbg=\"file x ssi.node=zz +p\" " NEEDED
 					    " ssi.node=n02 \"ssi.init=systemd\" ssi.system=\"demo\" ssi.newer=1 ssi.debug=no console=ttyS0\n", &a, NULL), 0);
 	assert_string_equal(a.node, "n02");
+	assert_int_equal(a.number, 3);
 	assert_string_equal(a.init, "systemd");
 	assert_string_equal(a.system, "demo");
 	assert_int_equal(a.port, 7701);
@@ -117,6 +76,7 @@ static void bootargs_among_others(void **state)
 	assert_int_equal(ssi_bootargs_parse("ssi.root=disk:LABEL=master", &a, NULL), 0);
 	assert_string_equal(a.init, "ssi");
 	assert_int_equal(ssi_bootargs_parse("ssi.root=disk:/dev/vda ssi.node=m", &a, NULL), 0);
+	assert_int_equal(a.number, 0);
 }
 
 static void bootargs_refused(void **state)
@@ -124,6 +84,10 @@ static void bootargs_refused(void **state)
 	static const struct { const char *line, *says; } bad[] = {
 		{ "", "no ssi.root on the kernel command line" },
 		{ "ssi.root=nfs:/a", "no ssi.node on the kernel command line" },
+		{ "ssi.root=nfs:/a ssi.node=n01", "no ssi.number on the kernel command line: it should be a node's number" },
+		{ NEEDED " ssi.number=0", "ssi.number=0: should be a node's number, 1 to 1073741823" }, { NEEDED " ssi.number=1073741824", "ssi.number=" },
+		{ NEEDED " ssi.number=4294967299", "ssi.number=4294967299: should" }, { NEEDED " ssi.number=-1", "ssi.number=-1" },
+		{ NEEDED " ssi.number=3x", "ssi.number=3x" }, { NEEDED " ssi.number", "ssi.number=: should" },
 		{ NEEDED " ssi.root=nfs:a", "ssi.root=nfs:a: should be nfs:/PATH" },
 		{ NEEDED " ssi.root=disk:/", "ssi.root=disk:/: should be" },
 		{ NEEDED " ssi.root=disk:LABEL=", "ssi.root=" }, { NEEDED " ssi.root=\"nfs:/a b\"", "ssi.root=nfs:/a b: should" },
@@ -152,8 +116,6 @@ static void bootargs_refused(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(header_as_drawn),
-		cmocka_unit_test(header_refused),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(bootargs_both_ways),
 		cmocka_unit_test(bootargs_among_others),
