@@ -52,19 +52,43 @@ static int bootargs_address(const char *v, char sep, uint32_t max, struct in_add
 	return 0;
 }
 
-/* "/..." or "LABEL=..." behind "disk:"; a path in the export behind "nfs:". No blanks: the words are separated by them. */
-static int bootargs_place(const char *v, bool nfs, char *ret, size_t n)
+int ssi_bootargs_http(const char *root, struct in_addr *ret_address, uint16_t *ret_port, const char **ret_path)
+{
+	size_t skip = strlen("ram:http://"), len;
+	char server[INET_ADDRSTRLEN + sizeof(":65535")];
+	struct in_addr a;
+	uint32_t port = 0;
+
+	if (strncmp(root, "ram:http://", skip) != 0)
+		return -EINVAL;
+	len = strcspn(root + skip, "/");
+	if (root[skip + len] != '/' || len >= sizeof(server))
+		return -EINVAL;
+	memcpy(server, root + skip, len);
+	server[len] = '\0';
+	if (bootargs_address(server, ':', UINT16_MAX, &a, &port) < 0 || !port)
+		return -EINVAL;
+	*ret_address = a;
+	*ret_port = (uint16_t)port;
+	*ret_path = root + skip + len;
+	return 0;
+}
+
+/* Nothing but printable ASCII: words are separated by blanks, and a path goes into a request as it stands. */
+static bool bootargs_plain(const char *v)
+{
+	for (; *v; v++)
+		if (*v <= ' ' || *v > '~' || *v == '"')
+			return false;
+	return true;
+}
+
+/* "/..." or "LABEL=..." behind "disk:". */
+static bool bootargs_disk(const char *v)
 {
 	const char *where = v + 5;
 
-	for (const char *p = v; *p; p++)
-		if (*p <= ' ' || *p == '"' || *p == 0x7f)
-			return -EINVAL;
-	if (nfs && !strncmp(v, "nfs:/", 5))
-		return bootargs_copy(v, ret, n);
-	if (!strncmp(v, "disk:", 5) && ((where[0] == '/' && where[1]) || (!strncmp(where, "LABEL=", 6) && where[6])))
-		return bootargs_copy(v, ret, n);
-	return -EINVAL;
+	return !strncmp(v, "disk:", 5) && ((where[0] == '/' && where[1]) || (!strncmp(where, "LABEL=", 6) && where[6]));
 }
 
 static int set_node(const char *v, struct ssi_bootargs *a)
@@ -114,21 +138,42 @@ static int set_inc(const char *v, struct ssi_bootargs *a)
 	return ssi_num_u64(v, 1, UINT64_MAX, &a->incarnation);
 }
 
+static int bootargs_digits(const char *v, char ret[65])
+{
+	if (strlen(v) != 64 || v[strspn(v, "0123456789abcdef")])
+		return -EINVAL;
+	return bootargs_copy(v, ret, 65);
+}
+
 static int set_token(const char *v, struct ssi_bootargs *a)
 {
-	if (strlen(v) != sizeof(a->token) - 1 || v[strspn(v, "0123456789abcdef")])
-		return -EINVAL;
-	return bootargs_copy(v, a->token, sizeof(a->token));
+	return bootargs_digits(v, a->token);
 }
 
 static int set_root(const char *v, struct ssi_bootargs *a)
 {
-	return bootargs_place(v, true, a->root, sizeof(a->root));
+	struct in_addr server;
+	const char *path;
+	uint16_t port;
+
+	if (!bootargs_plain(v) || (!bootargs_disk(v) && strncmp(v, "nfs:/", 5) != 0 && ssi_bootargs_http(v, &server, &port, &path) < 0))
+		return -EINVAL;
+	return bootargs_copy(v, a->root, sizeof(a->root));
+}
+
+static int set_root_size(const char *v, struct ssi_bootargs *a)
+{
+	return ssi_num_u64(v, 1, INT64_MAX, &a->root_size);
+}
+
+static int set_root_sha256(const char *v, struct ssi_bootargs *a)
+{
+	return bootargs_digits(v, a->root_sha256);
 }
 
 static int set_state(const char *v, struct ssi_bootargs *a)
 {
-	return bootargs_place(v, false, a->state, sizeof(a->state));
+	return bootargs_plain(v) && bootargs_disk(v) ? bootargs_copy(v, a->state, sizeof(a->state)) : -EINVAL;
 }
 
 static int set_init(const char *v, struct ssi_bootargs *a)
@@ -165,9 +210,11 @@ static const struct bootargs_word {
 	const char *name;
 	int (*set)(const char *v, struct ssi_bootargs *a);
 	const char *meant;
-	enum { ALWAYS = 1, NETWORK = 2 } needed;       /* NETWORK: unless the root is a disk */
+	enum { ALWAYS = 1, NETWORK = 2, RAM = 3 } needed;       /* NETWORK: unless the root is a disk; RAM: if it is ram: */
 } bootargs_words[] = {
-	{ "ssi.root", set_root, "nfs:/PATH, disk:/dev/NAME or disk:LABEL=NAME", ALWAYS },
+	{ "ssi.root", set_root, "nfs:/PATH, ram:http://ADDRESS:PORT/PATH, disk:/dev/NAME or disk:LABEL=NAME", ALWAYS },
+	{ "ssi.root.size", set_root_size, "the image's size in bytes", RAM },
+	{ "ssi.root.sha256", set_root_sha256, "64 hexadecimal digits", RAM },
 	{ "ssi.node", set_node, "a node's name", NETWORK },
 	{ "ssi.number", set_number, "a node's number, 1 to 1073741823", NETWORK },
 	{ "ssi.system", set_system, "a system's name", 0 },
@@ -234,12 +281,12 @@ static const char *bootargs_next(const char *s, char word[BOOTARGS_WORD], char *
 
 static int bootargs_missing(const struct ssi_bootargs *a, unsigned seen, struct ssi_err *e)
 {
-	bool disk = !strncmp(a->root, "disk:", 5);
+	bool disk = !strncmp(a->root, "disk:", 5), ram = !strncmp(a->root, "ram:", 4);
 
 	for (size_t i = 0; i < BOOTARGS_WORDS; i++) {
 		const struct bootargs_word *w = &bootargs_words[i];
 
-		if (seen & 1u << i || !w->needed || (w->needed == NETWORK && disk))
+		if (seen & 1u << i || !w->needed || (w->needed == NETWORK && disk) || (w->needed == RAM && !ram))
 			continue;
 		return ssi_errf(e, -EINVAL, "no %s on the kernel command line: it should be %s", w->name, w->meant);
 	}
@@ -322,6 +369,9 @@ int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n)
 		bootargs_add(&o, "ssi.inc=%" PRIu64, a->incarnation);
 	bootargs_add_text(&o, "ssi.token", a->token);
 	bootargs_add_text(&o, "ssi.root", a->root);
+	if (a->root_size)
+		bootargs_add(&o, "ssi.root.size=%" PRIu64, a->root_size);
+	bootargs_add_text(&o, "ssi.root.sha256", a->root_sha256);
 	bootargs_add_text(&o, "ssi.state", a->state);
 	bootargs_add_text(&o, "ssi.init", a->init);
 	bootargs_add(&o, "ssi.delay=%u", a->delay_s);

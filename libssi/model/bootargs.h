@@ -25,7 +25,9 @@ struct ssi_bootargs {
 	uint16_t port;
 	uint64_t incarnation;        /* ssi.inc=7 */
 	char token[65];              /* ssi.token= 64 hexadecimal digits, used once */
-	char root[128];              /* ssi.root=nfs:/sha256-... (path in the master's NFSv4 pseudo-root) | disk:LABEL=x or /dev/x */
+	char root[192];              /* ssi.root=nfs:/sha256-... (path in the master's NFSv4 pseudo-root) | ram:http://10.77.0.1:7780/... | disk:LABEL=x or /dev/x */
+	uint64_t root_size;          /* ssi.root.size=, bytes, and ssi.root.sha256=, 64 hexadecimal digits: what a root of ram: must be; 0 and "" else */
+	char root_sha256[65];
 	char state[64];              /* ssi.state=disk:/dev/vdb or LABEL=..., "" = memory */
 	char init[32];               /* ssi.init=ssi | systemd */
 	uint32_t delay_s;            /* ssi.delay=, seconds before the reboot after a failure for good; 30 by default */
@@ -37,3 +39,5 @@ struct ssi_bootargs {
 int ssi_bootargs_parse(const char *cmdline, struct ssi_bootargs *ret, struct ssi_err *e);
 /* Write them, space between, at most n bytes with the NUL; -ENOSPC if it does not fit (a kernel takes 2048). */
 int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n);
+/* Where a root of ram: is fetched from; *ret_path points into root. -EINVAL: root is no ram:http://ADDRESS:PORT/PATH. */
+int ssi_bootargs_http(const char *root, struct in_addr *ret_address, uint16_t *ret_port, const char **ret_path);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "libssi/model/bootargs.h"
@@ -60,6 +61,40 @@ static void bootargs_both_ways(void **state)
 		assert_int_equal(ssi_bootargs_format(&a, text, n), -ENOSPC);
 }
 
+#define RAM "ssi.root=ram:http://10.77.0.1:7780/image/compute/sha256-" TOKEN "/root.erofs"
+
+static void bootargs_of_a_root_in_memory(void **state)
+{
+	static const char *const bad[] = {
+		"", "nfs:/a", "ram:", "ram:/a", "ram:http://10.77.0.1:7780", "ram:http://10.77.0.1/a", "ram:http://10.77.0.1:0/a", "ram:http://10.77.0.1:65536/a",
+		"ram:http://:7780/a", "ram:http://0.0.0.0:7780/a", "ram:http://master:7780/a", "ram:https://10.77.0.1:7780/a", "ram:http:///a",
+		"ram:http://1000.1000.1000.1000:77800000/a",
+	};
+	struct ssi_bootargs a;
+	struct in_addr server;
+	struct ssi_err e;
+	char text[2048];
+	const char *path;
+	uint16_t port = 77;
+
+	assert_int_equal(ssi_bootargs_parse(NEEDED " " RAM " ssi.root.size=132640768 ssi.root.sha256=" TOKEN, &a, &e), 0);
+	assert_int_equal(a.root_size, 132640768);
+	assert_string_equal(a.root_sha256, TOKEN);
+	assert_int_equal(ssi_bootargs_format(&a, text, sizeof(text)), 0);
+	assert_non_null(strstr(text, RAM " ssi.root.size=132640768 ssi.root.sha256=" TOKEN));
+	assert_int_equal(ssi_bootargs_http(a.root, &server, &port, &path), 0);
+	assert_int_equal(server.s_addr, inet_addr("10.77.0.1"));
+	assert_int_equal(port, 7780);
+	assert_string_equal(path, "/image/compute/sha256-" TOKEN "/root.erofs");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(ssi_bootargs_http(bad[i], &server, &port, &path), -EINVAL);
+	assert_int_equal(port, 7780);
+	/* The longest names there can be. */
+	snprintf(text, sizeof(text), "%s ssi.root=ram:http://255.255.255.254:65535/image/%064d/sha256-" TOKEN "/root.erofs ssi.root.size=1 ssi.root.sha256=" TOKEN,
+		 NEEDED, 0);
+	assert_int_equal(ssi_bootargs_parse(text, &a, &e), 0);
+}
+
 static void bootargs_among_others(void **state)
 {
 	struct ssi_bootargs a;
@@ -99,6 +134,11 @@ static void bootargs_refused(void **state)
 		{ NEEDED " ssi.inc=0", "ssi.inc=0" }, { NEEDED " ssi.inc=-1", "ssi.inc=-1" }, { NEEDED " ssi.token=12", "ssi.token=12: should be 64" },
 		{ NEEDED " ssi.token=" TOKEN "0", "ssi.token=" }, { NEEDED " ssi.state=memory", "ssi.state=memory" }, { NEEDED " ssi.init=sysv", "ssi.init=sysv" },
 		{ NEEDED " ssi.delay=soon", "ssi.delay=soon" }, { NEEDED " ssi.rescue=perhaps", "ssi.rescue=perhaps" },
+		{ NEEDED " " RAM, "no ssi.root.size on the kernel command line" },
+		{ NEEDED " " RAM " ssi.root.size=1", "no ssi.root.sha256 on the kernel command line" },
+		{ NEEDED " " RAM " ssi.root.size=0 ssi.root.sha256=" TOKEN, "ssi.root.size=0: should be the image's size" },
+		{ NEEDED " " RAM " ssi.root.size=1 ssi.root.sha256=12", "ssi.root.sha256=12: should be 64" },
+		{ NEEDED " ssi.root=ram:http://10.77.0.1:7780/\xe4", "ssi.root=ram:" }, { NEEDED " ssi.root=ram:10.77.0.1:/a", "or disk:LABEL=NAME" },
 		{ NEEDED " ssi.root=nfs:/" TOKEN TOKEN TOKEN TOKEN TOKEN, "ssi.root=: should be" },
 	};
 
@@ -119,6 +159,7 @@ int main(void)
 		cmocka_unit_test(identities),
 		cmocka_unit_test(bootargs_both_ways),
 		cmocka_unit_test(bootargs_among_others),
+		cmocka_unit_test(bootargs_of_a_root_in_memory),
 		cmocka_unit_test(bootargs_refused),
 	};
 
