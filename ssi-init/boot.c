@@ -16,6 +16,18 @@ bool boot_is_nfs(const void *boot)
 	return !strncmp(b->args.root, "nfs:", 4);
 }
 
+bool boot_is_ram(const void *boot)
+{
+	const struct boot *b = boot;
+
+	return !strncmp(b->args.root, "ram:", 4);
+}
+
+bool boot_has_master(const void *boot)
+{
+	return boot_is_nfs(boot) || boot_is_ram(boot);
+}
+
 int boot_read_args(struct boot *b, struct ssi_err *e)
 {
 	char text[BOOT_CMDLINE_MAX];

@@ -9,8 +9,10 @@
 #define BOOT_TIMELINE   BOOT_RUN "/timeline"
 #define BOOT_EVENTS     BOOT_RUN "/events"
 #define BOOT_SHUTDOWN   BOOT_RUN "/shutdown"
-#define BOOT_LOWER      BOOT_RUN "/root/lower"
-#define BOOT_RW         BOOT_RUN "/root/rw"
+#define BOOT_ROOT       BOOT_RUN "/root"
+#define BOOT_IMAGE      BOOT_ROOT "/image"
+#define BOOT_LOWER      BOOT_ROOT "/lower"
+#define BOOT_RW         BOOT_ROOT "/rw"
 #define BOOT_SYSROOT    "/sysroot"
 #define BOOT_CMDLINE_MAX 4096
 
@@ -19,8 +21,11 @@ struct boot {
 	bool args_known;         /* false: the command line could not be read or is wrong */
 };
 
-/* True for ssi.root=nfs:..., false for a machine that boots from its own disk. */
+/* Where the root is: ssi.root=nfs:..., ram:... */
 bool boot_is_nfs(const void *boot);
+bool boot_is_ram(const void *boot);
+/* Is this a node, which has a master? False for a machine that boots from its own disk. */
+bool boot_has_master(const void *boot);
 /* Read /proc/cmdline; -EINVAL names the word that is wrong or missing. */
 int boot_read_args(struct boot *b, struct ssi_err *e);
 /* Become the helper PROGRAM of libexecdir, in a stage's child; returns only on failure. */

@@ -88,7 +88,7 @@ static int drivers_device(const struct coldplug_device *dev, void *userdata)
 	struct ssi_err e = { 0 };
 	int r;
 
-	if (!d->all && dev->class != COLDPLUG_NETWORK && (dev->class != COLDPLUG_STORAGE || boot_is_nfs(&d->boot)))
+	if (!d->all && dev->class != COLDPLUG_NETWORK && (dev->class != COLDPLUG_STORAGE || boot_has_master(&d->boot)))
 		return 0;
 	if (dev->driven || coldplug_seen(&d->seen, dev->alias))
 		return 0;
@@ -151,6 +151,7 @@ static int drivers_modules(struct drivers *d, struct ssi_err *e)
 	const struct { const char *name; bool wanted; } modules[] = {
 		{ "nfsv4", boot_is_nfs(&d->boot) },
 		{ "erofs", !boot_is_nfs(&d->boot) },
+		{ "loop", boot_is_ram(&d->boot) },
 		{ "ext4", d->boot.args.state[0] },
 		{ "overlay", true },
 	};

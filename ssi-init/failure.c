@@ -46,7 +46,7 @@ static void failure_report(const struct boot *b, const char *stage, char *what, 
 	struct ssi_err e = { 0 };
 	pid_t pid;
 
-	if (!b->args_known || !boot_is_nfs(b))
+	if (!b->args_known || !boot_has_master(b))
 		return;
 	snprintf(name, sizeof(name), "%s", stage);
 	memcpy(words, (char *[]){ (char *)"init-line", (char *)"failed", name, what, next }, 5 * sizeof(*words));

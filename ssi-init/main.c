@@ -36,7 +36,7 @@
 #include "ssi-init/verb.h"
 #include "ssi-init/watch.h"
 
-enum { S_INIT, S_DRIVERS, S_MODULES, S_NETWORK, S_TOKEN, S_ROOT, S_OVERLAY, S_SWITCH, S_ALL };
+enum { S_INIT, S_DRIVERS, S_MODULES, S_NETWORK, S_TOKEN, S_IMAGE, S_ROOT, S_OVERLAY, S_SWITCH, S_ALL };
 #define AFTER(s) (1u << (s))
 
 static bool main_systemd(const struct boot *b)
@@ -114,6 +114,11 @@ static int main_token(void *ctx, struct ssi_err *e)
 	return boot_exec_helper("init-line", (char *[]){ "init-line", "token", NULL }, e);
 }
 
+static int main_image(void *ctx, struct ssi_err *e)
+{
+	return boot_exec_helper("init-image", (char *[]){ "init-image", "fetch", NULL }, e);
+}
+
 static int main_root(void *ctx, struct ssi_err *e)
 {
 	return root_mount(&((struct boot *)ctx)->args, e);
@@ -139,11 +144,14 @@ static const struct stage stages[S_ALL] = {
 		"the initramfs lacks a driver or is damaged. Look at 'ssi-mkimage verify' and the recipe's [initramfs] drivers on @" },
 	[S_MODULES] = { "modules", AFTER(S_INIT), NULL, main_modules, false, 20000, 2, 500,
 		"the initramfs lacks a module or is damaged. Look at 'ssi-mkimage verify' and the recipe's [initramfs] modules on @" },
-	[S_NETWORK] = { "network", AFTER(S_DRIVERS), boot_is_nfs, main_network, false, 22000, 3, 500,
+	[S_NETWORK] = { "network", AFTER(S_DRIVERS), boot_has_master, main_network, false, 22000, 3, 500,
 		"look at the cable and the switch, and which interface the firmware boots from" },
-	[S_TOKEN] = { "token", AFTER(S_NETWORK), boot_is_nfs, main_token, false, 10000, 12, 100,
+	[S_TOKEN] = { "token", AFTER(S_NETWORK), boot_has_master, main_token, false, 10000, 12, 100,
 		"the master gave this machine no key. Look at 'ssi-bootsvc events' on @" },
-	[S_ROOT] = { "root", AFTER(S_NETWORK) | AFTER(S_MODULES) | AFTER(S_DRIVERS), NULL, main_root, false, 12000, 6, 250,
+	/* A try that gets nowhere ends by itself after 10 s; one that gets somewhere is left to it: hundreds may fetch at once. */
+	[S_IMAGE] = { "image", AFTER(S_NETWORK) | AFTER(S_MODULES), boot_is_ram, main_image, false, 1800000, 6, 1000,
+		"the image cannot be had in memory. Look at 'ssi-mkimage verify' on @; a machine that is too small wants 'root = nfs' in nodes.d there" },
+	[S_ROOT] = { "root", AFTER(S_IMAGE) | AFTER(S_NETWORK) | AFTER(S_MODULES) | AFTER(S_DRIVERS), NULL, main_root, false, 12000, 6, 250,
 		"the root cannot be mounted. Look at 'ssi-bootsvc check' on @" },
 	[S_OVERLAY] = { "overlay", AFTER(S_ROOT), NULL, main_overlay, false, 15000, 3, 500,
 		"the writable layer cannot be laid over the root. Look at 'ssi-mkimage verify' on @ and at the node's state volume" },

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sysinfo.h>
 #include "libssi/base/path.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/disk.h"
@@ -23,16 +24,31 @@ int overlay_options(const char *lower, const char *rw, char *buf, size_t n)
 	return len > 0 && (size_t)len < n ? 0 : -ENOSPC;
 }
 
+int overlay_memory(uint64_t total, uint64_t image, char *buf, size_t n)
+{
+	int len = snprintf(buf, n, "mode=0755,size=%lluk", (unsigned long long)((total > image ? total - image : 0) / 2 / 1024));
+
+	return len > 0 && (size_t)len < n ? 0 : -ENOSPC;
+}
+
+static int overlay_mount_memory(const struct ssi_bootargs *a, struct ssi_err *e)
+{
+	struct sysinfo s = { 0 };
+	char options[64];
+	int r = sysinfo(&s) < 0 ? -errno : overlay_memory((uint64_t)s.totalram * s.mem_unit, a->root_size, options, sizeof(options));
+
+	if (r == 0 && mount("tmpfs", BOOT_RW, "tmpfs", 0, options) < 0)
+		r = -errno;
+	return r < 0 ? ssi_errno(e, r, "mount tmpfs on %s", BOOT_RW) : 0;
+}
+
 static int overlay_mount_rw(const struct ssi_bootargs *a, struct ssi_err *e)
 {
 	struct disk d;
 	int r;
 
-	if (!a->state[0]) {
-		if (mount("tmpfs", BOOT_RW, "tmpfs", 0, "mode=0755,size=50%") < 0)
-			return ssi_errno(e, -errno, "mount tmpfs on %s", BOOT_RW);
-		return 0;
-	}
+	if (!a->state[0])
+		return overlay_mount_memory(a, e);
 	r = disk_wait(a->state + strlen("disk:"), &d, e);
 	if (r < 0)
 		return ssi_err_prefix(e, "state volume");

@@ -64,11 +64,28 @@ static int root_mount_disk(const struct ssi_bootargs *a, struct ssi_err *e)
 	return 0;
 }
 
+/* The device that init-image has made, by the name it has in /proc/mounts then. */
+static int root_mount_ram(struct ssi_err *e)
+{
+	char device[32];
+	ssize_t n = readlink(BOOT_IMAGE, device, sizeof(device) - 1);
+
+	if (n < 0)
+		return ssi_errno(e, -errno, "%s", BOOT_IMAGE);
+	device[n] = '\0';
+	outcome_note("mount %s", device);
+	if (mount(device, BOOT_LOWER, "erofs", MS_RDONLY | MS_NODEV, NULL) < 0 && errno != EBUSY)
+		return ssi_errno(e, -errno, "mount %s (the image in memory)", device);
+	return 0;
+}
+
 int root_mount(const struct ssi_bootargs *a, struct ssi_err *e)
 {
 	int r = ssi_path_mkdirs(BOOT_LOWER, 0755);
 
 	if (r < 0)
 		return ssi_errno(e, r, "mkdir %s", BOOT_LOWER);
+	if (!strncmp(a->root, "ram:", 4))
+		return root_mount_ram(e);
 	return strncmp(a->root, "disk:", 5) ? root_mount_nfs(a, e) : root_mount_disk(a, e);
 }

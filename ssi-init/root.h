@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* The read-only root: mounted on BOOT_LOWER from the master's NFS server or from a disk. Runs in a stage's child. */
+/* The read-only root: mounted on BOOT_LOWER from the master's NFS server, from memory (image.c) or from a disk. Runs in a stage's child. */
 #include <stddef.h>
 #include "libssi/model/bootargs.h"
 

@@ -59,10 +59,10 @@ static void stage_ended(struct stages *s, struct stage_run *r, enum stage_state 
 		s->ended(s);
 }
 
-/* Refusals that are the same however often one asks. */
+/* Refusals that are the same however often one asks: by the master, and by a machine that is too small (fetch.h). */
 static bool stage_final(int code)
 {
-	return code == -EKEYREVOKED || code == -EKEYREJECTED;
+	return code == -EKEYREVOKED || code == -EKEYREJECTED || code == -EFBIG;
 }
 
 /* A try has ended with r->err (code 0: well). */

@@ -208,7 +208,7 @@ static void supervise_begin(const struct boot *b)
 	struct task *t;
 
 	/* First, so that it joins while the rest comes up. */
-	if (boot_is_nfs(b)) {
+	if (boot_has_master(b)) {
 		t = task_add("agent", SERVICE_ALWAYS);
 		t->agent = t->kept = true;
 		snprintf(t->command, sizeof(t->command), "%s", AGENT);
@@ -247,7 +247,7 @@ void supervise(const struct boot *b, const struct stages *s)
 	int order = 0;
 
 	line.end_ms = line.start_ms;
-	timeline_write(BOOT_TIMELINE, s, boot_is_nfs(b) ? &line : NULL);
+	timeline_write(BOOT_TIMELINE, s, boot_has_master(b) ? &line : NULL);
 	event_open();
 	supervise_begin(b);
 	supervise_rest(b);

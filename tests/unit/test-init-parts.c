@@ -136,6 +136,18 @@ static void options_of_the_overlay(void **state)
 	assert_int_equal(overlay_options("/a", "/rw", o, 20), -ENOSPC);
 }
 
+static void a_layer_in_memory(void **state)
+{
+	char o[64];
+
+	assert_int_equal(overlay_memory(512u << 20, 0, o, sizeof(o)), 0);
+	assert_string_equal(o, "mode=0755,size=262144k");
+	assert_int_equal(overlay_memory(512u << 20, 128u << 20, o, sizeof(o)), 0);
+	assert_string_equal(o, "mode=0755,size=196608k");
+	assert_int_equal(overlay_memory(1, 2, o, sizeof(o)), 0);
+	assert_int_equal(overlay_memory(1, 2, o, 10), -ENOSPC);
+}
+
 static void options_of_nfs(void **state)
 {
 	struct ssi_bootargs a = { 0 };
@@ -298,6 +310,7 @@ int main(void)
 		cmocka_unit_test(interfaces_by_address),
 		cmocka_unit_test(an_alias_once),
 		cmocka_unit_test(options_of_the_overlay),
+		cmocka_unit_test(a_layer_in_memory),
 		cmocka_unit_test(options_of_nfs),
 		cmocka_unit_test(services),
 		cmocka_unit_test(services_with_mistakes),

@@ -77,6 +77,11 @@ static int refused(void *ctx, struct ssi_err *e)
 	return ran(5, ssi_errf(e, -EKEYREVOKED, "used before"));
 }
 
+static int small(void *ctx, struct ssi_err *e)
+{
+	return ran(7, ssi_errf(e, -EFBIG, "too small a machine"));
+}
+
 static int crash(void *ctx, struct ssi_err *e)
 {
 	ran(6, 0);
@@ -238,6 +243,16 @@ static void a_refusal_is_not_asked_again(void **state)
 	assert_string_equal(failed->err.text, "used before");
 }
 
+static void a_machine_does_not_grow(void **state)
+{
+	static const struct stage table[] = { { "image", 0, NULL, small, false, 5000, 5, 10, NULL } };
+	const struct stage_run *failed = NULL;
+	struct stages s;
+
+	assert_int_equal(run(table, 1, &s, &failed), -EFBIG);
+	assert_int_equal(shared->calls[7], 1);
+}
+
 static void a_child_that_dies(void **state)
 {
 	static const struct stage table[] = { { "crash", 0, NULL, crash, false, 5000, 1, 10, NULL } };
@@ -271,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup(waiting_for_the_report_s_needs_is_idle, setup),
 		cmocka_unit_test_setup(past_its_deadline, setup),
 		cmocka_unit_test_setup(a_refusal_is_not_asked_again, setup),
+		cmocka_unit_test_setup(a_machine_does_not_grow, setup),
 		cmocka_unit_test_setup(a_child_that_dies, setup),
 		cmocka_unit_test_setup(the_timeline_s_format, setup),
 	};
