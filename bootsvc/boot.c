@@ -6,7 +6,9 @@
  * Anyone on the network may ask in any machine's name, so asking alone ends nothing: a node that is joined stays so until the
  * token of its next boot is exchanged (members.c, members_armed).
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "bootsvc/boot.h"
 #include "bootsvc/bootscript.h"
@@ -22,6 +24,8 @@
 struct answer {
 	const struct ssi_node *node;     /* NULL: it has to wait */
 	struct state_boot boot;
+	uint64_t size;                   /* of its root's image, and that one's digest, where it is fetched into memory */
+	char sha256[SSI_HASH_HEX];
 	char text[512];                  /* why it has to wait */
 };
 
@@ -48,6 +52,30 @@ static int place(struct daemon *d, const struct ssi_system *system, const char *
 	return 0;
 }
 
+/* Which generation the node boots, whether it can be had, and what a node that fetches it has to check it against. */
+static int choose(struct daemon *d, struct answer *a)
+{
+	const struct ssi_node *n = a->node;
+	struct state_boot *b = &a->boot;
+	struct ssi_err e;
+	int r = images_current(d->images, n->image, b->generation, &e);
+
+	if (r == 0 && strcmp(n->root, "ram") == 0)
+		r = images_file(d->images, n->image, b->generation, "root.erofs", &a->size, a->sha256, &e);
+	if (r < 0) {
+		snprintf(a->text, sizeof(a->text), "%s cannot boot: %.200s", n->name, e.text);
+		return r;
+	}
+	if (!exports_ready(d->exports, b->generation, n->root, n->system))
+		exports_reconcile(d->exports);
+	if (exports_ready(d->exports, b->generation, n->root, n->system))
+		return 0;
+	snprintf(a->text, sizeof(a->text), strcmp(n->root, "nfs") == 0
+		 ? "%s cannot boot yet: its image %s is not exported yet (see 'ssi-bootsvc events' on the master)"
+		 : "%s cannot boot yet: its image %s cannot be held (is it being removed?)", n->name, n->image);
+	return -EAGAIN;
+}
+
 /* Store the incarnation and its token before anyone hears of them. */
 static int arm(struct daemon *d, const char *mac, struct answer *a, struct ssi_err *e)
 {
@@ -60,29 +88,34 @@ static int arm(struct daemon *d, const char *mac, struct answer *a, struct ssi_e
 		a->node = NULL;
 		return 0;
 	}
-	r = images_current(d->images, a->node->image, b->generation, e);
-
-	if (r < 0) {
-		snprintf(a->text, sizeof(a->text), "%s cannot boot: %.200s", a->node->name, e->text);
-		a->node = NULL;
-		return 0;
-	}
-	if (!exports_ready(d->exports, b->generation, a->node->system))
-		exports_reconcile(d->exports);
-	if (!exports_ready(d->exports, b->generation, a->node->system)) {
-		snprintf(a->text, sizeof(a->text), "%s cannot boot yet: its image %s is not exported yet (see 'ssi-bootsvc events' on the master)",
-			 a->node->name, a->node->image);
+	if (choose(d, a) < 0) {
 		a->node = NULL;
 		return 0;
 	}
 	strcpy(b->node, a->node->name);
 	strcpy(b->mac, mac);
 	strcpy(b->image, a->node->image);
+	strcpy(b->root, a->node->root);
 	b->armed = ssi_clock_wall_ms();
 	r = ssi_hash_random(b->token, sizeof(b->token));
 	if (r < 0)
 		return ssi_errno(e, r, "no random bytes");
 	return state_boot_arm(d->state, b, e);
+}
+
+/* The digest of an image that is fetched goes with the other arguments, so that it is trusted as they are and whoever serves the image need not be. */
+static void write_root(const struct daemon *d, const struct answer *a, struct ssi_bootargs *args)
+{
+	char master[INET_ADDRSTRLEN];
+
+	if (strcmp(a->boot.root, "ram") != 0) {
+		snprintf(args->root, sizeof(args->root), "nfs:/%s", a->boot.generation);
+		return;
+	}
+	snprintf(args->root, sizeof(args->root), "ram:http://%s:%u/image/%s/%s/root.erofs",
+		 inet_ntop(AF_INET, &args->master, master, sizeof(master)), d->opt->http_port, a->boot.image, a->boot.generation);
+	args->root_size = a->size;
+	strcpy(args->root_sha256, a->sha256);
 }
 
 static int write_script(struct daemon *d, const struct answer *a, struct ssi_buf *ret, struct ssi_err *e)
@@ -103,7 +136,7 @@ static int write_script(struct daemon *d, const struct answer *a, struct ssi_buf
 	strcpy(args.mac, a->boot.mac);
 	strcpy(args.init, n->init);
 	ssi_hash_hex(a->boot.token, sizeof(a->boot.token), args.token);
-	snprintf(args.root, sizeof(args.root), "nfs:/%s", a->boot.generation);
+	write_root(d, a, &args);
 	r = bootscript_boot(&script, ret);
 	explicit_bzero(args.token, sizeof(args.token));
 	if (r == -ENOSPC)
@@ -159,11 +192,18 @@ int boot_answer(struct daemon *d, const struct ssi_system *system, const char *m
 	return r;
 }
 
-void boot_fetches(struct daemon *d, struct in_addr peer, const char *file)
+void boot_fetches(struct daemon *d, struct in_addr peer, const char *file, char ret_node[64])
 {
+	const struct ssi_head_node *h;
 	struct state_machine m;
 	struct state_boot b;
 
-	if (state_machine_at(d->state, peer, &m, NULL) == 0 && state_boot_newest(d->state, m.node, &b, NULL) == 0 && !b.used)
-		events_add(d->events, "stage", m.node, m.mac, b.incarnation, "fetches %s", file);
+	ret_node[0] = '\0';
+	if (state_machine_at(d->state, peer, &m, NULL) < 0 || state_boot_newest(d->state, m.node, &b, NULL) < 0)
+		return;
+	h = ssi_head_node(d->head, m.node);
+	if (b.used && (!h || h->state != SSI_NODE_BOOTING || h->incarnation != b.incarnation))
+		return;
+	strcpy(ret_node, m.node);
+	events_add(d->events, "stage", m.node, m.mac, b.incarnation, "fetches %s", file);
 }

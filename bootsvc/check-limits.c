@@ -52,6 +52,10 @@ void check_nfsd(const struct check_context *c, struct check_report *r)
 	size_t nodes = c->registry ? c->registry->n_nodes : 0, want = nodes / NFSD_NODES_PER_THREAD;
 	char advice[160];
 
+	if (!check_uses(c, "nfs")) {
+		check_note(r, "no node has its root over NFS");
+		return;
+	}
 	want = want < NFSD_MIN ? NFSD_MIN : want > NFSD_ENOUGH ? NFSD_ENOUGH : want;
 	snprintf(advice, sizeof(advice), "write 'threads = %zu' below [nfsd] in /etc/nfs.conf, then run 'systemctl restart nfs-server'", want);
 	if (threads == -ENOENT)

@@ -46,7 +46,7 @@ void check_modules(const struct check_context *c, struct check_report *r)
 	};
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++)
-		if (!module_there(c, modules[i].name))
+		if ((strcmp(modules[i].name, "nfsd") != 0 || check_uses(c, "nfs")) && !module_there(c, modules[i].name))
 			check_problem(r, modules[i].advice, "this kernel has no %s, which %s", modules[i].name, modules[i].why);
 }
 
@@ -63,7 +63,7 @@ void check_tools(const struct check_context *c, struct check_report *r)
 	};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
-		if (!ssi_spawn_which(programs[i].name))
+		if ((strcmp(programs[i].name, "exportfs") != 0 || check_uses(c, "nfs")) && !ssi_spawn_which(programs[i].name))
 			check_problem(r, programs[i].advice, "%s, which %s, is not installed", programs[i].name, programs[i].why);
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		if (access(files[i].name, R_OK) < 0)

@@ -24,6 +24,14 @@ const struct check checks[] = {
 	{ .name = NULL }
 };
 
+bool check_uses(const struct check_context *c, const char *root)
+{
+	for (size_t i = 0; c->registry && i < c->registry->n_nodes; i++)
+		if (strcmp(c->registry->nodes[i]->root, root) == 0)
+			return true;
+	return !c->registry || !c->registry->n_nodes;
+}
+
 __attribute__((format(printf, 3, 0)))
 static void finding_add(struct check_report *r, const char *advice, const char *fmt, va_list ap)
 {

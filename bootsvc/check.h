@@ -35,6 +35,8 @@ struct check {
 extern const struct check checks[];          /* ends with a NULL name */
 
 /* Something is wrong; advice says what to do about it. */
+/* Has a node a root of this kind? True as well where nodes.d names none, or cannot be read. */
+bool check_uses(const struct check_context *c, const char *root);
 void check_problem(struct check_report *r, const char *advice, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* It could not be found out, and why. */
 void check_unknown(struct check_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

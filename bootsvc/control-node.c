@@ -22,10 +22,10 @@ static json_t *node_json(struct daemon *d, const struct ssi_node *n)
 	state_machine_of(d->state, n->name, mac, NULL);
 	if (h && h->incarnation)
 		state_boot_get(d->state, n->name, h->incarnation, &b, NULL);
-	o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", n->name, "number", (json_int_t)n->number, "system", n->system->name,
+	o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", n->name, "number", (json_int_t)n->number, "system", n->system->name,
 		      "state", h ? ssi_nodestate_name(h->state) : "off", "machine", mac,
 		      "address", inet_ntop(AF_INET, &n->address, address, sizeof(address)), "role", n->role, "image", n->image,
-		      "generation", b.generation, "init", n->init);
+		      "generation", b.generation, "root", b.root, "init", n->init);
 	explicit_bzero(&b, sizeof(b));
 	if (!o || !h)
 		return o;

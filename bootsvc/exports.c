@@ -36,6 +36,7 @@ struct exports {
 	const struct exports_ops *ops;
 	char *root;
 	struct export_list wanted;
+	struct export_list held;         /* used, but not over NFS; clients are "" */
 	struct export_plan plan;
 	size_t next;                     /* step of the plan that runs */
 	pid_t child;                     /* 0 = none runs */
@@ -56,15 +57,23 @@ static void client_of(const struct ssi_system *s, char *buf, size_t n)
 	snprintf(buf, n, "%s/%u", inet_ntop(AF_INET, &s->network, a, sizeof(a)), s->prefix);
 }
 
-struct collect { struct exports *x; struct export_list list; };
+struct collect { struct export_list wanted, held; };
 
-static void collect_one(const char *image, const char *generation, const struct ssi_system *system, void *userdata)
+static void collect_one(const char *image, const char *generation, const char *root, const struct ssi_system *system, void *userdata)
 {
 	struct collect *c = userdata;
 	char client[32];
+	int r;
 
 	client_of(system, client, sizeof(client));
-	if (export_list_add(&c->list, "", "", client) < 0 || export_list_add(&c->list, image, generation, client) < 0)
+	if (strcmp(root, "nfs") != 0) {
+		r = export_list_add(&c->held, image, generation, "");
+	} else {
+		r = export_list_add(&c->wanted, "", "", client);
+		if (r == 0)
+			r = export_list_add(&c->wanted, image, generation, client);
+	}
+	if (r < 0)
 		log_error("out of memory for exports");
 }
 
@@ -81,10 +90,10 @@ static int lock_shared(int fd)
 }
 
 /* Who uses a generation holds a shared lock on its manifest (doc/store.md): taken over from the old list, or taken now. */
-static void lock_all(struct exports *x, struct export_list *fresh)
+static void lock_all(struct exports *x, struct export_list *fresh, struct export_list *old)
 {
 	for (size_t i = 0; i < fresh->n; i++) {
-		struct export_entry *e = &fresh->e[i], *was = export_list_find(&x->wanted, e->generation, e->client);
+		struct export_entry *e = &fresh->e[i], *was = export_list_find(old, e->generation, e->client);
 
 		if (was) {
 			e->lock = TAKE_FD(was->lock);
@@ -231,17 +240,21 @@ static void run_next(struct exports *x)
 
 void exports_reconcile(struct exports *x)
 {
-	struct collect c = { .x = x };
+	struct collect c = { 0 };
 	struct ssi_err e;
 
+	images_used(x->daemon->images, collect_one, &c);
+	lock_all(x, &c.held, &x->held);
+	export_list_free(&x->held);
+	x->held = c.held;
 	if (x->child) {
+		export_list_free(&c.wanted);
 		x->again = true;
 		return;
 	}
-	images_used(x->daemon->images, collect_one, &c);
-	lock_all(x, &c.list);
+	lock_all(x, &c.wanted, &x->wanted);
 	export_list_free(&x->wanted);
-	x->wanted = c.list;
+	x->wanted = c.wanted;
 	if (!x->ops->actual) {
 		for (size_t i = 0; i < x->wanted.n; i++)
 			x->wanted.e[i].ready = true;
@@ -255,11 +268,15 @@ void exports_reconcile(struct exports *x)
 		settled(x);
 }
 
-bool exports_ready(const struct exports *x, const char *generation, const struct ssi_system *system)
+bool exports_ready(const struct exports *x, const char *generation, const char *root, const struct ssi_system *system)
 {
 	char client[32];
 	const struct export_entry *e;
 
+	if (strcmp(root, "nfs") != 0) {
+		e = export_list_find(&x->held, generation, "");
+		return e && e->lock >= 0;
+	}
 	client_of(system, client, sizeof(client));
 	e = export_list_find(&x->wanted, generation, client);
 	return e && e->ready;
@@ -359,6 +376,7 @@ void exports_free(struct exports *x)
 	ssi_cleanup_close(&x->inotify);
 	export_plan_free(&x->plan);
 	export_list_free(&x->wanted);
+	export_list_free(&x->held);
 	free(x->root);
 	free(x);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include "bootsvc/boot.h"
 #include "bootsvc/http.h"
@@ -15,8 +16,12 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/log.h"
 
+/* A file that goes to a booting node. */
+struct transfer { LIST_ENTRY(transfer) link; char node[64]; };
+
 struct http {
 	struct daemon *daemon;
+	LIST_HEAD(transfers, transfer) transfers;
 	struct MHD_Daemon *mhd;
 	sd_event_source *io, *timer;
 };
@@ -85,10 +90,47 @@ static enum MHD_Result answer_boot(struct http *h, struct MHD_Connection *c, con
 	return answer_text(c, MHD_HTTP_OK, script.data);
 }
 
+static char seen;                /* a request whose headers are in, in the place of a transfer */
+
+static void transfer_begin(struct http *h, struct in_addr peer, const char *file, void **per_request)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+	char node[64];
+
+	boot_fetches(h->daemon, peer, file, node);
+	if (!t || !node[0]) {
+		free(t);
+		return;
+	}
+	strcpy(t->node, node);
+	LIST_INSERT_HEAD(&h->transfers, t, link);
+	*per_request = t;
+}
+
+static void on_completed(void *userdata, struct MHD_Connection *c, void **per_request, enum MHD_RequestTerminationCode how)
+{
+	struct transfer *t = *per_request;
+
+	if (!t || *per_request == &seen)
+		return;
+	LIST_REMOVE(t, link);
+	free(t);
+	*per_request = NULL;
+}
+
+bool http_serves(const struct http *h, const char *node)
+{
+	const struct transfer *t;
+
+	for (t = h ? LIST_FIRST(&h->transfers) : NULL; t; t = LIST_NEXT(t, link))
+		if (strcmp(t->node, node) == 0)
+			return true;
+	return false;
+}
+
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c, const char *url, const char *method, const char *version,
 				  const char *upload, size_t *upload_size, void **per_request)
 {
-	static char seen;
 	struct http *h = userdata;
 	const struct ssi_system *system;
 	struct in_addr local, peer;
@@ -116,7 +158,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c, cons
 	if (route.kind == ROUTE_BOOT)
 		return answer_boot(h, c, &route, system, peer, head);
 	if (!head)
-		boot_fetches(h->daemon, peer, route.file);
+		transfer_begin(h, peer, route.file, per_request);
 	return answer_file(h, c, &route);
 }
 
@@ -181,6 +223,7 @@ int http_start(struct daemon *d, struct http **ret, struct ssi_err *e)
 	h->daemon = d;
 	errno = 0;
 	h->mhd = MHD_start_daemon(MHD_USE_EPOLL, d->opt->http_port, NULL, NULL, on_request, h,
+				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 				  MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS,
 				  MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS,
 				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SILENCE_S,

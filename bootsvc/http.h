@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * The HTTP server of doc/boot.md, GET and HEAD: boot scripts, kernels and initramfs, the latter by sendfile. In the daemon's loop;
+ * The HTTP server of doc/boot.md, GET and HEAD: boot scripts, and by sendfile kernels, initramfs and roots. In the daemon's loop;
  * connections, their memory and their silence are bounded. Only who came in over a system's own address or network is answered.
  */
 #include "bootsvc/daemon.h"
@@ -13,3 +13,5 @@
 struct http;
 int http_start(struct daemon *d, struct http **ret, struct ssi_err *e);   /* -EADDRINUSE with what to do about it */
 void http_free(struct http *h);                                           /* ends what is being served; NULL is fine */
+/* Is a file of an image on its way to this node, which is booting? One whose machine takes nothing for HTTP_SILENCE_S is not. */
+bool http_serves(const struct http *h, const char *node);

@@ -54,6 +54,12 @@ int images_check(struct images *im, const char *image, const char *generation, s
 	return verify_generation(im->verify, im->daemon->opt->store, image, generation, e);
 }
 
+int images_file(struct images *im, const char *image, const char *generation, const char *file, uint64_t *ret_size, char ret_sha256[SSI_HASH_HEX],
+		struct ssi_err *e)
+{
+	return verify_file(im->verify, im->daemon->opt->store, image, generation, file, ret_size, ret_sha256, e);
+}
+
 int images_current(struct images *im, const char *image, char ret[IMAGES_GENERATION], struct ssi_err *e)
 {
 	_cleanup_free_ char *path = ssi_path_join3(im->daemon->opt->store, image, "current");
@@ -76,13 +82,13 @@ int images_current(struct images *im, const char *image, char ret[IMAGES_GENERAT
 
 struct used_walk { struct images *im; images_used_fn fn; void *userdata; };
 
-static void used_by_boot(const char *node, const char *image, const char *generation, void *userdata)
+static void used_by_boot(const char *node, const char *image, const char *generation, const char *root, void *userdata)
 {
 	struct used_walk *w = userdata;
 	const struct ssi_node *n = ssi_registry_node(w->im->daemon->registry, node);
 
 	if (n)
-		w->fn(image, generation, n->system, w->userdata);
+		w->fn(image, generation, root, n->system, w->userdata);
 }
 
 void images_used(struct images *im, images_used_fn fn, void *userdata)
@@ -96,10 +102,10 @@ void images_used(struct images *im, images_used_fn fn, void *userdata)
 		const struct ssi_node *n = reg->nodes[i], *before = i ? reg->nodes[i - 1] : NULL;
 
 		/* Nodes of a range stand together: one look for all of them. */
-		if (before && before->system == n->system && strcmp(before->image, n->image) == 0)
+		if (before && before->system == n->system && strcmp(before->image, n->image) == 0 && strcmp(before->root, n->root) == 0)
 			continue;
 		if (n->image[0] && images_current(im, n->image, generation, NULL) == 0)
-			fn(n->image, generation, n->system, userdata);
+			fn(n->image, generation, n->root, n->system, userdata);
 	}
 	if (state_generations_used(im->daemon->state, used_by_boot, &w, &e) < 0)
 		log_error("which generations are in use: %s", e.text);
@@ -131,7 +137,7 @@ static void watched_enter(struct images *im, const char *image, const char *gene
 	snprintf(grown[im->n++].generation, sizeof(grown->generation), "%s", generation);
 }
 
-static void enter_used(const char *image, const char *generation, const struct ssi_system *system, void *userdata)
+static void enter_used(const char *image, const char *generation, const char *root, const struct ssi_system *system, void *userdata)
 {
 	watched_enter(userdata, image, generation);
 }

@@ -5,6 +5,7 @@
  * the registry and running nodes use and says image-missing and image-back; a change makes the exports follow.
  */
 #include "bootsvc/daemon.h"
+#include "libssi/base/hash.h"
 
 #define IMAGES_GENERATION 80     /* bytes for a generation's name with its NUL */
 
@@ -19,9 +20,12 @@ void images_look_soon(struct images *im);             /* the same, once for many
 int images_current(struct images *im, const char *image, char ret[IMAGES_GENERATION], struct ssi_err *e);
 /* An open descriptor of a file of a generation, or -errno. The names are already checked (route.h). */
 int images_open_file(struct images *im, const char *image, const char *generation, const char *file);
+/* What the manifest says of a file of a generation: its size and its SHA-256. -ENOENT, -EBADMSG as images_check(). */
+int images_file(struct images *im, const char *image, const char *generation, const char *file, uint64_t *ret_size, char ret_sha256[SSI_HASH_HEX],
+		struct ssi_err *e);
 /* Is the generation whole, by its manifest? 0, -ENOENT, -EBADMSG; e says which file and why (verify.h). */
 int images_check(struct images *im, const char *image, const char *generation, struct ssi_err *e);
 
-/* What is to be exported: the current generation of each system's images, and what nodes that are not off run. */
-typedef void (*images_used_fn)(const char *image, const char *generation, const struct ssi_system *system, void *userdata);
+/* What is used, and over which kind of root: the current generation of each system's images, and what nodes that are not off run. */
+typedef void (*images_used_fn)(const char *image, const char *generation, const char *root, const struct ssi_system *system, void *userdata);
 void images_used(struct images *im, images_used_fn fn, void *userdata);

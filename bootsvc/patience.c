@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include "bootsvc/events.h"
+#include "bootsvc/http.h"
 #include "bootsvc/patience.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/map.h"
@@ -88,6 +89,11 @@ static void give_up(struct patience *p, const struct waited *w)
 
 	if (!n || n->state != SSI_NODE_BOOTING || n->incarnation != w->incarnation)
 		return;
+	/* An image of gigabytes, or one that hundreds fetch together, may take longer. */
+	if (http_serves(p->daemon->http, w->node)) {
+		patience_begin(p, w->node, w->incarnation);
+		return;
+	}
 	events_add(p->daemon->events, "boot-failed", w->node, "", w->incarnation, "nothing heard for %d s since its boot script: look at its console",
 		   PATIENCE_MS / 1000);
 	ssi_head_boot_failed(p->daemon->head, w->node, w->incarnation, "nothing heard since its boot script");

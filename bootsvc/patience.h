@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* A machine that took its boot script and was never heard of again: after PATIENCE_MS its boot counts as failed, and an event says so. */
+/* A machine that took its boot script and was never heard of again: after PATIENCE_MS its boot counts as failed, and an event says so. What
+ * fetches a file from us is heard of. */
 #include "bootsvc/daemon.h"
 
 #define PATIENCE_MS 180000

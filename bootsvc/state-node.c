@@ -8,7 +8,7 @@
 #include "bootsvc/state-internal.h"
 
 #define BOOTS_KEPT 4
-#define BOOT_COLUMNS "node, mac, incarnation, armed, image, generation, token, key, over FROM boot"
+#define BOOT_COLUMNS "node, mac, incarnation, armed, image, generation, token, key, over, root FROM boot"
 
 const char *const state_node_sql[Q_COUNT] = {
 	[Q_NODE_EACH] = "SELECT n.name, n.state, n.reason, n.incarnation, n.since, b.generation, b.image, n.inventory, n.hold FROM node n"
@@ -21,7 +21,7 @@ const char *const state_node_sql[Q_COUNT] = {
 	[Q_NODE_NEXT] = "INSERT INTO node(name, last) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET last = ?2",
 	[Q_NUMBER_EACH] = "SELECT node, number FROM number",
 	[Q_NUMBER_PUT] = "INSERT INTO number(node, number) VALUES(?1, ?2)",
-	[Q_BOOT_PUT] = "INSERT OR REPLACE INTO boot(node, mac, incarnation, armed, image, generation, token) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[Q_BOOT_PUT] = "INSERT OR REPLACE INTO boot(node, mac, incarnation, armed, image, generation, token, root) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[Q_BOOT_GET] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 AND incarnation = ?2",
 	[Q_BOOT_NEWEST] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 ORDER BY incarnation DESC LIMIT 1",
 	[Q_BOOT_BY_MAC] = "SELECT " BOOT_COLUMNS " WHERE mac = ?1 AND incarnation = ?2 ORDER BY armed DESC LIMIT 1",
@@ -33,7 +33,7 @@ const char *const state_node_sql[Q_COUNT] = {
 	[Q_STAGE_PRUNE] = "DELETE FROM stage WHERE node = ?1 AND incarnation <= ?2"
 			  " AND incarnation <> (SELECT incarnation FROM node WHERE name = ?1)",
 	/* A boot that was armed and not used may be on its way. */
-	[Q_GENERATIONS] = "SELECT b.node, b.image, b.generation FROM boot b JOIN node n ON n.name = b.node"
+	[Q_GENERATIONS] = "SELECT b.node, b.image, b.generation, b.root FROM boot b JOIN node n ON n.name = b.node"
 			  " WHERE NOT b.over AND n.state <> 'off' AND (b.incarnation = n.incarnation OR b.incarnation = n.last)",
 	/* A new name only where there is room: names are a node's own words. */
 	[Q_STAGE_PUT] = "INSERT OR REPLACE INTO stage(node, incarnation, name, start_ms, end_ms, tries) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
@@ -119,6 +119,7 @@ static int boot_row(struct state *s, sqlite3_stmt *q, struct state_boot *b, stru
 	state_text(q, 1, b->mac, sizeof(b->mac));
 	state_text(q, 4, b->image, sizeof(b->image));
 	state_text(q, 5, b->generation, sizeof(b->generation));
+	state_text(q, 9, b->root, sizeof(b->root));
 	if (sqlite3_column_bytes(q, 6) != SSI_CCM_KEY || (b->used && sqlite3_column_bytes(q, 7) != SSI_CCM_KEY))
 		return ssi_errf(e, -EIO, "the state database: a key of %s has a wrong size", b->node);
 	memcpy(b->token, sqlite3_column_blob(q, 6), SSI_CCM_KEY);
@@ -173,7 +174,7 @@ int state_boot_arm(struct state *s, struct state_boot *b, struct ssi_err *e)
 		number++;
 	r = state_run(s, e, Q_NODE_NEXT, "ti", b->node, number);
 	if (r >= 0)
-		r = state_run(s, e, Q_BOOT_PUT, "ttiittb", b->node, b->mac, number, b->armed, b->image, b->generation, b->token);
+		r = state_run(s, e, Q_BOOT_PUT, "ttiittbt", b->node, b->mac, number, b->armed, b->image, b->generation, b->token, b->root);
 	if (r >= 0 && number > BOOTS_KEPT) {
 		r = state_run(s, e, Q_BOOT_PRUNE, "ti", b->node, number - BOOTS_KEPT);
 		if (r >= 0)
@@ -208,18 +209,18 @@ int state_boot_end_all(struct state *s, const char *node, struct ssi_err *e)
 	return r < 0 ? r : 0;
 }
 
-int state_generations_used(struct state *s, void (*fn)(const char *node, const char *image, const char *generation, void *userdata), void *userdata,
-			   struct ssi_err *e)
+int state_generations_used(struct state *s, state_generation_fn fn, void *userdata, struct ssi_err *e)
 {
 	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_GENERATIONS, "");
-	char node[64], image[65], generation[80];
+	char node[64], image[65], generation[80], root[8];
 	int r;
 
 	while ((r = state_step(s, q, e)) > 0) {
 		state_text(q, 0, node, sizeof(node));
 		state_text(q, 1, image, sizeof(image));
 		state_text(q, 2, generation, sizeof(generation));
-		fn(node, image, generation, userdata);
+		state_text(q, 3, root, sizeof(root));
+		fn(node, image, generation, root, userdata);
 	}
 	return r;
 }

@@ -28,6 +28,7 @@ static const char *const schema[] = {
 	"CREATE TABLE value(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
 	"CREATE TABLE number(node TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;",
 	"ALTER TABLE node ADD COLUMN hold TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE boot ADD COLUMN root TEXT NOT NULL DEFAULT 'nfs';",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 

@@ -81,13 +81,14 @@ struct state_boot {
 	char node[64], mac[SSI_MAC_LEN];
 	uint64_t incarnation, armed;                  /* armed: when */
 	char image[65], generation[80];
+	char root[8];                                 /* how that reaches it: "nfs" or "ram" */
 	bool used, over;                              /* its token was exchanged; its keys count no more */
 	uint8_t token[SSI_CCM_KEY], key[SSI_CCM_KEY]; /* key: once used */
 };
 /* ms since it was armed; 0 when it was not, or the wall clock was set back since. */
 static inline uint64_t state_boot_age(const struct state_boot *b, uint64_t now) { return b->armed && now > b->armed ? now - b->armed : 0; }
 /* Arm: the newest incarnation of the node when the same machine has it and nobody used its token, else the next number. Fills in
- * b->incarnation; node, mac, image, generation, token and armed are the caller's. */
+ * b->incarnation; node, mac, image, generation, root, token and armed are the caller's. */
 int state_boot_arm(struct state *s, struct state_boot *b, struct ssi_err *e);
 int state_boot_get(struct state *s, const char *node, uint64_t incarnation, struct state_boot *ret, struct ssi_err *e);
 int state_boot_newest(struct state *s, const char *node, struct state_boot *ret, struct ssi_err *e);
@@ -95,9 +96,9 @@ int state_boot_by_mac(struct state *s, const char *mac, uint64_t incarnation, st
 int state_boot_use(struct state *s, const char *node, uint64_t incarnation, const uint8_t key[SSI_CCM_KEY], struct ssi_err *e);
 int state_boot_end(struct state *s, const char *node, uint64_t incarnation, struct ssi_err *e);
 int state_boot_end_all(struct state *s, const char *node, struct ssi_err *e);   /* the node's machine was taken from it */
-/* Generations that nodes that are not off run or boot. */
-int state_generations_used(struct state *s, void (*fn)(const char *node, const char *image, const char *generation, void *userdata), void *userdata,
-			   struct ssi_err *e);
+/* Generations that nodes that are not off run or boot, and over which kind of root. */
+typedef void (*state_generation_fn)(const char *node, const char *image, const char *generation, const char *root, void *userdata);
+int state_generations_used(struct state *s, state_generation_fn fn, void *userdata, struct ssi_err *e);
 
 #define STATE_STAGES 64              /* of one boot; names past that are passed over */
 struct state_stage { char name[32]; uint64_t start_ms, end_ms; uint32_t tries; };

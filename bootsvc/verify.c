@@ -89,7 +89,7 @@ static int manifest_read(struct entry *en, struct ssi_err *e)
 		const json_t *f = json_object_get(json_object_get(m, "files"), parts[i].name);
 		const char *digest = ssi_json_str(f, "sha256");
 
-		if (!json_is_integer(json_object_get(f, "size")) || strlen(digest) != SSI_HASH_HEX - 1)
+		if (!json_is_integer(json_object_get(f, "size")) || strspn(digest, "0123456789abcdef") != SSI_HASH_HEX - 1 || digest[SSI_HASH_HEX - 1])
 			return ssi_errf(e, -EBADMSG, "manifest.json is damaged");
 		en->parts[i] = (struct part) { .size = (uint64_t)ssi_json_int(f, "size") };
 		strcpy(en->parts[i].sha256, digest);
@@ -139,11 +139,35 @@ static int folder_check(struct verify *v, const char *folder, struct ssi_err *e)
 	return r;
 }
 
-int verify_generation(struct verify *v, const char *store, const char *image, const char *generation, struct ssi_err *e)
+static int folder_check_as(struct verify *v, const char *folder, const char *image, const char *generation, struct ssi_err *e)
 {
-	_cleanup_free_ char *folder = ssi_path_join3(store, image, generation);
 	struct ssi_err why;
 	int r = folder ? folder_check(v, folder, &why) : ssi_errno(&why, -ENOMEM, "path");
 
 	return r < 0 ? ssi_errf(e, r, "image %s, %.19s: %.200s (see 'ssi-mkimage verify', build it again)", image, generation, why.text) : 0;
+}
+
+int verify_generation(struct verify *v, const char *store, const char *image, const char *generation, struct ssi_err *e)
+{
+	_cleanup_free_ char *folder = ssi_path_join3(store, image, generation);
+
+	return folder_check_as(v, folder, image, generation, e);
+}
+
+int verify_file(struct verify *v, const char *store, const char *image, const char *generation, const char *name, uint64_t *ret_size,
+		char ret_sha256[SSI_HASH_HEX], struct ssi_err *e)
+{
+	_cleanup_free_ char *folder = ssi_path_join3(store, image, generation);
+	int r = folder_check_as(v, folder, image, generation, e);
+	struct entry *en = r < 0 ? NULL : entry_of(v, folder);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; en && i < PARTS; i++)
+		if (strcmp(parts[i].name, name) == 0) {
+			*ret_size = en->parts[i].size;
+			strcpy(ret_sha256, en->parts[i].sha256);
+			return 0;
+		}
+	return ssi_errf(e, -ENOENT, "image %s, %.19s: no %s in manifest.json", image, generation, name);
 }

@@ -64,6 +64,7 @@ static void print_now(const json_t *n)
 	pair(t, "machine", *machine ? machine : "none");
 	pair_number(t, "incarnation", ssi_json_int(n, "incarnation"));
 	pair(t, "generation", ssi_json_str(n, "generation"));
+	pair(t, "root", ssi_json_str(n, "root"));
 	pair(t, "up", up ? ssi_num_format_ms(text, sizeof(text), (uint64_t)up) : "");
 	ssi_table_print(t, stdout, 2);
 }

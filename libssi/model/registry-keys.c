@@ -183,7 +183,7 @@ static int check_args(const char *value, struct ssi_err *e)
 	{ .name = "image", .id = REG_IMAGE, .check = ssi_conf_check_name }, \
 	{ .name = "role", .id = REG_ROLE, .words = "compute leader" }, \
 	{ .name = "init", .id = REG_INIT, .words = "ssi systemd" }, \
-	{ .name = "root", .id = REG_ROOT, .words = "nfs" }, \
+	{ .name = "root", .id = REG_ROOT, .words = "nfs ram" }, \
 	{ .name = "args", .id = REG_ARGS, .flags = SSI_CONF_EMPTY, .check = check_args }
 
 static const struct ssi_conf_key keys_system[] = {

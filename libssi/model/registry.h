@@ -43,7 +43,7 @@ struct ssi_node {
 	char role[16];                  /* "compute" (default) or "leader" */
 	char image[65];
 	char init[16];                  /* "ssi" (default) or "systemd" */
-	char root[8];                   /* "nfs" */
+	char root[8];                   /* "nfs" (default) or "ram" */
 	const char *args;               /* further kernel arguments, "" if none */
 	char machine[SSI_MAC_LEN];      /* fixed binding from nodes.d, or "" */
 	struct ssi_value *values; size_t n_values; /* every key that applies, with its origin, for show */

@@ -26,7 +26,8 @@ case_http() {
 	[ "$(curl -fsS "$URL/image/compute/$GEN/vmlinuz")" = vmlinuz ]
 	[ "$(curl -fsSI "$URL/image/compute/$GEN/initramfs" | tr -d '\r' | sed -n 's/^Content-Length: //p')" = 10 ]
 	local path
-	for path in /image/compute/current/vmlinuz "/image/compute/$GEN/root.erofs" /image/../../../etc/passwd "/image/nosuch/$GEN/vmlinuz" /boot/x /; do
+	[ "$(curl -fsS "$URL/image/compute/$GEN/root.erofs")" = root.erofs ]
+	for path in /image/compute/current/vmlinuz "/image/compute/$GEN/manifest.json" /image/../../../etc/passwd "/image/nosuch/$GEN/vmlinuz" /boot/x /; do
 		case $(curl -s --path-as-is -o /dev/null -w '%{http_code}' "$URL$path") in
 		400 | 404) ;;
 		*) fail "$path was served" ;;
@@ -504,6 +505,46 @@ case_boot_failed() {
 	events boot-failed | grep -q 'at root: mount 10.77.0.1: Connection timed out'
 	[ "$(node n01 state)" = failed ]
 	node n01 reason | grep -q 'Connection timed out'
+}
+
+# Is a lock held on the generation's manifest?
+held() { ! flock -n "store/compute/$GEN/manifest.json" true; }
+
+# What init-image says, as a boot of that machine with those words changed (sed).
+fetch() { # MAC [SED-SCRIPT]
+	sed "${2:-}" "cmdline-$1" >cmdline-changed
+	(node_shell '"$HELPERS/init-image" fetch 3>/run/ssi/said || { grep -a . /run/ssi/said | tr -d "\0"; exit 1; }' changed) >said 2>&1 || return
+}
+
+case_root_ram() {
+	sed -i 's/^image = compute$/&\nroot = ram/' nodes.d/10-demo.ini
+	# The daemon with exports: there is no NFS server here, and it wants none.
+	ssi-bootsvc start --foreground "${HERE[@]}" --no-dhcp >>log 2>&1 </dev/null &
+	DAEMON=$!
+	await 10 ssi-bootsvc status "${HERE[@]}"
+	cmdline_of 52:54:00:00:00:01
+	local args
+	args=$(cat cmdline-52:54:00:00:00:01)
+	[[ $args == *" ssi.root=ram:$URL/image/compute/$GEN/root.erofs ssi.root.size=11 ssi.root.sha256=$(sha256sum "store/compute/$GEN/root.erofs" | cut -d' ' -f1) "* ]]
+	[ "$(events export)" = '' ]
+	held
+	[ "$(node n01 root)" = ram ]
+	# Refused, with the reason: before anything is fetched, for what came, for what did not come.
+	if fetch 52:54:00:00:00:01 's/ssi.root.size=11/ssi.root.size=1000000000000000/'; then fail "it fits"; fi
+	grep -qa 'memory too small for root = ram' said
+	[ "$(events stage)" = '' ]
+	if fetch 52:54:00:00:00:01 's/ssi.root.sha256=..../ssi.root.sha256=0000/'; then fail "another image"; fi
+	grep -qa "$GEN/root.erofs: it was damaged" said
+	events stage | grep -q 'fetches root.erofs'
+	if fetch 52:54:00:00:00:01 's/ssi.root.size=11/ssi.root.size=12/'; then fail "another size"; fi
+	grep -qa 'it has 11 bytes and should have 12' said
+	if fetch 52:54:00:00:00:01 's/sha256-aaaa/sha256-aaab/'; then fail "there is none"; fi
+	grep -qa 'has no /image/compute/sha256-aaab' said
+	# Changed by one word: the next boot has it so, and this one is what it was.
+	sed -i '/^root = ram/d' nodes.d/10-demo.ini
+	bootsvc reload
+	held
+	[ "$(node n01 root)" = ram ]
 }
 
 # Strangers, and a node with a good key that means ill, against the whole daemon: thirty nodes and one that counts its round trips feel nothing.

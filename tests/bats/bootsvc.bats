@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 load bootsvc.bash
 
 @test "a machine asks: its node, its incarnation, a new token each time; HEAD arms nothing" { in_net case_boot_script; }
-@test "HTTP serves kernels and initramfs, and nothing else to nobody else" { in_net case_http; }
+@test "HTTP serves kernels, initramfs and roots, and nothing else to nobody else" { in_net case_http; }
 @test "32 unknown machines at once get 32 different nodes" { in_net case_discover_32; }
 @test "32 unknown machines at once, the daemon killed in the middle, again and again" { NET_SECONDS=120 in_net case_discover_32_killed; }
 @test "kill -9 and started again: everything is known" { in_net case_restart; }
@@ -17,6 +17,7 @@ load bootsvc.bash
 @test "discovery = ask, spare; binding, a swapped card, unbinding, forgetting" { in_net case_waiting; }
 @test "node set: into a drop-in, checked with all the rest first" { in_net case_set; }
 @test "an image that goes and comes back; a new generation" { in_net case_image; }
+@test "root = ram: image, size and digest in the boot script, fetched and checked, and no export asked for" { in_net case_root_ram; }
 @test "a second daemon says what is in its way" { in_net case_second_daemon; }
 @test "start in the background: status 0 once it serves, 1 when it does not" { in_net case_background; }
 @test "two systems on two interfaces do not see each other" { in_net case_two_systems; }

@@ -32,6 +32,8 @@ static void route_knows_what_is_served(void **state)
 	assert_string_equal(r.image, "compute");
 	assert_string_equal(r.generation, "sha256-" DIGITS);
 	assert_string_equal(r.file, "vmlinuz");
+	assert_int_equal(route_parse("/image/compute/sha256-" DIGITS "/root.erofs", &r), 0);
+	assert_string_equal(r.file, "root.erofs");
 }
 
 static void route_refuses_the_rest(void **state)
@@ -40,7 +42,7 @@ static void route_refuses_the_rest(void **state)
 		"", "/", "boot/52:54:00:00:00:01", "/boot/", "/boot/52:54:00:00:00", "/boot/52:54:00:00:00:01/", "/boot/ff:ff:ff:ff:ff:ff",
 		"/boot/52%2f54:00:00:00:01", "/boot/52%", "/boot/52%5", "/boot/52%zz", "/boot/%00", "/boot/%2552", "/image/compute",
 		"/image//sha256-" DIGITS "/vmlinuz", "/image/../sha256-" DIGITS "/vmlinuz", "/image/compute/current/vmlinuz",
-		"/image/compute/sha256-" DIGITS "/root.erofs", "/image/compute/sha256-" DIGITS "/../vmlinuz", "/image/compute/sha256-" DIGITS "0/vmlinuz",
+		"/image/compute/sha256-" DIGITS "/root.verity", "/image/compute/sha256-" DIGITS "/manifest.json", "/image/compute/sha256-" DIGITS "/../vmlinuz", "/image/compute/sha256-" DIGITS "0/vmlinuz",
 		"/image/compute/sha256-" DIGITS "/vmlinuz/", "/image/%2e%2e/sha256-" DIGITS "/vmlinuz", "/image/a%2fb/sha256-" DIGITS "/vmlinuz",
 		"/image/compute/sha256-" DIGITS "/vmlinuz ", "/image/comp\x80te/sha256-" DIGITS "/vmlinuz", "/etc/passwd",
 	};

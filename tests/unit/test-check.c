@@ -129,6 +129,9 @@ static void nfsd(void **state)
 	put("proc/fs/nfsd/threads", "8\n");
 	expect(SYSTEM "[node n[001-100]]\naddress = 10.77.1.1\n", 0, "nfsd", "ok", "8 threads");
 	expect(SYSTEM "[node n[0001-1000]]\naddress = 10.77.1.1\n", 0, "nfsd", "problem", "threads = 62");
+	put("proc/fs/nfsd/threads", "0\n");
+	expect(SYSTEM "[node n[1-3]]\naddress = 10.77.0.11\nroot = ram\n", 0, "nfsd", "ok", "no node has its root over NFS");
+	expect(SYSTEM "[node n[1-3]]\naddress = 10.77.0.11\nroot = ram\n[node n2]\nroot = nfs\n", 0, "nfsd", "problem", "no thread");
 }
 
 static void tftp(void **state)

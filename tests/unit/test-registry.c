@@ -30,7 +30,7 @@ static const char demo[] =
 	"[system demo]\ninterface = eth1\nnetwork = 10.77.0.0/24\npool = 10.77.0.200-10.77.0.250\ndiscovery = bind\nimage = compute\nargs = quiet\n"
 	"[node n[01-64]]\naddress = 10.77.0.11\n"
 	"[node n02]\nmachine = 52:54:00:00:00:02\ninit = systemd\n"
-	"[node n[02-03]]\ninit = ssi\nargs = console=ttyS0\n"
+	"[node n[02-03]]\ninit = ssi\nroot = ram\nargs = console=ttyS0\n"
 	"[machine 52:54:00:00:00:02]\npower = fence_ipmilan\npower.ip = 10.0.2.2\ncomment = rack 1, left\n";
 
 static struct ssi_registry *parse(const struct ssi_registry_source *src, size_t n)
@@ -92,6 +92,10 @@ static void inheritance(void **state)
 	assert_string_equal(n2->values[0].from.section, "");
 	assert_string_equal(value(n2->values, n2->n_values, "machine")->from.section, "[node n02]");
 	assert_string_equal(n3->init, "ssi");
+	assert_string_equal(n1->root, "nfs");
+	check_value(n1, "root", "nfs", "default", 0);
+	assert_string_equal(n3->root, "ram");
+	check_value(n3, "root", "ram", "a.ini", 15);
 	assert_string_equal(ssi_machine_value(ssi_registry_machine(r, "52:54:00:00:00:02"), "power.ip"), "10.0.2.2");
 	assert_null(ssi_machine_value(r->machines[0], "power.user"));
 	assert_null(ssi_registry_node(r, "n65"));
@@ -111,10 +115,11 @@ static void later_files_win(void **state)
 	assert_int_equal(ssi_registry_system(r, "demo")->detach_ms, 5000);
 	check_value(n1, "image", "other", "b.ini", 2);
 	check_value(n1, "args", "", "b.ini", 8);
-	check_value(n2, "args", "console=ttyS0", "a.ini", 15);
+	check_value(n2, "args", "console=ttyS0", "a.ini", 16);
 	check_value(n2, "init", "ssi", "b.ini", 6);
 	assert_string_equal(n2->machine, "");
 	assert_false(ssi_node_equal(n1, ssi_registry_node(old, "n01")));
+	assert_string_equal(n2->root, "ram");
 }
 
 static void several_systems(void **state)
@@ -150,7 +155,7 @@ static void second_places_name_the_first(void **state)
 	assert_int_equal(ssi_registry_parse(src, 2, &r, &errors), -EINVAL);
 	assert_null(r);
 	assert_string_equal(errors.data,
-		"b.ini:1: [machine 52:54:00:00:00:02] a second time, first in a.ini:16\n"
+		"b.ini:1: [machine 52:54:00:00:00:02] a second time, first in a.ini:17\n"
 		"b.ini:4: address = 10.77.0.12: x1 would have the address of n02 (a.ini:9)\n"
 		"b.ini:5: machine = 52:54:00:00:00:02: is fixed to n02 already (a.ini:11)\n");
 }

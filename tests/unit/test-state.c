@@ -47,7 +47,7 @@ static int teardown(void **state)
 
 static uint64_t arm(struct state *s, const char *node, const char *mac)
 {
-	struct state_boot b = { .armed = 1000, .image = "compute", .generation = "sha256-1" };
+	struct state_boot b = { .armed = 1000, .image = "compute", .generation = "sha256-1", .root = "nfs" };
 	struct ssi_err e;
 
 	strcpy(b.node, node);
@@ -55,6 +55,37 @@ static uint64_t arm(struct state *s, const char *node, const char *mac)
 	if (state_boot_arm(s, &b, &e) < 0)
 		fail_msg("%s", e.text);
 	return b.incarnation;
+}
+
+struct generations { unsigned nfs, ram; };
+
+static void note_generation(const char *node, const char *image, const char *generation, const char *root, void *userdata)
+{
+	struct generations *g = userdata;
+
+	assert_string_equal(image, "compute");
+	g->nfs += !strcmp(root, "nfs") && !strcmp(node, "n01");
+	g->ram += !strcmp(root, "ram") && !strcmp(node, "n02") && !strcmp(generation, "sha256-2");
+}
+
+/* A node keeps the root it booted with, whatever nodes.d says by now. */
+static void a_boot_has_a_kind_of_root(void **state)
+{
+	struct state *s = reopen(NULL);
+	struct state_boot b = { .node = "n02", .mac = M2, .armed = 1000, .image = "compute", .generation = "sha256-2", .root = "ram" }, got;
+	struct generations g = { 0 };
+
+	arm(s, "n01", M1);
+	assert_int_equal(state_boot_arm(s, &b, NULL), 0);
+	assert_int_equal(state_node_put(s, "n01", "joined", 1, 5, "", NULL), 0);
+	assert_int_equal(state_node_put(s, "n02", "joined", b.incarnation, 5, "", NULL), 0);
+	s = reopen(s);
+	assert_int_equal(state_boot_get(s, "n02", b.incarnation, &got, NULL), 0);
+	assert_string_equal(got.root, "ram");
+	assert_int_equal(state_generations_used(s, note_generation, &g, NULL), 0);
+	assert_int_equal(g.nfs, 1);
+	assert_int_equal(g.ram, 1);
+	state_close(s);
 }
 
 static void a_clock_set_back_is_no_age(void **state)
@@ -369,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_daemon_at_a_time, setup, teardown),
 		cmocka_unit_test(a_clock_set_back_is_no_age),
+		cmocka_unit_test_setup_teardown(a_boot_has_a_kind_of_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(holds_outlive_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(bindings_are_one_to_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_have_an_end, setup, teardown),
