@@ -84,7 +84,12 @@ static int manifest_read(struct entry *en, struct ssi_err *e)
 {
 	_cleanup_free_ char *path = ssi_path_join(en->folder, "manifest.json");
 	_cleanup_json_ json_t *m = path ? json_load_file(path, 0, NULL) : NULL;
+	const char *name = strrchr(en->folder, '/') + 1;
+	char sum[SSI_HASH_HEX] = "";
 
+	/* What it says goes to nodes as what their image has to be: it is what the generation is named by. */
+	if (m && (ssi_hash_file(path, sum) < 0 || strncmp(name, "sha256-", 7) != 0 || strcmp(name + 7, sum) != 0))
+		return ssi_errf(e, -EBADMSG, "manifest.json is damaged: the generation is not named by it");
 	for (size_t i = 0; i < PARTS; i++) {
 		const json_t *f = json_object_get(json_object_get(m, "files"), parts[i].name);
 		const char *digest = ssi_json_str(f, "sha256");

@@ -5,7 +5,6 @@
 # Each test runs its body in a fresh network namespace (in_net FUNCTION). There, start_daemon serves a system "demo" on the interface
 # lan0 (a bridge, 10.77.0.1/24), with 40 nodes and an image "compute" that holds four small files.
 
-GEN=sha256-$(printf 'a%.0s' {1..64})
 URL=http://10.77.0.1:7780
 
 # Run a function of this file or its test inside new network and mount namespaces, bounded. What it prints, and its status, are the test's.
@@ -13,7 +12,7 @@ in_net() { # FUNCTION [ARG...]
 	# Processes too, so that nothing outlives its test.
 	local how=(unshare --net --mount --pid --fork --kill-child --mount-proc)
 	[ "$(id -u)" -eq 0 ] || how+=(--user --map-root-user)
-	export GEN URL
+	export URL
 	# shellcheck disable=SC2016
 	timeout -k 5 "${NET_SECONDS:-60}" "${how[@]}" bash -c 'set -euo pipefail; ${SSI_TRACE:+set -x}; . "$0"; . "$1"; shift; net_up; trap net_down EXIT; "$@"' \
 		"${BASH_SOURCE[0]}" "$BATS_TEST_DIRNAME/bootsvc-cases.bash" "$@" </dev/null 3>&-
@@ -29,13 +28,15 @@ net_up() {
 	ip link add lan0 type bridge
 	ip link set lan0 up
 	ip addr add 10.77.0.1/24 dev lan0
-	mkdir -p nodes.d "store/compute/$GEN"
+	mkdir -p nodes.d store/compute/.new
 	local f
 	for f in vmlinuz initramfs root.erofs; do
-		echo "$f" >"store/compute/$GEN/$f"
-		printf '"%s":{"size":%d,"sha256":"%s"}\n' "$f" $((${#f} + 1)) "$(sha256sum "store/compute/$GEN/$f" | cut -d' ' -f1)"
-	done | paste -sd, | sed 's/.*/{"format":1,"name":"compute","files":{&}}/' >"store/compute/$GEN/manifest.json"
-	ln -s "$GEN" store/compute/current
+		echo "$f" >"store/compute/.new/$f"
+		printf '"%s":{"size":%d,"sha256":"%s"}\n' "$f" $((${#f} + 1)) "$(sha256sum "store/compute/.new/$f" | cut -d' ' -f1)"
+	done | paste -sd, | sed 's/.*/{"format":1,"name":"compute","files":{&}}/' >store/compute/.new/manifest.json
+	publish .new
+	export GEN
+	GEN=$(readlink store/compute/current)
 	cat >nodes.d/10-demo.ini <<-END
 	[system demo]
 	interface = lan0
@@ -49,6 +50,14 @@ net_up() {
 	HERE=(--config "$PWD/nodes.d" --state "$PWD/state" --run "$PWD/run" --store "$PWD/store")
 	export SSI_SOCKET=$PWD/run/bootsvc.sock
 	DAEMON='' OTHERS=()
+}
+
+# A folder of files with a manifest becomes the current generation, named by it.
+publish() { # FOLDER
+	local name
+	name=sha256-$(sha256sum "store/compute/$1/manifest.json" | cut -d' ' -f1)
+	mv "store/compute/$1" "store/compute/$name"
+	ln -sfn "$name" store/compute/current
 }
 
 net_down() {
