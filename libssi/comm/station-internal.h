@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What the files of a station know of each other: station.c (the station and its peers), station-door.c (who knocks), station-link.c (connections
- * until a session has them), station-session.c (a session's begin and end), station-out.c (what is sent and retained), station-ring.c (its memory),
- * station-send.c (the calls that send), station-in.c (bytes into frames), station-recv.c (the calls that receive), station-call.c
- * (handlers), station-io.c (a connection's socket), station-loop.c (the loop).
+ * What the files of a station know of each other: station.c (the station, and whom it knows), station-peer.c (the peers), station-door.c (who
+ * knocks), station-link.c (connections until a session has them), station-session.c (a session's begin and end), station-out.c (what is sent and
+ * retained), station-ring.c (its memory), station-send.c (the calls that send), station-in.c (bytes into frames), station-recv.c (the calls that
+ * receive), station-call.c (handlers), station-io.c (a connection's socket), station-loop.c (the loop), station-clock.c (what is due), station-tell.c
+ * (what the program is told).
  *
  * Locks, in this order: a peer's, then the station's work lock or jobs_lock; calls_lock is taken alone. Nothing sleeps in the
  * kernel, and no callback is called, with one held. A peer has two roles, taken under its lock and held without: the reader (of its
@@ -294,7 +295,9 @@ struct ssi_ccm_station {
 	bool jobs_end;
 };
 
-/* station.c */
+/* station-peer.c */
+int station_peers_new(struct ssi_ccm_station *s);                  /* their table; 0 or -ENOMEM */
+void station_peers_free(struct ssi_ccm_station *s);                /* nobody uses them any more */
 struct station_peer *station_peer_find(struct ssi_ccm_station *s, uint32_t node);        /* or NULL; known or not */
 int station_peer_add(struct ssi_ccm_station *s, uint32_t node, struct station_peer **ret);
 void station_peer_forget(struct station_peer *p);                  /* peer's lock held; WORK_PARTED does the rest */
@@ -322,17 +325,25 @@ int station_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dead
 int station_loop_start(struct ssi_ccm_station *s, struct ssi_err *e);
 void station_loop_stop(struct ssi_ccm_station *s);
 bool station_in_loop(const struct ssi_ccm_station *s);
+void station_wake(struct ssi_ccm_station *s);
 void station_work(struct station_peer *p, unsigned bits);          /* the loop is to do something for p */
+void station_owe(struct station_peer *p, unsigned what);           /* loop, in a turn that is settled: at its end */
+
+/* station-clock.c */
+void station_clock_hot(struct ssi_ccm_station *s);                 /* loop: the leases' clock went off */
+void station_clock_tick(struct ssi_ccm_station *s);                /* loop: the other one */
 void station_heat(struct station_peer *p);                         /* peer's lock held: look at p in STATION_HOT_MS */
-void station_note(struct station_peer *p, enum ssi_ccm_state state);       /* peer's lock held */
-void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_identity *id, const struct ssi_err *why);
-void station_notes(struct station_peer *p);                        /* loop, no lock held: tell what is to be told of p's states */
-void station_because(struct station_peer *p, const struct ssi_err *why);   /* peer's lock held: why a session is about to end */
 void station_tick_by(struct ssi_ccm_station *s, uint64_t now, uint64_t at);     /* the clock goes off at `at`, if it would not earlier */
 void station_tick_soon(struct ssi_ccm_station *s);                 /* something has a deadline that the clock may not be set to */
 void station_watch(struct station_peer *p);                        /* the same, of p, which the clock may have passed by */
 void station_said(struct station_peer *p);                         /* something went out */
-void station_owe(struct station_peer *p, unsigned what);           /* loop, in a turn that is settled: at its end */
+
+/* station-tell.c */
+void station_note(struct station_peer *p, enum ssi_ccm_state state);       /* peer's lock held */
+void station_because(struct station_peer *p, const struct ssi_err *why);   /* peer's lock held: why a session is about to end */
+void station_refused(struct ssi_ccm_station *s, struct in_addr addr, uint32_t node, const struct ssi_identity *id, const struct ssi_err *why);
+void station_notes(struct station_peer *p);                        /* loop, no lock held: tell what is to be told of p's states */
+void station_tell_refusals(struct ssi_ccm_station *s);             /* loop */
 
 /* station-io.c: a connection's socket. All may be called without a lock; refs under the peer's. */
 struct station_conn *station_conn_new(struct ssi_ccm_station *s, int fd, struct in_addr addr, bool outgoing);   /* takes fd, also when it fails */
