@@ -38,6 +38,16 @@ refused() { # COMMAND...
 	refused "$SCRIPTS/check" --only
 }
 
+@test "check counts the results of a log in any bytes" {
+	# shellcheck source=/dev/null # a function of check's
+	source <(sed -n '/^tap() {/,/^}/p' "$SCRIPTS/check")
+	# shellcheck disable=SC2317 # tap calls it
+	result() { echo "$1 $2"; }
+	export LC_ALL=C.UTF-8
+	run tap x < <(printf '1..2\nhalf a character: \xff\xc3\nok 1 - a\nnot ok 2 - b\n')
+	[ "$output" = $'pass x: a\nfail x: b' ]
+}
+
 @test "--help of every verb of ssi-lab" {
 	local verb
 	for verb in up down status power link device nic console log exec ssh list; do
