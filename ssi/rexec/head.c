@@ -25,6 +25,7 @@ struct ssi_rexec_call {
 	uint64_t sequence;
 	uint32_t window, output_window, input_window;   /* bytes of output that may come at all, that may come now; of input that may go now */
 	uint32_t owed;                       /* room that the node could not be told of yet: the queue to it was full */
+	bool input_ends;                     /* which the node could not be told yet */
 	bool cancelled;                      /* nobody's any more; only its KILL is still to be sent */
 	const struct ssi_rexec_ops *ops;
 	void *userdata;
@@ -230,7 +231,8 @@ int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n)
 	r = ssi_ccm_send(call->conn, SSI_MOD_REXEC, SSI_REXEC_INPUT, call->sequence, p, n);
 	if (r >= 0)
 		call->input_window -= (uint32_t)n;
-	return r;
+	call->input_ends = !n && r == -EAGAIN;
+	return call->input_ends ? 0 : r;
 }
 
 int ssi_rexec_kill(struct ssi_rexec_call *call, int signal)
@@ -259,6 +261,8 @@ void ssi_rexec_drained(struct ssi_rexec *r, struct ssi_ccm_conn *c)
 				ssi_rexec_cancel(call);
 			else if (call->conn == c) {
 				rexec_credit(call);
+				if (call->input_ends)
+					ssi_rexec_input(call, NULL, 0);
 				if (call->ops->room)
 					call->ops->room(call, call->userdata);
 			}

@@ -32,7 +32,7 @@ int ssi_rexec_start(struct ssi_rexec *r, struct ssi_ccm_conn *c, char *const arg
 		    const struct ssi_rexec_ops *ops, void *userdata, struct ssi_rexec_call **ret, struct ssi_err *e);
 void ssi_rexec_consumed(struct ssi_rexec_call *call, size_t n);    /* n bytes of output are dealt with */
 size_t ssi_rexec_room(const struct ssi_rexec_call *call);          /* so much input may be given at once */
-int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n);   /* n = 0: end of input. -EAGAIN past the room, -EMSGSIZE past 64 KiB */
+int ssi_rexec_input(struct ssi_rexec_call *call, const void *p, size_t n);   /* n = 0: end of input, said as soon as there is room. -EAGAIN past the room, -EMSGSIZE past 64 KiB */
 int ssi_rexec_kill(struct ssi_rexec_call *call, int signal);        /* 9: what it wrote and there is no room for is not sent */
 void ssi_rexec_cancel(struct ssi_rexec_call *call);                /* kill it and forget it: no more callbacks, call is gone */
 /* From the daemon's drained() of ccm: what could not be said for want of room is said. */

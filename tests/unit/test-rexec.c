@@ -239,6 +239,18 @@ static void leave_for_input_finds_its_way(void **state)
 	assert_int_equal(x->exit.status, 3);
 }
 
+/* That there is no more of it, while the queue to the node is full. */
+static void the_end_of_input_finds_its_way(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_rexec_call *call = re_start(x, "cat >/dev/null; exit 4");
+
+	re_fill(ssi_head_conn(x->head, "n01"), SSI_REXEC_INPUT);
+	assert_int_equal(ssi_rexec_input(call, NULL, 0), 0);
+	fx_until(x, &x->exits, 1);
+	assert_int_equal(x->exit.status, 4);
+}
+
 /* More calls than a node runs at once, each of which had written more than there was room for: one was running then, one had ended. */
 static void what_is_cancelled_leaves_nothing(void **state)
 {
@@ -325,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_finds_its_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(leave_and_kill_find_their_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(leave_for_input_finds_its_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_end_of_input_finds_its_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_cancelled_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_the_master_goes, setup, teardown),
