@@ -147,7 +147,8 @@ static void ccm_on_failed(uint32_t node, const struct ssi_err *why, void *userda
 	struct ssi_ccm *m = userdata;
 	struct ssi_ccm_conn *c = ssi_ccm_userdata_of(m->station, node);
 
-	if (c && c->state == CONN_OPEN && why->code != -EKEYREVOKED && why->code != -EKEYREJECTED)
+	/* That a key's time is over says who has it. All else, a refusal too, may be a stranger's word, or a bit that was flipped on the way. */
+	if (c && c->state == CONN_OPEN && why->code != -EKEYREVOKED)
 		return;
 	ssi_ccm_part(m->station, node);
 	if (c)

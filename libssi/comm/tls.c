@@ -172,7 +172,8 @@ static int tls_error(struct ssi_tls *t, int r, const char *doing, struct ssi_err
 		return -EAGAIN;
 	if (r == GNUTLS_E_FATAL_ALERT_RECEIVED) {
 		gnutls_alert_description_t a = gnutls_alert_get(t->session);
-		if (a == GNUTLS_A_ACCESS_DENIED)
+		/* Not from a stranger, whose alerts are in clear: who is told so reboots. */
+		if (a == GNUTLS_A_ACCESS_DENIED && t->proved)
 			return ssi_errf(e, -EKEYREVOKED, "the other end says that this key's time is over");
 		return ssi_errf(e, -EKEYREJECTED, "the other end refused the %s: %s", doing, gnutls_alert_get_name(a));
 	}

@@ -5,7 +5,10 @@
  * the machine that boots as n1. Keys of incarnation 6 are over, and a used one is an alarm; those of 5 are over and no news. Every wait is for
  * an event, with a bound.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -274,6 +277,46 @@ static inline void fx_pass(struct fixture *x, unsigned ms)
 	static const int never;
 
 	fx_within(x, &never, 1, ms);
+}
+
+/* Who has no key and denies access all the same, as the master does when a key's time is over: in clear, for a stranger has no other way. */
+struct fx_stranger { int fd, times, denied; uint16_t port; pthread_t thread; };
+
+static inline void *fx_stranger_run(void *userdata)
+{
+	static const uint8_t denied[] = { 21, 3, 3, 0, 2, 2, 49 };
+	struct fx_stranger *s = userdata;
+
+	while (s->times-- > 0) {
+		struct pollfd p = { .fd = s->fd, .events = POLLIN };
+		uint8_t hello[2048];
+		struct in_addr peer;
+
+		if (poll(&p, 1, WAIT_MS) != 1 || (p.fd = ssi_sock_accept(s->fd, &peer)) < 0)
+			break;
+		if (poll(&p, 1, WAIT_MS) == 1 && recv(p.fd, hello, sizeof(hello), 0) > 0 && send(p.fd, denied, sizeof(denied), MSG_NOSIGNAL) > 0)
+			__atomic_add_fetch(&s->denied, 1, __ATOMIC_RELEASE);
+		close(p.fd);
+	}
+	return NULL;
+}
+
+static inline void fx_stranger_start(struct fx_stranger *s, int times)
+{
+	struct sockaddr_in sa = { 0 };
+	socklen_t n = sizeof(sa);
+
+	*s = (struct fx_stranger){ .fd = ssi_sock_listen(loopback, 0, NULL), .times = times };
+	assert_true(s->fd >= 0);
+	assert_int_equal(getsockname(s->fd, (struct sockaddr *)&sa, &n), 0);
+	s->port = ntohs(sa.sin_port);
+	assert_int_equal(pthread_create(&s->thread, NULL, fx_stranger_run, s), 0);
+}
+
+static inline void fx_stranger_end(struct fx_stranger *s)
+{
+	pthread_join(s->thread, NULL);
+	close(s->fd);
 }
 
 static inline void fx_connect(struct fixture *x, const struct ssi_ccm_as *as, const uint8_t *key)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The door of ccm's loop face: who is let in, who is told of, and what a crowd, the silent and the slow can cost. */
-#include <poll.h>
 #include <sys/resource.h>
 #include "tests/unit/ccm-fixture.h"
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A line, ccm's blocking face: in a thread of its own, against a master in the loop. */
-#include <arpa/inet.h>
-#include <pthread.h>
 #include "tests/unit/ccm-fixture.h"
 
 static const uint8_t bad_key[SSI_CCM_KEY] = "not the key the master knows";
@@ -238,6 +236,19 @@ static void dialing_is_bounded(void **state)
 	ssi_ccm_hangup(NULL);
 }
 
+/* That a token was used is believed only of who has its key. */
+static void a_stranger_denies_access(void **state)
+{
+	const struct ssi_identity id = BOOT;
+	struct ssi_ccm_line *l = NULL;
+	struct fx_stranger stranger;
+
+	fx_stranger_start(&stranger, 1);
+	assert_int_equal(ssi_ccm_dial(loopback, stranger.port, &id, SSI_CCM_BOOTING + 1, good_key, WAIT_MS, &l, NULL), -EKEYREJECTED);
+	fx_stranger_end(&stranger);
+	assert_int_equal(stranger.denied, 1);
+}
+
 static void bodies_are_bounded(void **state)
 {
 	struct fixture *x = *state;
@@ -272,6 +283,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_master_hangs_up, setup, teardown),
 		cmocka_unit_test(dialing_is_bounded),
+		cmocka_unit_test(a_stranger_denies_access),
 		cmocka_unit_test_setup_teardown(bodies_are_bounded, setup, teardown),
 	};
 

@@ -74,7 +74,8 @@ static void a_bad_network_is_unnoticed(void **state)
 	assert_int_equal(chaos_proxy_new(&plan, &proxy, NULL), 0);
 	/* A half-open connection, and a record that never ends, are noticed by silence: sooner here. */
 	assert_int_equal(ssi_ccm_connect(x->node, loopback, chaos_proxy_port(proxy), &n1, good_key, WAIT_MS, &x->at_node, NULL), 0);
-	x->node->station->config.dead_ms = x->master->station->config.dead_ms = 6000;
+	x->node->station->config.dead_ms = x->master->station->config.dead_ms = 8000;
+	x->node->station->config.connect_ms = x->master->station->config.connect_ms = 1000;
 	x->node->station->config.heartbeat_ms = x->master->station->config.heartbeat_ms = 100;
 	fx_until(x, &x->opened_node, 1);
 	talk(x, 2000, 20000, NULL);
@@ -430,9 +431,46 @@ static void old_key_on_the_way_back(void **state)
 	revoked_on_the_way_back(*state, 2, -EKEYREVOKED);
 }
 
+/* A refusal can come from anyone: it is no more than a connection that does not come up. */
 static void unknown_on_the_way_back(void **state)
 {
-	revoked_on_the_way_back(*state, -ENOENT, -EKEYREJECTED);
+	struct fixture *x = *state;
+
+	fx_join(x);
+	x->revoked = -ENOENT;
+	fx_cut(x->node, 1);
+	fx_until(x, &x->refused, 2);
+	assert_int_equal(x->why_refused.code, -EKEYREJECTED);
+	assert_int_equal(ssi_ccm_send(x->at_node, 2, 1, 0, "x", 1), 0);
+	x->revoked = 0;
+	fx_until(x, &x->got, 1);
+	assert_int_equal(x->closed_node + x->closed_master, 0);
+	x->revoked = -ENOENT;
+	x->node->station->config.heartbeat_ms = 50;
+	x->node->station->config.dead_ms = 800;
+	fx_cut(x->node, 1);
+	fx_until(x, &x->closed_node, 1);
+	assert_int_equal(x->why_node.code, -EHOSTDOWN);
+}
+
+static void a_stranger_ends_no_session(void **state)
+{
+	struct fixture *x = *state;
+	struct fx_stranger stranger;
+	struct station_peer *p;
+
+	fx_join(x);
+	fx_stranger_start(&stranger, 3);
+	p = station_peer_find(x->node->station, 1);
+	p->port = stranger.port;
+	fx_cut(x->node, 1);
+	while (__atomic_load_n(&stranger.denied, __ATOMIC_ACQUIRE) < 3)
+		assert_true(sd_event_run(x->event, WAIT_MS * 1000) > 0);
+	fx_stranger_end(&stranger);
+	assert_int_equal(ssi_ccm_send(x->at_node, 2, 1, 0, "x", 1), 0);
+	p->port = x->port;
+	fx_until(x, &x->got, 1);
+	assert_int_equal(x->closed_node + x->closed_master, 0);
 }
 
 int main(void)
@@ -457,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(used_key_on_the_way_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_key_on_the_way_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_on_the_way_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stranger_ends_no_session, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
