@@ -33,6 +33,7 @@ struct ssi_ccm {
 	struct ssi_ccm_station_ops station_ops;
 	struct ssi_ccm_station *station;     /* NULL before the first session, or door */
 	bool door;
+	bool ready;                          /* some session is */
 	struct conn_list conns, dead;
 	sd_event_source *end;
 };

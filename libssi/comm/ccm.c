@@ -100,6 +100,9 @@ static void ccm_ready(struct ssi_ccm *m)
 {
 	struct ssi_ccm_conn *c, *next;
 
+	if (!m->ready)
+		return;
+	m->ready = false;
 	for (c = TAILQ_FIRST(&m->conns); c; c = next) {
 		next = TAILQ_NEXT(c, link);
 		if (c->ready && c->state == CONN_CONNECTING)
@@ -374,6 +377,7 @@ int ssi_ccm_connect(struct ssi_ccm *m, struct in_addr addr, uint16_t port, const
 		/* The session ended because the other end had begun another one: that is the one, if it is by the same right. */
 		if (ccm_is_as(station_peer_find(m->station, c->node), as, addr, port, key)) {
 			c->ready = ssi_ccm_is_up(m->station, c->node);
+			m->ready = m->ready || c->ready;
 			sd_event_source_set_enabled(m->end, SD_EVENT_ONESHOT);
 			r = 0;
 		} else {
