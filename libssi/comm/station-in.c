@@ -211,7 +211,7 @@ int station_in_header(struct station_peer *p, struct station_conn *c, const uint
 	return r;
 }
 
-void station_in_count(struct station_peer *p, const struct station_frame *f)
+static void in_count(struct station_peer *p, const struct station_frame *f)
 {
 	uint64_t bytes = atomic_load_explicit(&p->rx_bytes, memory_order_relaxed) + STATION_HEADER + f->size;
 	uint64_t ring = atomic_load_explicit(&p->rx_ring, memory_order_relaxed) + STATION_HEADER + (f->size < STATION_KEEP_MIN ? f->size : 0);
@@ -251,7 +251,7 @@ int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_
 		station_call_inbox_put(p, m);
 	if (!c->f.serial)
 		return 0;
-	station_in_count(p, &c->f);
+	in_count(p, &c->f);
 	p->received++;
 	if (w) {
 		if (!w->answer)
@@ -326,7 +326,7 @@ static int in_call(struct station_peer *p, struct station_conn *c, const uint8_t
 	if (r < 0)
 		return r;
 	head = (struct ssi_ccm_head){ p->node, f.module, f.type, f.sequence, f.size, f.flags & STATION_WANTS_ANSWER };
-	station_in_count(p, &f);
+	in_count(p, &f);
 	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
 	p->more = *n > STATION_HEADER + f.size;
 	told = station_call_run(p->s, &head, *b + STATION_HEADER);

@@ -371,9 +371,8 @@ void station_door_next(struct ssi_ccm_station *s);                 /* whose turn
 uint64_t station_door_expire(struct ssi_ccm_station *s);           /* when to look again; UINT64_MAX: never */
 
 /* station-link.c: loop */
-/* Into a list, or out of one. */
+/* Into a list; out of the one it was in. */
 void station_link_move(struct station_conn *c, struct station_conns *to, unsigned ms);
-void station_link_leave(struct station_conn *c);
 void station_link_fail(struct station_conn *c, const struct ssi_err *why);
 void station_link_make_room(struct station_conn *c);               /* c waits for a HELLO: others that do may be too many */
 int station_link_key(struct ssi_ccm_station *s, uint32_t node, uint64_t incarnation, uint8_t ret[SSI_CCM_STATION_KEY]);   /* by listen_to and key() */
@@ -416,7 +415,6 @@ void station_ext_free(struct station_ext *x);
 int station_in_feed(struct station_peer *p, struct station_conn *c, const uint8_t *b, size_t n, struct ssi_err *e);
 int station_in_header(struct station_peer *p, struct station_conn *c, const uint8_t *header, struct ssi_err *e);    /* peer's lock held */
 int station_in_whole(struct station_peer *p, struct station_conn *c, struct ssi_err *e);       /* the body is whole; peer's lock held */
-void station_in_count(struct station_peer *p, const struct station_frame *f);                  /* a message is whole */
 /* The place of the body that is under way, if it is worth to read straight to it, else NULL. Whoever waits with that buffer cannot leave before station_in_fill returns. */
 uint8_t *station_in_fills(struct station_peer *p, struct station_conn *c);
 ssize_t station_in_fill(struct station_peer *p, struct station_conn *c, uint8_t *to, bool wait, struct ssi_err *e);    /* read on to there */

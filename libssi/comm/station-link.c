@@ -4,15 +4,10 @@
  * they have proved who they are. Called by the loop alone.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
-#include "libssi/base/clock.h"
 #include "libssi/base/hash.h"
-#include "libssi/base/num.h"
 #include "libssi/comm/sock.h"
 #include "libssi/comm/station-internal.h"
 
@@ -39,7 +34,7 @@ static unsigned *link_count(struct ssi_ccm_station *s, const struct station_conn
 	return list == &s->hellos ? &s->n_hellos : &s->n_door[list - s->door];
 }
 
-void station_link_leave(struct station_conn *c)
+static void link_leave(struct station_conn *c)
 {
 	if (!c->list)
 		return;
@@ -53,7 +48,7 @@ void station_link_move(struct station_conn *c, struct station_conns *to, unsigne
 {
 	struct ssi_ccm_station *s = c->s;
 
-	station_link_leave(c);
+	link_leave(c);
 	c->list = to;
 	c->since = s->now;
 	c->deadline = s->now + ms;
@@ -70,7 +65,7 @@ void station_link_fail(struct station_conn *c, const struct ssi_err *why)
 	struct ssi_ccm_station *s = c->s;
 	struct station_peer *p = c->peer;
 
-	station_link_leave(c);
+	link_leave(c);
 	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
 	if (c->expired == 1 && why->code == -EKEYREVOKED && ops->refused)
@@ -94,7 +89,7 @@ void station_link_abandon(struct station_peer *p)
 	if (!c)
 		return;
 	p->connecting = NULL;
-	station_link_leave(c);
+	link_leave(c);
 	c->state = LINK_DEAD;
 	station_conn_watch(c, 0);
 	station_conn_unref(c);
@@ -197,7 +192,7 @@ static int link_greeted(struct station_conn *c, struct ssi_err *e)
 	/* The session takes it; on failure it is a stranger's again. */
 	c->n_header = 0;
 	list = c->list;
-	station_link_leave(c);
+	link_leave(c);
 	if (c->outgoing)
 		p->connecting = NULL;
 	pthread_mutex_lock(&p->lock);
@@ -442,7 +437,7 @@ void station_link_close_all(struct ssi_ccm_station *s)
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		while ((c = TAILQ_FIRST(lists[i]))) {
-			station_link_leave(c);
+			link_leave(c);
 			station_conn_free(c);
 		}
 	while ((c = TAILQ_FIRST(&s->dead))) {
