@@ -315,6 +315,8 @@ static void test_new_session_meanwhile(void **state)
 	assert_int_equal(session[1], FRESH + 1);
 	calls_come(c, 2);
 	assert_int_equal(c->ups[1], 1);
+	for (int i = 0; i < WAIT && atomic_load(&x->ups) != 2; i++)      /* which is told after it */
+		usleep(1000);
 	assert_int_equal(x->ups, 2);
 	calls_end(x, c);
 	close(old.fd);
