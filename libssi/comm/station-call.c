@@ -89,11 +89,40 @@ static bool call_try(struct ssi_ccm_station *s, uint16_t function, const struct 
 	return fn != NULL;
 }
 
+/* Who asks and does not listen would keep a worker, of which others have need too. */
+static void call_give_up(struct station_peer *p, uint64_t session)
+{
+	struct ssi_err e;
+
+	ssi_errf(&e, -ETIMEDOUT, "it asked, and had no room for the answer in %u ms", p->s->config.answer_ms);
+	pthread_mutex_lock(&p->lock);
+	if (p->session == session) {
+		station_because(p, &e);
+		station_session_doom(p);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+static uint64_t call_session(struct station_peer *p)
+{
+	uint64_t session;
+
+	pthread_mutex_lock(&p->lock);
+	session = p->session;
+	pthread_mutex_unlock(&p->lock);
+	return session;
+}
+
 static int call_reply(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, enum station_kind kind, const void *body, size_t len)
 {
 	const struct iovec iov = { (void *)body, len };
+	struct station_peer *p = station_in_loop(s) ? NULL : station_peer_find(s, call->node);
+	uint64_t session = p ? call_session(p) : 0;
+	int r = station_send_any(s, call, (uint8_t)kind, &iov, 1, station_in_loop(s) ? SSI_CCM_NOWAIT : 0, s->config.answer_ms, false);
 
-	return station_send_any(s, call, (uint8_t)kind, &iov, 1, station_in_loop(s) ? SSI_CCM_NOWAIT : 0, SSI_CCM_FOREVER, false);
+	if (r == -ETIMEDOUT && p)
+		call_give_up(p, session);
+	return r;
 }
 
 int ssi_ccm_answer(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, size_t len)

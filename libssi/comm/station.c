@@ -38,6 +38,7 @@ static void config_default(struct ssi_ccm_station_config *c)
 	c->ops = c->ops ? c->ops : &none;
 	c->heartbeat_ms = c->heartbeat_ms ? c->heartbeat_ms : 500;
 	c->dead_ms = c->dead_ms ? c->dead_ms : 3000;
+	c->answer_ms = c->answer_ms ? c->answer_ms : 30000;
 	c->connect_ms = c->connect_ms ? c->connect_ms : 5000;
 	c->retain = c->retain ? c->retain : 4u << 20;
 	c->window = c->window ? c->window : 4u << 20;

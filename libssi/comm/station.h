@@ -96,6 +96,7 @@ struct ssi_ccm_station_config {
 	unsigned heartbeat_ms;               /* a sign of life when there is nothing to say; 500; less than half of dead_ms, on both ends (-EINVAL) */
 	unsigned dead_ms;                    /* silence after which a peer is gone; 3000 */
 	unsigned connect_ms;                 /* bound on connect and handshake; 5000. Three times that where the other end has many at its door */
+	unsigned answer_ms;                  /* how long an answer that does not come from the loop may wait for room at who asked; then its session ends; 30000 */
 	unsigned ack_ms;                     /* how long an acknowledgement may wait for something else to go; 0: some 5 */
 	const char *who;                     /* its name in "node:NAME:INCARNATION"; NULL: its number. Borrowed */
 	bool connects_only;                  /* it does not listen */
@@ -237,7 +238,10 @@ ssize_t ssi_ccm_call(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, e
 typedef void (*ssi_ccm_done)(ssize_t result, const void *body, void *userdata);
 int ssi_ccm_call_async(struct ssi_ccm_station *s, const struct ssi_ccm_head *to, enum ssi_ccm_how how, const void *body, size_t len,
 		       ssi_ccm_done done, void *userdata, unsigned timeout_ms);
-/* Answer a call. From a short handler it does not wait for room (-EAGAIN past the bound). */
+/*
+ * Answer a call. From a short handler it does not wait for room (-EAGAIN past the bound); from anywhere else for answer_ms, and then (-ETIMEDOUT)
+ * the session of who asked is over, because an answer that is left out would be waited for.
+ */
 int ssi_ccm_answer(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, size_t len);
 
 /* What a station holds and has done, for tests and status pages. */

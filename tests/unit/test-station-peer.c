@@ -213,6 +213,34 @@ static void test_no_thread(void **state)
 	assert_int_equal(n, 1);
 }
 
+static void fill_up_and_answer(struct ssi_ccm_station *s, const struct ssi_ccm_head *call, const void *body, void *userdata)
+{
+	fill_up(s, call, body, NULL);
+	atomic_store((atomic_int *)userdata, ssi_ccm_answer(s, call, "x", 1));
+}
+
+static bool is_given_up(const struct station_peer *p)
+{
+	return !p->session;
+}
+
+/* Who asks and has no room for the answer does not keep a worker for ever: its session ends. */
+static void test_answer_without_room(void **state)
+{
+	struct fixture *x = *state;
+	uint64_t began = ssi_clock_mono_ms();
+	atomic_int r = 1;
+
+	x->s->config.answer_ms = 300;
+	assert_int_equal(ssi_ccm_regist(x->s, CALLS, 1, fill_up_and_answer, &r), 0);
+	say_message(&x->hand, frame(KIND_LONG | STATION_WANTS_ANSWER, CALLS, 1, 1, 0), 0, 0);
+	assert_true(comes(x, is_given_up));
+	assert_true(ssi_clock_mono_ms() - began >= 300);
+	for (int i = 0; i < WAIT && atomic_load(&r) == 1; i++)
+		usleep(1000);
+	assert_int_equal(r, -ETIMEDOUT);
+}
+
 /* Answers to nothing cost nothing, however many modules they name. */
 static void test_unasked_answers(void **state)
 {
@@ -237,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_late_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_thread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unasked_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answer_without_room, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
