@@ -482,9 +482,11 @@ can_be_user() {
 		built
 		root=$GENERATION
 	fi
+	if [ "$PROGRAMS" = / ]; then ln -s / "$path/stage"; else cp -a "$PROGRAMS" "$path/stage"; fi
 	chmod 755 "$path"
 	cd "$path"
-	BATS_TEST_TMPDIR=$path as_user "cd $path; PATH=$PATH; ssi-mkimage build --store store --cache cache --programs $PROGRAMS small.ini; ssi-mkimage --store store verify; ssi-mkimage --store store list"
+	BATS_TEST_TMPDIR=$path as_user "cd $path; PATH=$path/stage/usr/bin:$PATH; ssi-mkimage build --store store --cache cache --programs $path/stage small.ini
+		ssi-mkimage --store store verify; ssi-mkimage --store store list"
 	[ -z "$(find store cache -name '.tmp-*')" ]
 	[ -z "${root:-}" ] || [ "$(readlink store/small/current)" = "$root" ]
 	cd /
