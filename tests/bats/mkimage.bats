@@ -446,6 +446,11 @@ as_user() { # SCRIPT
 		HOME='$PWD' exec setpriv --reuid 4711 --regid 4711 --clear-groups bash -euc \"\$0\"" "$1"
 }
 
+# Where this is built may be a place that others cannot look into.
+programs_at() { # FOLDER
+	if [ "$PROGRAMS" = / ]; then ln -s / "$1"; else cp -a "$PROGRAMS" "$1"; fi
+}
+
 # In a chroot the kernel gives neither user namespaces nor private mount namespaces.
 can_be_user() {
 	if [ "$(id -u)" = 0 ]; then
@@ -459,8 +464,7 @@ can_be_user() {
 	local path root
 	local -a as=()
 	if ! can_be_user; then
-		# Where this is built may be a place that others cannot look into.
-		if [ "$PROGRAMS" = / ]; then ln -s / stage; else cp -a "$PROGRAMS" stage; fi
+		programs_at stage
 		chmod 755 "$BATS_RUN_TMPDIR"
 		if [ "$(id -u)" = 0 ]; then
 			chown -R nobody .
@@ -482,7 +486,7 @@ can_be_user() {
 		built
 		root=$GENERATION
 	fi
-	if [ "$PROGRAMS" = / ]; then ln -s / "$path/stage"; else cp -a "$PROGRAMS" "$path/stage"; fi
+	programs_at "$path/stage"
 	chmod 755 "$path"
 	cd "$path"
 	BATS_TEST_TMPDIR=$path as_user "cd $path; PATH=$path/stage/usr/bin:$PATH; ssi-mkimage build --store store --cache cache --programs $path/stage small.ini
