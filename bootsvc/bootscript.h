@@ -8,7 +8,8 @@
 #include "libssi/base/buf.h"
 #include "libssi/model/bootargs.h"
 
-#define BOOTSCRIPT_AGAIN_S 5         /* between two questions of a machine that has to wait */
+#define BOOTSCRIPT_AGAIN_S 5         /* between two questions of a machine that has to wait; */
+#define BOOTSCRIPT_SPARE_S 1         /* of a spare, for whom a node may be waiting; and for what takes a moment */
 
 struct bootscript {
 	struct in_addr master;
@@ -19,5 +20,5 @@ struct bootscript {
 };
 /* Load and start. -ENOSPC when the arguments do not fit a kernel command line. */
 int bootscript_boot(const struct bootscript *b, struct ssi_buf *ret);
-/* Say text (printable, one line; what iPXE would take for its own syntax is taken out), wait, ask again. */
-int bootscript_wait(struct in_addr master, uint16_t http_port, const char *text, struct ssi_buf *ret);
+/* Say text (printable, one line; what iPXE would take for its own syntax is taken out), wait so many seconds, ask again. */
+int bootscript_wait(struct in_addr master, uint16_t http_port, const char *text, unsigned again_s, struct ssi_buf *ret);

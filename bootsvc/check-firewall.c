@@ -8,6 +8,7 @@
 #include "bootsvc/packetfilter.h"
 #include "libssi/base/spawn.h"
 #include "libssi/comm/json.h"
+#include "libssi/model/iscsi.h"
 
 #define LIST_TIMEOUT_MS 10000
 #define LIST_MAX (64u << 20)
@@ -18,7 +19,7 @@ static void check_system(const struct check_context *c, const struct ssi_system 
 {
 	const struct { bool tcp; uint16_t port; const char *why; } ports[] = {
 		{ false, 67, "DHCP" }, { false, 69, "TFTP" }, { true, c->options->http_port, "boot scripts" }, { true, c->options->ccm_port, "nodes" },
-		{ true, 2049, "NFS" }, { false, 4011, "proxy DHCP" },
+		{ true, 2049, "NFS" }, { true, SSI_ISCSI_PORT, "iSCSI" }, { false, 4011, "proxy DHCP" },
 	};
 	size_t n = sizeof(ports) / sizeof(*ports) - (s->dhcp != SSI_DHCP_PROXY);
 
@@ -27,7 +28,7 @@ static void check_system(const struct check_context *c, const struct ssi_system 
 		const char *where, *proto = p.tcp ? "tcp" : "udp";
 		char advice[200];
 
-		if (!packetfilter_drops(rules, &p, &where))
+		if ((p.port == SSI_ISCSI_PORT && !check_uses_disks(c)) || !packetfilter_drops(rules, &p, &where))
 			continue;
 		snprintf(advice, sizeof(advice), "let it in before the rule that drops it: 'iifname \"%s\" %s dport %u accept'", s->interface, proto, p.port);
 		check_problem(r, advice, "%s drops %s port %u (%s) on %s", where, p.tcp ? "TCP" : "UDP", p.port, ports[i].why, s->interface);

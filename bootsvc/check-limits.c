@@ -12,6 +12,7 @@
 #define NFSD_NODES_PER_THREAD 16     /* a thread serves so many nodes that boot without a queue worth speaking of */
 #define NFSD_MIN 8
 #define NFSD_ENOUGH 256              /* past this more threads help no more */
+#define NFSD_PIECE (1 << 20)         /* the most that it can; a host with 4 GiB of memory does by itself */
 #define TFTP_DEFAULT 50              /* dnsmasq's own tftp-max */
 #define TFTP_ENOUGH 500              /* it serves one small file: a transfer is over before more than this many have begun */
 
@@ -48,7 +49,7 @@ void check_arp(const struct check_context *c, struct check_report *r)
 
 void check_nfsd(const struct check_context *c, struct check_report *r)
 {
-	int64_t threads = proc_number(c, "fs/nfsd/threads");
+	int64_t threads = proc_number(c, "fs/nfsd/threads"), piece = proc_number(c, "fs/nfsd/max_block_size");
 	size_t nodes = c->registry ? c->registry->n_nodes : 0, want = nodes / NFSD_NODES_PER_THREAD;
 	char advice[160];
 
@@ -66,6 +67,9 @@ void check_nfsd(const struct check_context *c, struct check_report *r)
 		check_problem(r, "run 'systemctl enable --now nfs-server'", "the kernel's NFS server runs no thread");
 	else if ((size_t)threads < want)
 		check_problem(r, advice, "%lld NFS server threads are too few for %zu nodes", (long long)threads, nodes);
+	else if (piece > 0 && piece < NFSD_PIECE)
+		check_note(r, "%lld threads; reads go in pieces of %lld KiB, because this host has little memory: nodes read half as fast again if "
+			   "'echo %d >/proc/fs/nfsd/max_block_size' comes before the start of nfs-server (a drop-in's ExecStartPre)", (long long)threads, (long long)piece / 1024, NFSD_PIECE);
 	else
 		check_note(r, "%lld threads", (long long)threads);
 }

@@ -40,14 +40,29 @@ void check_modules(const struct check_context *c, struct check_report *r)
 {
 	static const struct wanted modules[] = {
 		{ "nfsd", "serves the nodes' root", "install a kernel that has it: linux-image-amd64" },
+		{ "iscsi_target_mod", "serves images and state volumes as disks", "install a kernel that has it: linux-image-amd64" },
+		{ "target_core_iblock", "serves images as disks", "install a kernel that has it: linux-image-amd64" },
+		{ "target_core_file", "serves state volumes as disks", "install a kernel that has it: linux-image-amd64" },
 		{ "loop", "mounts images", "install a kernel that has it: linux-image-amd64" },
 		{ "erofs", "is the images' file system", "install a kernel that has it: linux-image-amd64" },
 		{ "overlay", "lays the nodes' writable layer over their root (image builds use it too)", "install a kernel that has it: linux-image-amd64" },
 	};
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++)
-		if ((strcmp(modules[i].name, "nfsd") != 0 || check_uses(c, "nfs")) && !module_there(c, modules[i].name))
+		if ((strcmp(modules[i].name, "nfsd") != 0 || check_uses(c, "nfs")) && (!strstr(modules[i].name, "target") || check_uses_disks(c)) &&
+		    !module_there(c, modules[i].name))
 			check_problem(r, modules[i].advice, "this kernel has no %s, which %s", modules[i].name, modules[i].why);
+}
+
+/* Is this program one that state volumes need, and no node has such a volume? Then false. */
+static bool volumes_want(const struct check_context *c, const char *program)
+{
+	const char *fs = strcmp(program, "mkfs.xfs") == 0 ? "xfs" : strcmp(program, "mkfs.ext4") == 0 || strcmp(program, "e2fsck") == 0 ? "ext4" : NULL;
+
+	for (size_t i = 0; fs && c->registry && i < c->registry->n_nodes; i++)
+		if (c->registry->nodes[i]->state && strcmp(c->registry->nodes[i]->state_fs, fs) == 0)
+			return true;
+	return !fs;
 }
 
 void check_tools(const struct check_context *c, struct check_report *r)
@@ -56,6 +71,10 @@ void check_tools(const struct check_context *c, struct check_report *r)
 		{ "dnsmasq", "answers DHCP and TFTP", "run 'apt install dnsmasq-base'" },
 		{ "exportfs", "exports the nodes' root", "run 'apt install nfs-kernel-server'" },
 		{ "mount", "mounts images", "run 'apt install mount'" },
+		{ "mkfs.ext4", "makes state volumes", "run 'apt install e2fsprogs'" },
+		{ "e2fsck", "checks state volumes", "run 'apt install e2fsprogs'" },
+		{ "mkfs.xfs", "makes state volumes", "run 'apt install xfsprogs'" },
+		{ "nft", "closes the doors to machines that are fenced", "run 'apt install nftables'" },
 	};
 	static const struct wanted files[] = {
 		{ "/usr/lib/ipxe/undionly.kpxe", "is what BIOS machines load", "run 'apt install ipxe'" },
@@ -63,7 +82,8 @@ void check_tools(const struct check_context *c, struct check_report *r)
 	};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
-		if ((strcmp(programs[i].name, "exportfs") != 0 || check_uses(c, "nfs")) && !ssi_spawn_which(programs[i].name))
+		if ((strcmp(programs[i].name, "exportfs") != 0 || check_uses(c, "nfs")) && volumes_want(c, programs[i].name) &&
+		    !ssi_spawn_which(programs[i].name))
 			check_problem(r, programs[i].advice, "%s, which %s, is not installed", programs[i].name, programs[i].why);
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		if (access(files[i].name, R_OK) < 0)

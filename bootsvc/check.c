@@ -17,6 +17,7 @@ const struct check checks[] = {
 	{ "tools", "programs and boot files that are missing", check_tools },
 	{ "power", "fence agents and password files that nodes.d names", check_power },
 	{ "images", "images of nodes that are missing, damaged or not readable", check_images },
+	{ "shared", "shared folders that are missing or cannot be exported", check_shared },
 	{ "nfsd", "too few NFS server threads for the nodes", check_nfsd },
 	{ "tftp", "dnsmasq's limit of TFTP transfers at once", check_tftp },
 	{ "arp", "the kernel's limit of neighbours", check_arp },
@@ -24,10 +25,21 @@ const struct check checks[] = {
 	{ .name = NULL }
 };
 
+bool check_uses_disks(const struct check_context *c)
+{
+	for (size_t i = 0; c->registry && i < c->registry->n_nodes; i++)
+		if (c->registry->nodes[i]->state || strcmp(c->registry->nodes[i]->root, "iscsi") == 0)
+			return true;
+	return false;
+}
+
 bool check_uses(const struct check_context *c, const char *root)
 {
 	for (size_t i = 0; c->registry && i < c->registry->n_nodes; i++)
 		if (strcmp(c->registry->nodes[i]->root, root) == 0)
+			return true;
+	for (size_t i = 0; c->registry && strcmp(root, "nfs") == 0 && i < c->registry->n_systems; i++)
+		if (*c->registry->systems[i]->shared)
 			return true;
 	return !c->registry || !c->registry->n_nodes;
 }

@@ -35,8 +35,10 @@ struct check {
 extern const struct check checks[];          /* ends with a NULL name */
 
 /* Something is wrong; advice says what to do about it. */
-/* Has a node a root of this kind? True as well where nodes.d names none, or cannot be read. */
+/* Has a node a root of this kind ("nfs": or a shared file system)? True as well where nodes.d names none, or cannot be read. */
 bool check_uses(const struct check_context *c, const char *root);
+/* Is an image or a state volume a disk of this master's (iSCSI)? */
+bool check_uses_disks(const struct check_context *c);
 void check_problem(struct check_report *r, const char *advice, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* It could not be found out, and why. */
 void check_unknown(struct check_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -57,4 +59,5 @@ void check_arp(const struct check_context *c, struct check_report *r);
 void check_ipv6(const struct check_context *c, struct check_report *r);
 void check_nfsd(const struct check_context *c, struct check_report *r);
 void check_images(const struct check_context *c, struct check_report *r);
+void check_shared(const struct check_context *c, struct check_report *r);
 void check_firewall(const struct check_context *c, struct check_report *r);

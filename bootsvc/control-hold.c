@@ -6,6 +6,7 @@
 #include <errno.h>
 #include "bootsvc/control.h"
 #include "bootsvc/events.h"
+#include "bootsvc/images.h"
 #include "libssi/base/cleanup.h"
 
 static enum ssi_nodehold hold_of(struct daemon *d, const struct ssi_node *n)
@@ -52,6 +53,7 @@ static void hold_apply(struct daemon *d, const char *name, enum ssi_nodehold fro
 	ssi_head_set_hold(d->head, name, to);
 	if (to == SSI_HOLD_OUT) {
 		ssi_head_detach(d->head, name, "taken out by hand");
+		images_look_soon(d->images);             /* its iSCSI door goes */
 		return;
 	}
 	events_add(d->events, to == SSI_HOLD_DRAINED ? "drain" : "accept", name, "", 0, "%s",
@@ -60,13 +62,12 @@ static void hold_apply(struct daemon *d, const char *name, enum ssi_nodehold fro
 		ssi_head_accept(d->head, name);
 }
 
-static json_t *hold_one(struct daemon *d, const struct ssi_node *n, enum ssi_nodehold to, size_t *failed)
+static json_t *hold_one(struct daemon *d, const struct ssi_node *n, struct control_batch *b, const void *how)
 {
-	enum ssi_nodehold from = hold_of(d, n);
+	enum ssi_nodehold from = hold_of(d, n), to = *(const enum ssi_nodehold *)how;
 	const char *objection = hold_objection(from, to);
 	json_t *o = control_node_result(n->name, objection);
 
-	*failed += objection != NULL;
 	if (objection)
 		return o;
 	if (from != to)
@@ -78,22 +79,12 @@ static json_t *hold_one(struct daemon *d, const struct ssi_node *n, enum ssi_nod
 static int hold(struct ssi_control_request *q, const json_t *args, struct daemon *d, enum ssi_nodehold to, struct ssi_err *e)
 {
 	_cleanup_free_ const struct ssi_node **nodes = NULL;
-	size_t n, failed = 0;
-	json_t *a;
+	size_t n;
 	int r = control_nodes(d, ssi_json_str(args, "range"), &nodes, &n, e);
 
 	if (r == 0)
 		r = hold_store(d, nodes, n, to, e);
-	if (r < 0)
-		return r;
-	a = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(a, hold_one(d, nodes[i], to, &failed));
-	if (failed)
-		ssi_control_partial(q, a, failed);
-	else
-		ssi_control_ok(q, a);
-	return 0;
+	return r < 0 ? r : control_each(q, d, nodes, n, hold_one, &to, e);
 }
 
 int control_node_drain(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 #include "bootsvc/control.h"
+#include "bootsvc/doors.h"
+#include "bootsvc/fence.h"
+#include "bootsvc/failover.h"
 #include "bootsvc/inventory.h"
 #include "libssi/base/cleanup.h"
 
@@ -17,7 +20,7 @@ static json_t *node_json(struct daemon *d, const struct ssi_node *n)
 	const struct ssi_head_node *h = ssi_head_node(d->head, n->name);
 	char address[INET_ADDRSTRLEN], mac[SSI_MAC_LEN] = "";
 	struct state_boot b = { 0 };
-	json_t *o;
+	json_t *o, *failover;
 
 	state_machine_of(d->state, n->name, mac, NULL);
 	if (h && h->incarnation)
@@ -38,6 +41,9 @@ static json_t *node_json(struct daemon *d, const struct ssi_node *n)
 	set(o, "since", json_integer((json_int_t)h->since_ms));
 	set(o, "reason", ssi_control_text(h->reason));
 	set(o, "hold", json_string(ssi_nodehold_name(h->hold)));
+	failover = failover_json(d->failover, n->name);
+	if (failover)
+		set(o, "failover", failover);
 	return o;
 }
 
@@ -61,12 +67,14 @@ static void add_stage(const struct state_stage *g, void *userdata)
 static json_t *show_json(struct daemon *d, const struct ssi_node *n)
 {
 	const struct ssi_head_node *h = ssi_head_node(d->head, n->name);
-	json_t *o = node_json(d, n), *boot = json_array();
+	json_t *o = node_json(d, n), *boot = json_array(), *fence = fence_json(d, n);
 
 	set(o, "values", values_json(n));
 	if (h)
 		state_stage_each(d->state, n->name, h->incarnation, add_stage, boot, NULL);
 	set(o, "boot", boot);
+	if (fence)
+		set(o, "fence", fence);
 	if (h && h->inventory.cpus)
 		set(o, "inventory", inventory_json(&h->inventory));
 	return o;
@@ -104,38 +112,30 @@ int control_node_show(struct ssi_control_request *q, const json_t *args, void *u
 	return answer_nodes(q, userdata, ssi_json_str(args, "range"), NULL, show_json, e);
 }
 
+static json_t *reboot_one(struct daemon *d, const struct ssi_node *n, struct control_batch *b, const void *how)
+{
+	int r = ssi_head_order(d->head, n->name, SSI_HEAD_REBOOT, "asked for by ssi node reboot");
+
+	return control_node_result(n->name, r == -ENOTCONN ? "it is not joined: 'ssi node power' reaches it all the same" : r < 0 ? strerror(-r) : NULL);
+}
+
 int control_node_reboot(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
 {
-	struct daemon *d = userdata;
-	_cleanup_free_ const struct ssi_node **nodes = NULL;
-	size_t n, failed = 0;
-	json_t *a;
-	int r = control_nodes(d, ssi_json_str(args, "range"), &nodes, &n, e);
-
-	if (r < 0)
-		return r;
-	a = json_array();
-	for (size_t i = 0; i < n; i++) {
-		r = ssi_head_order(d->head, nodes[i]->name, SSI_HEAD_REBOOT, "asked for by ssi node reboot");
-		failed += r < 0;
-		json_array_append_new(a, control_node_result(nodes[i]->name, r == -ENOTCONN ? "it is not joined: 'ssi node power' reaches it all the same"
-									     : r < 0 ? strerror(-r) : NULL));
-	}
-	if (failed)
-		ssi_control_partial(q, a, failed);
-	else
-		ssi_control_ok(q, a);
-	return 0;
+	return control_range(q, userdata, args, reboot_one, NULL, e);
 }
 
 static void add_machine(const struct state_machine *m, void *userdata)
 {
 	char address[INET_ADDRSTRLEN];
+	json_t *o;
 
-	json_array_append_new(userdata, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "mac", m->mac, "node", m->node, "system", m->system,
-						  "state", m->node[0] ? "bound" : m->spare ? "spare" : "waiting",
+	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "mac", m->mac, "node", m->node, "system", m->system,
+						  "state", m->node[0] ? "bound" : m->failed[0] ? "failed" : m->spare ? "spare" : "waiting",
 						  "first_seen", (json_int_t)m->first_seen, "last_seen", (json_int_t)m->last_seen,
-						  "address", m->address.s_addr ? inet_ntop(AF_INET, &m->address, address, sizeof(address)) : ""));
+						  "address", m->address.s_addr ? inet_ntop(AF_INET, &m->address, address, sizeof(address)) : "");
+	set(o, "reason", ssi_control_text(m->failed));
+	set(o, "failed", json_integer((json_int_t)m->failed_at));
+	json_array_append_new(userdata, o);
 }
 
 int control_machine_list(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e)
@@ -161,7 +161,9 @@ int control_machine_rm(struct ssi_control_request *q, const json_t *args, void *
 	if (r < 0)
 		return ssi_errf(e, r, "'%s' is no Ethernet address", ssi_json_str(args, "mac"));
 	r = state_machine_rm(d->state, mac, e);
-	if (r == 0)
+	if (r == 0)                      /* it is not to come back: nobody is to be kept out */
+		r = doors_open(d->doors, mac, e);
+	if (r >= 0)
 		ssi_control_ok(q, NULL);
-	return r;
+	return r < 0 ? r : 0;
 }

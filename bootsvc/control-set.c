@@ -193,6 +193,10 @@ static int set_all(struct setting *s, const struct ssi_node **nodes, size_t n, j
 
 	if (r < 0)
 		return r;
+	if (s->machine)
+		r = discovery_may_bind(s->daemon, nodes[0]->name, mac[0] ? mac : NULL, e);
+	if (r < 0)
+		return r;
 	if (s->machine && nodes[0]->machine[0])          /* fixed in nodes.d: changed there */
 		r = json_object_set_new(keys, "machine", json_string(mac)) < 0 ? ssi_errno(e, -ENOMEM, "%s", nodes[0]->name) : 0;
 	else if (s->machine)

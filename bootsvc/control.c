@@ -6,6 +6,7 @@
 #include <config.h>
 #include "bootsvc/control.h"
 #include "bootsvc/events.h"
+#include "bootsvc/failover.h"
 #include "bootsvc/reload.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/file.h"
@@ -22,7 +23,16 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "node.reboot", control_node_reboot },
 	{ "node.drain", control_node_drain },
 	{ "node.detach", control_node_detach },
+	{ "node.fence", control_node_fence },
 	{ "node.accept", control_node_accept },
+	{ "node.failover", control_node_failover },
+	{ "node.move", control_node_move },
+	{ "machine.accept", control_machine_accept },
+	{ "node.state.list", control_node_state_list },
+	{ "node.state.snapshot", control_node_state_snapshot },
+	{ "node.state.restore", control_node_state_restore },
+	{ "node.state.rm", control_node_state_rm },
+	{ "node.state.accept", control_node_state_accept },
 	{ "machine.list", control_machine_list },
 	{ "machine.rm", control_machine_rm },
 	{ "events", control_events },
@@ -95,13 +105,22 @@ json_t *control_lines(const char *text)
 static json_t *system_json(struct daemon *d, const struct ssi_system *s)
 {
 	struct ssi_head_totals t = { 0 };
+	unsigned spares = 0;
+	json_t *o;
 
 	ssi_head_totals(d->head, s->name, &t);
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
+	state_spare_count(d->state, s->name, &spares, NULL);
+	o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "nodes", t.nodes,
 			 "joined", t.by_state[SSI_NODE_JOINED], "booting", t.by_state[SSI_NODE_BOOTING], "suspect", t.by_state[SSI_NODE_SUSPECT],
-			 "detached", t.by_state[SSI_NODE_DETACHED], "failed", t.by_state[SSI_NODE_FAILED], "off", t.by_state[SSI_NODE_OFF], "drained", t.drained,
+			 "detached", t.by_state[SSI_NODE_DETACHED], "fencing", t.by_state[SSI_NODE_FENCING],
+			 "failed", t.by_state[SSI_NODE_FAILED], "off", t.by_state[SSI_NODE_OFF], "drained", t.drained,
 			 "cpus", (json_int_t)t.cpus, "memory", (json_int_t)t.memory, "nics", (json_int_t)t.nics,
 			 "accelerators", (json_int_t)t.accelerators, "view", (json_int_t)t.view);
+	if (o) {
+		json_object_set_new(o, "spares", json_integer(spares));
+		json_object_set_new(o, "alarm", json_string(failover_alarm(d->failover, s->name)));
+	}
+	return o;
 }
 
 static json_int_t resident_bytes(void)

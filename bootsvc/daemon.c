@@ -15,18 +15,25 @@
 #include "bootsvc/daemon.h"
 #include "bootsvc/discovery.h"
 #include "bootsvc/dnsmasq.h"
+#include "bootsvc/doors.h"
 #include "bootsvc/events.h"
 #include "bootsvc/exports.h"
+#include "bootsvc/fence.h"
+#include "bootsvc/failover.h"
 #include "bootsvc/http.h"
 #include "bootsvc/images.h"
 #include "bootsvc/members.h"
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
+#include "bootsvc/targets.h"
+#include "bootsvc/volumes.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
+
+#define EXPORTS_WAIT_MS 20000
 
 const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer)
 {
@@ -106,10 +113,16 @@ static int load_registry(struct daemon *d, struct ssi_err *e)
 
 static int start_services(struct daemon *d, struct ssi_err *e)
 {
-	int r = images_new(d, &d->images, e);
+	int r = doors_new(d, &d->doors, e);      /* before there is anything behind them */
 
 	if (r == 0)
+		r = images_new(d, &d->images, e);
+	if (r == 0)
 		r = exports_new(d, &d->exports, e);
+	if (r == 0)
+		r = volumes_new(d, &d->volumes, e);
+	if (r == 0)
+		r = targets_new(d, &d->targets, e);
 	if (r == 0 && d->opt->dhcp)
 		r = dnsmasq_start(d, &d->dnsmasq, e);
 	if (r == 0 && d->opt->dhcp && ra_new(d, &d->ra) < 0)
@@ -121,6 +134,10 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 		r = members_listen(d, e);
 	if (r == 0)
 		r = ssi_power_new(d->event, &d->power) < 0 ? ssi_errf(e, -ENOMEM, "power") : 0;
+	if (r == 0)
+		r = fence_new(d, &d->fence, e);
+	if (r == 0)
+		r = failover_new(d, &d->failover, e);
 	if (r == 0)
 		r = control_start(d, e);
 	if (r == 0)
@@ -153,13 +170,18 @@ static int daemon_start(struct daemon *d, struct ssi_err *e)
 static void daemon_end(struct daemon *d)
 {
 	ssi_control_server_free(d->control);
+	fence_free(TAKE_PTR(d->fence));
 	ssi_power_free(d->power);
+	failover_free(d->failover);
 	http_free(d->http);
+	volumes_free(TAKE_PTR(d->volumes));
 	members_stop(d);
 	ra_free(d->ra);
 	dnsmasq_free(d->dnsmasq);
+	targets_free(d->targets);
 	exports_free(d->exports);
 	images_free(d->images);
+	doors_free(d->doors);
 	discovery_free(d->discovery);
 	events_free(d->events);
 	state_close(d->state);
@@ -178,6 +200,17 @@ static void say_ready(struct daemon *d, int *ready)
 	close(TAKE_FD(*ready));
 }
 
+/* The unit's word for "started" lets the NFS server start, and that one has nodes waiting that still have files open. */
+static int wait_exports(struct daemon *d)
+{
+	uint64_t until = ssi_clock_mono_ms() + EXPORTS_WAIT_MS;
+	int r = 0;
+
+	while (r >= 0 && exports_busy(d->exports) && ssi_clock_mono_ms() < until && sd_event_get_state(d->event) != SD_EVENT_FINISHED)
+		r = sd_event_run(d->event, 100 * 1000);
+	return r;
+}
+
 int daemon_run(const struct bootsvc_options *o, int *ready, struct ssi_err *e)
 {
 	SSI_CLEANUP(daemon_end) struct daemon d = { .opt = o, .started = ssi_clock_wall_ms() };
@@ -185,9 +218,13 @@ int daemon_run(const struct bootsvc_options *o, int *ready, struct ssi_err *e)
 
 	if (r < 0)
 		return r;
+	r = wait_exports(&d);
 	say_ready(&d, ready);
-	r = sd_event_loop(d.event);
+	if (r >= 0 && sd_event_get_state(d.event) != SD_EVENT_FINISHED)
+		r = sd_event_loop(d.event);
 	sd_notify(0, "STOPPING=1");
+	if (r >= 0)
+		exports_end(d.exports);
 	events_add(d.events, "stop", "", "", 0, "ssi-bootsvc ends");
 	return r < 0 ? ssi_errno(e, r, "the event loop failed") : 0;
 }

@@ -25,9 +25,12 @@ struct daemon {
 	struct events *events;
 	struct images *images;
 	struct exports *exports;
+	struct targets *targets;
+	struct volumes *volumes;
 	struct dnsmasq *dnsmasq;                 /* NULL with --no-dhcp */
 	struct ra *ra;                           /* NULL with --no-dhcp */
 	struct discovery *discovery;
+	struct failover *failover;
 	struct patience *patience;
 	struct http *http;
 	struct ssi_ccm *ccm;
@@ -35,6 +38,8 @@ struct daemon {
 	struct ssi_head *head;
 	struct ssi_rexec *rexec;
 	struct ssi_power *power;
+	struct doors *doors;
+	struct fence *fence;                     /* NULL while the daemon starts and stops */
 	struct ssi_control_server *control;
 };
 

@@ -14,5 +14,7 @@ void discovery_forget(struct discovery *v);
 int discovery_place(struct daemon *d, const struct ssi_system *system, const char *mac, bool fresh, char ret_node[64], char *text, size_t n,
 		    struct ssi_err *e);
 /* Bind node to mac, in its own transaction: whoever played node before, and whatever mac played before, is off. mac NULL: unbind. Says so in an event.
- * 1 = changed, 0 = was so. */
+ * 1 = changed, 0 = was so; -EBUSY: somebody who would lose his machine by it may still do harm there (fence.h). */
 int discovery_bind(struct daemon *d, const char *node, const char *mac, const char *why, struct ssi_err *e);
+/* Would it be let? 0, or -EBUSY as above. */
+int discovery_may_bind(struct daemon *d, const char *node, const char *mac, struct ssi_err *e);

@@ -16,6 +16,8 @@ struct exports_ops {
 	int (*actual)(const char *root, struct export_view *ret, struct ssi_err *e);
 	/* Fill in the command; makes the folder it needs. 0 or -errno. */
 	int (*command)(const struct export_step *s, const char *root, const char *store, struct export_command *ret, struct ssi_err *e);
+	/* Note what is exported where the server finds it when it starts before us. 0 or -errno. */
+	int (*note)(const struct export_list *wanted, const char *root, struct ssi_err *e);
 	const char *watch;           /* a folder in which a change means that others changed the exports, or NULL */
 };
 extern const struct exports_ops exports_nfsd;

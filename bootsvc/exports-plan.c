@@ -33,6 +33,23 @@ int export_list_add(struct export_list *l, const char *image, const char *genera
 	return 0;
 }
 
+int export_list_add_shared(struct export_list *l, const struct ssi_shared *s, const char *client)
+{
+	char name[SSI_SHARED_NAME];
+	struct export_entry *e;
+	size_t before = l->n;
+	int r;
+
+	ssi_shared_name(s->path, name);
+	r = export_list_add(l, "", name, client);
+	if (r < 0 || l->n == before)
+		return r;
+	e = &l->e[before];
+	strcpy(e->source, s->path);
+	e->root = s->root;
+	return 0;
+}
+
 void export_list_free(struct export_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -65,6 +82,8 @@ static int step_add(struct export_plan *p, enum export_do what, const struct exp
 	strcpy(grown->image, e->image);
 	strcpy(grown->generation, e->generation);
 	strcpy(grown->client, e->client);
+	strcpy(grown->source, e->source);
+	grown->root = e->root;
 	return 0;
 }
 
@@ -74,6 +93,14 @@ static bool mount_planned(const struct export_plan *p, const char *generation)
 		if (p->steps[i].what <= EXPORT_MOUNT && strcmp(p->steps[i].generation, generation) == 0)
 			return true;
 	return false;
+}
+
+/* What is mounted anew is exported anew: the NFS server has been told nothing of it so far, or something else. */
+static bool export_needed(const struct export_plan *p, const struct export_entry *w, const struct export_view *actual)
+{
+	const struct export_entry *is = export_list_find(&actual->exports, w->generation, w->client);
+
+	return !is || (w->source[0] && is->root != w->root) || mount_planned(p, w->generation);
 }
 
 static int plan_add(struct export_plan *p, const struct export_list *wanted, const struct export_view *actual)
@@ -89,7 +116,7 @@ static int plan_add(struct export_plan *p, const struct export_list *wanted, con
 				r = step_add(p, root ? EXPORT_ROOT_MOUNT : EXPORT_MOUNT, w);
 		}
 	for (size_t i = 0; r == 0 && i < wanted->n; i++)
-		if (!export_list_find(&actual->exports, wanted->e[i].generation, wanted->e[i].client))
+		if (export_needed(p, &wanted->e[i], actual))
 			r = step_add(p, EXPORT_EXPORT, &wanted->e[i]);
 	return r;
 }
@@ -153,6 +180,15 @@ int export_view_mounts(struct export_view *v, const char *root, const char *text
 }
 
 /* "PATH\tCLIENT(OPTIONS)" */
+static int etab_line(struct export_view *v, const char *name, const char *client, const char *options)
+{
+	int r = export_list_add(&v->exports, "", name, client);
+
+	if (r == 0)
+		export_list_find(&v->exports, name, client)->root = options && strstr(options, "no_root_squash");
+	return r;
+}
+
 int export_view_etab(struct export_view *v, const char *root, const char *text)
 {
 	_cleanup_free_ char *copy = strdup(text);
@@ -166,7 +202,7 @@ int export_view_etab(struct export_view *v, const char *root, const char *text)
 		const char *name = client ? below(root, path) : NULL;
 
 		if (name && strlen(client) < sizeof(((struct export_entry *)0)->client))
-			r = export_list_add(&v->exports, "", name, client);
+			r = etab_line(v, name, client, strtok_r(NULL, "\n", &in));
 	}
 	return r;
 }

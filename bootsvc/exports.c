@@ -11,11 +11,14 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bootsvc/events.h"
 #include "bootsvc/exports-nfsd.h"
 #include "bootsvc/exports.h"
+#include "bootsvc/nfs-clients.h"
+#include "bootsvc/shared.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/log.h"
 #include "libssi/base/path.h"
@@ -27,8 +30,11 @@
 #define RETRY_FIRST_US (1000ull * 1000)
 #define RETRY_LAST_US (30ull * 1000 * 1000)
 #define OTHERS_DELAY_US (200 * 1000)
+#define END_STEP_MS 5000
+#define END_TRIES 10                 /* the server lets go of what it exported a moment later */
+#define END_AGAIN_US (100 * 1000)
 
-static const struct exports_ops exports_none = { "none", NULL, NULL, NULL };
+static const struct exports_ops exports_none = { .name = "none" };
 static const struct exports_ops *const backends[] = { &exports_nfsd, &exports_none };
 
 struct exports {
@@ -41,6 +47,7 @@ struct exports {
 	size_t next;                     /* step of the plan that runs */
 	pid_t child;                     /* 0 = none runs */
 	int words;                       /* what the child says on standard error */
+	bool lacking;                    /* a shared file system could not be exported: the others go on */
 	bool again;                      /* something changed while steps ran */
 	uint64_t retry_us;               /* backoff; 0 = the last run went well */
 	char failure[SSI_ERR_MAX];       /* that was said last */
@@ -77,6 +84,20 @@ static void collect_one(const char *image, const char *generation, const char *r
 		log_error("out of memory for exports");
 }
 
+static void collect_shared(const struct ssi_shared *s, const struct ssi_system *system, void *userdata)
+{
+	struct collect *c = userdata;
+	char client[32];
+	int r;
+
+	client_of(system, client, sizeof(client));
+	r = export_list_add(&c->wanted, "", "", client);
+	if (r == 0)
+		r = export_list_add_shared(&c->wanted, s, client);
+	if (r < 0)
+		log_error("out of memory for exports");
+}
+
 /* 'ssi-mkimage list' holds the whole lock for an instant, to see whether somebody uses it; who removes it keeps it. */
 static int lock_shared(int fd)
 {
@@ -99,7 +120,7 @@ static void lock_all(struct exports *x, struct export_list *fresh, struct export
 			e->lock = TAKE_FD(was->lock);
 			e->ready = was->ready;
 		}
-		if (e->lock >= 0 || !e->generation[0])
+		if (e->lock >= 0 || !e->image[0])
 			continue;
 		e->lock = images_open_file(x->daemon->images, e->image, e->generation, "manifest.json");
 		if (e->lock >= 0 && lock_shared(e->lock) < 0) {
@@ -136,6 +157,7 @@ static int compare(struct exports *x, struct ssi_err *e)
 	}
 	export_plan_free(&x->plan);
 	x->next = 0;
+	x->lacking = false;
 	r = export_plan_make(&x->wanted, &actual, &x->plan);
 	return r < 0 ? ssi_errno(e, r, "exports") : 0;
 }
@@ -149,12 +171,15 @@ static void settled(struct exports *x)
 
 static void finish(struct exports *x, bool ok)
 {
+	bool lacking = x->lacking;
 	struct ssi_err e;
 
 	export_plan_free(&x->plan);
 	x->next = 0;
 	if (ok && compare(x, &e) < 0)
 		failed(x, e.text);
+	else if (ok && x->plan.n && lacking)
+		log_debug("exports: the rest is done");
 	else if (ok && x->plan.n)        /* the sign of it came while our own steps gave signs, too (on_others) */
 		failed(x, "something else has changed the exports meanwhile (a restart of nfs-server?), once more");
 	else if (ok)
@@ -168,10 +193,25 @@ static void finish(struct exports *x, bool ok)
 
 static void say_step(struct exports *x, const struct export_step *s)
 {
-	if (s->generation[0] && s->what == EXPORT_EXPORT)
+	if (s->source[0] && s->what == EXPORT_EXPORT)
+		events_add(x->daemon->events, "export", "", "", 0, "%s, shared, to %s%s", s->source, s->client, s->root ? ", with root" : "");
+	else if (s->generation[0] && s->what == EXPORT_EXPORT)
 		events_add(x->daemon->events, "export", "", "", 0, "%s %s to %s", s->image, s->generation, s->client);
 	else if (s->generation[0] && s->what == EXPORT_UNEXPORT)
 		events_add(x->daemon->events, "unexport", "", "", 0, "%s to %s: not used any more", s->generation, s->client);
+}
+
+/* A folder that is not there, or lies on something that cannot be exported, must keep no root from being: its other steps are left out. */
+static void pass_over(struct exports *x)
+{
+	const struct export_step was = x->plan.steps[x->next];
+	size_t kept = x->next;
+
+	for (size_t i = x->next + 1; i < x->plan.n; i++)
+		if (strcmp(x->plan.steps[i].generation, was.generation) != 0)
+			x->plan.steps[kept++] = x->plan.steps[i];
+	x->plan.n = kept;
+	x->lacking = true;
 }
 
 static void child_failed(struct exports *x, const siginfo_t *si)
@@ -183,9 +223,14 @@ static void child_failed(struct exports *x, const siginfo_t *si)
 	said[n > 0 ? n : 0] = '\0';
 	said[strcspn(said, "\n")] = '\0';
 	snprintf(text, sizeof(text), "%s %s: %s%s", s->what <= EXPORT_MOUNT ? "mount" : s->what == EXPORT_UNMOUNT ? "umount" : "exportfs",
-		 s->generation[0] ? s->generation : x->root, said[0] ? said : "status ", said[0] ? "" : si->si_code == CLD_EXITED ? "not 0" : "killed");
+		 s->source[0] ? s->source : s->generation[0] ? s->generation : x->root, said[0] ? said : "status ", said[0] ? "" : si->si_code == CLD_EXITED ? "not 0" : "killed");
 	failed(x, text);
-	finish(x, false);
+	if (s->source[0]) {
+		pass_over(x);
+		run_next(x);
+	} else {
+		finish(x, false);
+	}
 }
 
 static int on_child(sd_event_source *src, const siginfo_t *si, void *userdata)
@@ -244,6 +289,7 @@ void exports_reconcile(struct exports *x)
 	struct ssi_err e;
 
 	images_used(x->daemon->images, collect_one, &c);
+	shared_used(x->daemon, false, collect_shared, &c);
 	lock_all(x, &c.held, &x->held);
 	export_list_free(&x->held);
 	x->held = c.held;
@@ -260,6 +306,8 @@ void exports_reconcile(struct exports *x)
 			x->wanted.e[i].ready = true;
 		return;
 	}
+	if (x->ops->note(&x->wanted, x->root, &e) < 0)
+		log_warning("%s: should this host start anew while nodes run, they may see errors", e.text);
 	if (compare(x, &e) < 0)
 		failed(x, e.text);
 	else if (x->plan.n)
@@ -280,6 +328,101 @@ bool exports_ready(const struct exports *x, const char *generation, const char *
 	client_of(system, client, sizeof(client));
 	e = export_list_find(&x->wanted, generation, client);
 	return e && e->ready;
+}
+
+int exports_shared_ready(struct exports *x, const struct ssi_system *system, struct ssi_err *e)
+{
+	const char *text = system->shared;
+	char client[32], name[SSI_SHARED_NAME];
+	struct ssi_shared s;
+
+	if (!*text)
+		return 0;
+	client_of(system, client, sizeof(client));
+	while (ssi_shared_next(&text, &s)) {
+		const struct export_entry *w;
+
+		ssi_shared_name(s.path, name);
+		w = export_list_find(&x->wanted, name, client);
+		if (!w || !w->ready)
+			return ssi_errf(e, -EAGAIN, "its shared %s is not exported yet (see 'ssi-bootsvc events' on the master)", s.path);
+	}
+	return shared_users(x->root, e);
+}
+
+/* The steps to what running nodes stand on, one after the other, here and now. */
+static int end_steps(struct exports *x, struct ssi_err *e)
+{
+	struct export_command c;
+	int r = compare(x, e);
+
+	for (; r == 0 && x->next < x->plan.n; x->next++) {
+		r = x->ops->command(&x->plan.steps[x->next], x->root, x->daemon->opt->store, &c, e);
+		if (r == 0)
+			r = ssi_spawn_run(c.argv, END_STEP_MS, e);
+		if (r == 0)
+			say_step(x, &x->plan.steps[x->next]);
+	}
+	return r;
+}
+
+static void end_child(struct exports *x)
+{
+	if (x->child <= 0)
+		return;
+	x->child_source = sd_event_source_disable_unref(x->child_source);
+	kill(x->child, SIGKILL);
+	ssi_spawn_wait(x->child);
+	x->child = 0;
+}
+
+bool exports_busy(const struct exports *x)
+{
+	return x && x->child > 0;
+}
+
+/* Is this the address of a node that is off? */
+static bool is_off(struct in_addr address, void *userdata)
+{
+	const struct daemon *d = userdata;
+
+	for (size_t i = 0; i < d->registry->n_nodes; i++) {
+		const struct ssi_node *n = d->registry->nodes[i];
+		const struct ssi_head_node *h = n->address.s_addr == address.s_addr ? ssi_head_node(d->head, n->name) : NULL;
+
+		if (h)
+			return h->state == SSI_NODE_OFF;
+	}
+	return false;
+}
+
+void exports_end(struct exports *x)
+{
+	struct collect c = { 0 };
+	struct ssi_err e = { 0 };
+	int r = -EAGAIN;
+
+	if (!x || !x->ops->actual)
+		return;
+	end_child(x);
+	images_running(x->daemon->images, collect_one, &c);
+	shared_used(x->daemon, true, collect_shared, &c);
+	lock_all(x, &c.wanted, &x->wanted);
+	export_list_free(&x->wanted);
+	export_list_free(&c.held);
+	x->wanted = c.wanted;
+	if (x->ops->note(&x->wanted, x->root, &e) < 0)
+		log_warning("%s", e.text);
+	for (int i = 0; r < 0 && i < END_TRIES; i++) {
+		/* A machine that lost its power has said goodbye to nobody: the server keeps open what it had open. */
+		if (i && nfs_clients_expire_gone(NFS_CLIENTS, is_off, x->daemon) <= 0)
+			usleep(END_AGAIN_US);
+		r = end_steps(x, &e);
+	}
+	if (r == 0 && !x->wanted.n)
+		umount2(x->root, MNT_DETACH);
+	if (r < 0)
+		log_warning("not all exports that no node needs could be taken away: %s", e.text);
 }
 
 static int on_limit(sd_event_source *s, uint64_t usec, void *userdata)

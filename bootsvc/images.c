@@ -11,6 +11,7 @@
 #include "bootsvc/events.h"
 #include "bootsvc/exports.h"
 #include "bootsvc/images.h"
+#include "bootsvc/targets.h"
 #include "bootsvc/verify.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -82,7 +83,7 @@ int images_current(struct images *im, const char *image, char ret[IMAGES_GENERAT
 
 struct used_walk { struct images *im; images_used_fn fn; void *userdata; };
 
-static void used_by_boot(const char *node, const char *image, const char *generation, const char *root, void *userdata)
+static void used_by_boot(const char *node, uint64_t incarnation, const char *image, const char *generation, const char *root, void *userdata)
 {
 	struct used_walk *w = userdata;
 	const struct ssi_node *n = ssi_registry_node(w->im->daemon->registry, node);
@@ -94,9 +95,7 @@ static void used_by_boot(const char *node, const char *image, const char *genera
 void images_used(struct images *im, images_used_fn fn, void *userdata)
 {
 	const struct ssi_registry *reg = im->daemon->registry;
-	struct used_walk w = { im, fn, userdata };
 	char generation[IMAGES_GENERATION];
-	struct ssi_err e;
 
 	for (size_t i = 0; i < reg->n_nodes; i++) {
 		const struct ssi_node *n = reg->nodes[i], *before = i ? reg->nodes[i - 1] : NULL;
@@ -107,6 +106,14 @@ void images_used(struct images *im, images_used_fn fn, void *userdata)
 		if (n->image[0] && images_current(im, n->image, generation, NULL) == 0)
 			fn(n->image, generation, n->root, n->system, userdata);
 	}
+	images_running(im, fn, userdata);
+}
+
+void images_running(struct images *im, images_used_fn fn, void *userdata)
+{
+	struct used_walk w = { im, fn, userdata };
+	struct ssi_err e;
+
 	if (state_generations_used(im->daemon->state, used_by_boot, &w, &e) < 0)
 		log_error("which generations are in use: %s", e.text);
 }
@@ -196,6 +203,7 @@ void images_look(struct images *im)
 	for (size_t i = 0; i < im->n; i++)
 		watched_check(im, &im->watched[i]);
 	exports_reconcile(im->daemon->exports);
+	targets_reconcile(im->daemon->targets);
 	im->took_us = (ssi_clock_mono_ms() - began) * 1000;
 }
 

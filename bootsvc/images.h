@@ -29,3 +29,4 @@ int images_check(struct images *im, const char *image, const char *generation, s
 /* What is used, and over which kind of root: the current generation of each system's images, and what nodes that are not off run. */
 typedef void (*images_used_fn)(const char *image, const char *generation, const char *root, const struct ssi_system *system, void *userdata);
 void images_used(struct images *im, images_used_fn fn, void *userdata);
+void images_running(struct images *im, images_used_fn fn, void *userdata);      /* only what nodes that are not off run */

@@ -7,11 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "bootsvc/crash.h"
 #include "bootsvc/events.h"
+#include "bootsvc/fence.h"
+#include "bootsvc/failover.h"
 #include "bootsvc/images.h"
 #include "bootsvc/inventory.h"
 #include "bootsvc/members.h"
 #include "bootsvc/patience.h"
+#include "bootsvc/targets.h"
+#include "bootsvc/volumes.h"
 #include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -66,8 +71,10 @@ static void intrusion(struct daemon *d, const struct state_boot *b, struct in_ad
 	events_add(d->events, "intrusion", b->node, b->mac, b->incarnation, "its token was used again, from %s: this boot is ended",
 		   inet_ntop(AF_INET, &peer, from, sizeof(from)));
 	state_boot_end(d->state, b->node, b->incarnation, NULL);
-	if (n && n->incarnation == b->incarnation)
+	if (n && n->incarnation == b->incarnation) {
+		fence_doubts(d, b->node);        /* it may be up, and shall not be */
 		ssi_head_off(d->head, b->node, "its token was used twice");
+	}
 }
 
 static void on_refused(struct in_addr peer, const struct ssi_identity *id, const struct ssi_err *why, void *userdata)
@@ -77,6 +84,8 @@ static void on_refused(struct in_addr peer, const struct ssi_identity *id, const
 	struct state_boot b;
 
 	inet_ntop(AF_INET, &peer, from, sizeof(from));
+	if (id && id->kind == SSI_IDENTITY_NODE && why->code == -EKEYREVOKED)    /* proved to have had that key */
+		fence_hears(d, id->who, id->incarnation);
 	if (id && why->code == -EKEYREVOKED && id->kind == SSI_IDENTITY_BOOT &&
 	    state_boot_by_mac(d->state, id->who, id->incarnation, &b, NULL) == 0 && b.used && !b.over)
 		intrusion(d, &b, peer);
@@ -140,15 +149,17 @@ void members_armed(struct daemon *d, const char *node, uint64_t incarnation)
 	patience_begin(d->patience, node, incarnation);
 }
 
-static int use_token(struct daemon *d, const struct state_boot *b, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e)
+static int use_token(struct daemon *d, const struct state_boot *b, struct ssi_boot_keys *ret, struct ssi_err *e)
 {
-	int r = ssi_hash_random(ret_key, SSI_CCM_KEY);
+	int r = ssi_hash_random(ret->key, sizeof(ret->key));
 
 	if (r < 0)
 		return ssi_errno(e, r, "no random bytes");
 	r = state_begin(d->state, true, e);
 	if (r == 0)
-		r = state_boot_use(d->state, b->node, b->incarnation, ret_key, e);
+		r = state_boot_use(d->state, b->node, b->incarnation, ret->key, e);
+	if (r == 0)
+		r = state_identity(d->state, b->node, ret->identity, e);
 	if (r == 0)
 		r = state_commit(d->state, e);
 	if (r < 0)
@@ -156,7 +167,7 @@ static int use_token(struct daemon *d, const struct state_boot *b, uint8_t ret_k
 	return r;
 }
 
-static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e, void *userdata)
+static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, struct ssi_boot_keys *ret, struct ssi_err *e, void *userdata)
 {
 	struct daemon *d = userdata;
 	struct state_boot b;
@@ -164,14 +175,20 @@ static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnatio
 
 	if (r < 0)
 		return r;
-	r = use_token(d, &b, ret_key, e);
+	r = use_token(d, &b, ret, e);
 	if (r == -EKEYREVOKED)
 		intrusion(d, &b, ssi_ccm_address(c));
 	if (r < 0)
 		return r;
+	crash_here(CRASH_FAILOVER_KEYED);
 	boot_counts(d, b.node, incarnation);
 	patience_begin(d->patience, b.node, incarnation);
+	fence_booted(d, b.node, mac, incarnation);
 	events_add(d->events, "boot", b.node, mac, incarnation, "its machine has come up and has its key");
+	volumes_take(d, b.node, incarnation);
+	/* Its door, before it knocks. */
+	if (strcmp(b.root, "iscsi") == 0 || b.state[0])
+		targets_reconcile(d->targets);
 	images_look_soon(d->images);
 	return 0;
 }
@@ -325,15 +342,21 @@ static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before,
 	case SSI_EVENT_TIMEOUT:
 	case SSI_EVENT_DETACH:
 		events_add(d->events, "detach", n->name, "", n->incarnation, "%s", n->reason);
+		fence_doubts(d, n->name);
+		images_look_soon(d->images);     /* what the kernel waits for from it, it waits for in vain (targets.c) */
+		break;
+	case SSI_EVENT_FENCED:
+		images_look_soon(d->images);
 		break;
 	case SSI_EVENT_LEAVE:
 		events_add(d->events, "leave", n->name, "", n->incarnation, "%s", n->reason);
-		state_boot_end(d->state, n->name, n->incarnation, NULL);
+		state_boot_leave(d->state, n->name, n->incarnation, NULL);
 		images_look_soon(d->images);
 		break;
 	default:                         /* arm, boot and boot-failed are said where they come from */
 		break;
 	}
+	failover_node_changed(d->failover, n, ev);
 }
 
 static void on_join_refused(struct ssi_ccm_conn *c, const char *text, void *userdata)
@@ -342,6 +365,7 @@ static void on_join_refused(struct ssi_ccm_conn *c, const char *text, void *user
 	const struct ssi_identity *id = ssi_ccm_identity(c);
 
 	events_add(d->events, "refuse", id->who, "", id->incarnation, "its join: %s", text);
+	fence_hears(d, id->who, id->incarnation);
 }
 
 /* What is said in a batch is stored at once, and answered then. */

@@ -9,10 +9,12 @@
 #include "bootsvc/discovery.h"
 #include "bootsvc/dnsmasq.h"
 #include "bootsvc/events.h"
+#include "bootsvc/failover.h"
 #include "bootsvc/images.h"
 #include "bootsvc/members.h"
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
+#include "bootsvc/shared.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 
@@ -21,14 +23,25 @@
 static void fix_binding(struct daemon *d, const struct ssi_node *n)
 {
 	const struct ssi_origin *from = config_origin(n, "machine");
+	char was[96], instead[SSI_MAC_LEN] = "";
 	struct ssi_err e;
-	char was[96];
 
 	if (!n->machine[0])
 		return;
+	/* Since a failover another plays it, in place of just this one: nodes.d says nothing new. */
+	if (state_bound_instead(d->state, n->name, instead, NULL) == 0 && strcmp(instead, n->machine) == 0)
+		return;
 	snprintf(was, sizeof(was), "fixed in %.72s:%u", from->file, from->line);
 	if (discovery_bind(d, n->name, n->machine, was, &e) < 0)
-		log_error("binding of %s to %s: %s", n->name, n->machine, e.text);
+		events_add(d->events, "bind", n->name, n->machine, 0, "not yet, though it is %s: %s", was, e.text);
+}
+
+void reload_binding(struct daemon *d, const char *node)
+{
+	const struct ssi_node *n = ssi_registry_node(d->registry, node);
+
+	if (n)
+		fix_binding(d, n);
 }
 
 /* Its host file follows its address. */
@@ -124,6 +137,7 @@ static int apply(struct daemon *d, struct ssi_registry *fresh, struct reload_sta
 		log_error("%s", e->text);
 	dnsmasq_registry_changed(d->dnsmasq);
 	ra_registry_changed(d->ra);
+	failover_registry_changed(d->failover);
 	if (d->images)
 		images_look_soon(d->images);
 	*ret = (struct reload_stats) { diff.n_added, diff.n_removed, diff.n_changed, 0 };
@@ -139,6 +153,14 @@ int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *error
 
 	if (r < 0)
 		return r;
+	/* At the start it is said and waited for instead: a disk that is not there must not keep all nodes from booting. */
+	r = shared_look(fresh, errors);
+	if (r < 0 && d->registry) {
+		ssi_registry_free(fresh);
+		return r;
+	}
+	if (r < 0)
+		log_error("%snodes of these systems wait until it is there and 'ssi-bootsvc reload' was run", errors->data);
 	r = apply(d, fresh, ret, &e);
 	if (r < 0) {
 		ssi_buf_addf(errors, "%s\n", e.text[0] ? e.text : strerror(-r));

@@ -49,7 +49,7 @@ static int is_generation(const char *s)
 
 static int parse_image(char *rest, struct route *r)
 {
-	static const char *const files[] = { "vmlinuz", "initramfs", "root.erofs" };
+	static const char *const files[] = { "vmlinuz", "initramfs", "initramfs-iscsi", "root.erofs" };
 	char *generation = strchr(rest, '/'), *file = generation ? strchr(generation + 1, '/') : NULL;
 
 	if (!file)

@@ -12,7 +12,7 @@ struct route {
 	enum route_kind kind;
 	char mac[SSI_MAC_LEN];          /* ROUTE_BOOT */
 	char image[65], generation[72]; /* ROUTE_IMAGE: "sha256-" and 64 digits */
-	const char *file;               /* "vmlinuz", "initramfs" or "root.erofs"; static */
+	const char *file;               /* "vmlinuz", "initramfs", "initramfs-iscsi" or "root.erofs"; static */
 };
 /* path: as it stands in the request line, without the query. 0, or -ENOENT (no such route), -EINVAL (malformed). *ret is untouched then. */
 int route_parse(const char *path, struct route *ret);

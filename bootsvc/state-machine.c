@@ -3,7 +3,7 @@
 #include <errno.h>
 #include "bootsvc/state-internal.h"
 
-#define MACHINE_COLUMNS "m.mac, m.system, b.node, m.spare, m.first_seen, m.last_seen, m.address FROM machine m LEFT JOIN binding b ON b.mac = m.mac"
+#define MACHINE_COLUMNS "m.mac, m.system, b.node, m.spare, m.first_seen, m.last_seen, m.address, m.failed, m.failed_at, m.waited FROM machine m LEFT JOIN binding b ON b.mac = m.mac"
 
 const char *const state_machine_sql[Q_COUNT] = {
 	[Q_MACHINE_NEW] = "INSERT INTO machine(mac, system, first_seen, last_seen, address) SELECT ?1, ?2, ?3, ?3, ?4"
@@ -43,6 +43,9 @@ static void machine_row(sqlite3_stmt *q, struct state_machine *m)
 	m->first_seen = (uint64_t)sqlite3_column_int64(q, 4);
 	m->last_seen = (uint64_t)sqlite3_column_int64(q, 5);
 	m->address.s_addr = htonl((uint32_t)sqlite3_column_int64(q, 6));
+	state_text(q, 7, m->failed, sizeof(m->failed));
+	m->failed_at = (uint64_t)sqlite3_column_int64(q, 8);
+	m->waited = (uint64_t)sqlite3_column_int64(q, 9);
 }
 
 int state_machine_get(struct state *s, const char *mac, struct state_machine *ret, struct ssi_err *e)

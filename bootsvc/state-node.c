@@ -8,7 +8,7 @@
 #include "bootsvc/state-internal.h"
 
 #define BOOTS_KEPT 4
-#define BOOT_COLUMNS "node, mac, incarnation, armed, image, generation, token, key, over, root FROM boot"
+#define BOOT_COLUMNS "node, mac, incarnation, armed, image, generation, token, key, over, root, state FROM boot"
 
 const char *const state_node_sql[Q_COUNT] = {
 	[Q_NODE_EACH] = "SELECT n.name, n.state, n.reason, n.incarnation, n.since, b.generation, b.image, n.inventory, n.hold FROM node n"
@@ -21,20 +21,28 @@ const char *const state_node_sql[Q_COUNT] = {
 	[Q_NODE_NEXT] = "INSERT INTO node(name, last) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET last = ?2",
 	[Q_NUMBER_EACH] = "SELECT node, number FROM number",
 	[Q_NUMBER_PUT] = "INSERT INTO number(node, number) VALUES(?1, ?2)",
-	[Q_BOOT_PUT] = "INSERT OR REPLACE INTO boot(node, mac, incarnation, armed, image, generation, token, root) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[Q_BOOT_PUT] = "INSERT OR REPLACE INTO boot(node, mac, incarnation, armed, image, generation, token, root, state)"
+		     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[Q_BOOT_GET] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 AND incarnation = ?2",
 	[Q_BOOT_NEWEST] = "SELECT " BOOT_COLUMNS " WHERE node = ?1 ORDER BY incarnation DESC LIMIT 1",
 	[Q_BOOT_BY_MAC] = "SELECT " BOOT_COLUMNS " WHERE mac = ?1 AND incarnation = ?2 ORDER BY armed DESC LIMIT 1",
 	[Q_BOOT_USE] = "UPDATE boot SET key = ?3 WHERE node = ?1 AND incarnation = ?2 AND key IS NULL AND NOT over",
 	[Q_BOOT_END] = "UPDATE boot SET over = 1 WHERE node = ?1 AND incarnation = ?2",
+	[Q_BOOT_LEAVE] = "UPDATE boot SET over = 2 WHERE node = ?1 AND incarnation = ?2 AND NOT over",
+	/* Those that have, or were about to have, disks of the master's. */
+	[Q_DOORS] = "SELECT b.node, b.incarnation, n.since FROM boot b JOIN node n ON n.name = b.node AND n.incarnation = b.incarnation"
+		    " WHERE b.key IS NOT NULL AND b.over <> 1 AND (b.root = 'iscsi' OR b.state <> '')",
 	[Q_BOOT_END_ALL] = "UPDATE boot SET over = 1 WHERE node = ?1",
 	[Q_BOOT_PRUNE] = "DELETE FROM boot WHERE node = ?1 AND incarnation <= ?2"
 			 " AND incarnation <> (SELECT incarnation FROM node WHERE name = ?1)",
 	[Q_STAGE_PRUNE] = "DELETE FROM stage WHERE node = ?1 AND incarnation <= ?2"
 			  " AND incarnation <> (SELECT incarnation FROM node WHERE name = ?1)",
 	/* A boot that was armed and not used may be on its way. */
-	[Q_GENERATIONS] = "SELECT b.node, b.image, b.generation, b.root FROM boot b JOIN node n ON n.name = b.node"
+	[Q_GENERATIONS] = "SELECT b.node, b.image, b.generation, b.root, b.incarnation FROM boot b JOIN node n ON n.name = b.node"
 			  " WHERE NOT b.over AND n.state <> 'off' AND (b.incarnation = n.incarnation OR b.incarnation = n.last)",
+	[Q_BOOT_SHARED] = "UPDATE boot SET shared = ?3 WHERE node = ?1 AND incarnation = ?2",
+	[Q_SHARED] = "SELECT DISTINCT b.node, b.shared FROM boot b JOIN node n ON n.name = b.node WHERE NOT b.over AND n.state <> 'off'"
+		     " AND b.shared <> '' AND (b.incarnation = n.incarnation OR b.incarnation = n.last)",
 	/* A new name only where there is room: names are a node's own words. */
 	[Q_STAGE_PUT] = "INSERT OR REPLACE INTO stage(node, incarnation, name, start_ms, end_ms, tries) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
 			" WHERE EXISTS (SELECT 1 FROM stage WHERE node = ?1 AND incarnation = ?2 AND name = ?3)"
@@ -113,13 +121,14 @@ static int boot_row(struct state *s, sqlite3_stmt *q, struct state_boot *b, stru
 		.incarnation = (uint64_t)sqlite3_column_int64(q, 2),
 		.armed = (uint64_t)sqlite3_column_int64(q, 3),
 		.used = sqlite3_column_type(q, 7) != SQLITE_NULL,
-		.over = sqlite3_column_int(q, 8),
+		.over = sqlite3_column_int(q, 8) != 0, .left = sqlite3_column_int(q, 8) == 2,
 	};
 	state_text(q, 0, b->node, sizeof(b->node));
 	state_text(q, 1, b->mac, sizeof(b->mac));
 	state_text(q, 4, b->image, sizeof(b->image));
 	state_text(q, 5, b->generation, sizeof(b->generation));
 	state_text(q, 9, b->root, sizeof(b->root));
+	state_text(q, 10, b->state, sizeof(b->state));
 	if (sqlite3_column_bytes(q, 6) != SSI_CCM_KEY || (b->used && sqlite3_column_bytes(q, 7) != SSI_CCM_KEY))
 		return ssi_errf(e, -EIO, "the state database: a key of %s has a wrong size", b->node);
 	memcpy(b->token, sqlite3_column_blob(q, 6), SSI_CCM_KEY);
@@ -174,7 +183,8 @@ int state_boot_arm(struct state *s, struct state_boot *b, struct ssi_err *e)
 		number++;
 	r = state_run(s, e, Q_NODE_NEXT, "ti", b->node, number);
 	if (r >= 0)
-		r = state_run(s, e, Q_BOOT_PUT, "ttiittbt", b->node, b->mac, number, b->armed, b->image, b->generation, b->token, b->root);
+		r = state_run(s, e, Q_BOOT_PUT, "ttiittbtt", b->node, b->mac, number, b->armed, b->image, b->generation, b->token, b->root,
+			      b->state);
 	if (r >= 0 && number > BOOTS_KEPT) {
 		r = state_run(s, e, Q_BOOT_PRUNE, "ti", b->node, number - BOOTS_KEPT);
 		if (r >= 0)
@@ -202,6 +212,29 @@ int state_boot_end(struct state *s, const char *node, uint64_t incarnation, stru
 	return r < 0 ? r : 0;
 }
 
+int state_boot_leave(struct state *s, const char *node, uint64_t incarnation, struct ssi_err *e)
+{
+	int r = state_run(s, e, Q_BOOT_LEAVE, "ti", node, incarnation);
+
+	return r < 0 ? r : 0;
+}
+
+int state_doors(struct state *s, state_door_fn fn, void *userdata, struct ssi_err *e)
+{
+	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_DOORS, "");
+	struct state_boot b;
+	char node[64];
+	int r;
+
+	while ((r = state_step(s, q, e)) > 0) {
+		state_text(q, 0, node, sizeof(node));
+		if (state_boot_get(s, node, (uint64_t)sqlite3_column_int64(q, 1), &b, NULL) == 0)
+			fn(&b, (uint64_t)sqlite3_column_int64(q, 2), userdata);
+		explicit_bzero(&b, sizeof(b));
+	}
+	return r;
+}
+
 int state_boot_end_all(struct state *s, const char *node, struct ssi_err *e)
 {
 	int r = state_run(s, e, Q_BOOT_END_ALL, "t", node);
@@ -220,7 +253,28 @@ int state_generations_used(struct state *s, state_generation_fn fn, void *userda
 		state_text(q, 1, image, sizeof(image));
 		state_text(q, 2, generation, sizeof(generation));
 		state_text(q, 3, root, sizeof(root));
-		fn(node, image, generation, root, userdata);
+		fn(node, (uint64_t)sqlite3_column_int64(q, 4), image, generation, root, userdata);
+	}
+	return r;
+}
+
+int state_boot_shared(struct state *s, const char *node, uint64_t incarnation, const char *shared, struct ssi_err *e)
+{
+	int r = state_run(s, e, Q_BOOT_SHARED, "tit", node, incarnation, shared);
+
+	return r < 0 ? r : 0;
+}
+
+int state_shared_used(struct state *s, void (*fn)(const char *node, const char *shared, void *userdata), void *userdata, struct ssi_err *e)
+{
+	_cleanup_query_ sqlite3_stmt *q = state_query(s, Q_SHARED, "");
+	char shared[STATE_SHARED], node[64];
+	int r;
+
+	while ((r = state_step(s, q, e)) > 0) {
+		state_text(q, 0, node, sizeof(node));
+		state_text(q, 1, shared, sizeof(shared));
+		fn(node, shared, userdata);
 	}
 	return r;
 }

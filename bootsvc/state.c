@@ -29,6 +29,28 @@ static const char *const schema[] = {
 	"CREATE TABLE number(node TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;",
 	"ALTER TABLE node ADD COLUMN hold TEXT NOT NULL DEFAULT '';",
 	"ALTER TABLE boot ADD COLUMN root TEXT NOT NULL DEFAULT 'nfs';",
+	"ALTER TABLE boot ADD COLUMN shared TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE boot ADD COLUMN state TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE volume(node TEXT PRIMARY KEY, system TEXT NOT NULL, uuid TEXT NOT NULL, fs TEXT NOT NULL, size INTEGER NOT NULL, made INTEGER NOT NULL,"
+	"  serial INTEGER NOT NULL, image TEXT NOT NULL, generation TEXT NOT NULL, incarnation INTEGER NOT NULL, taker INTEGER NOT NULL, decision TEXT NOT NULL,"
+	"  decided_for TEXT NOT NULL, next TEXT NOT NULL, trouble TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE snapshot(node TEXT NOT NULL, name TEXT NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, incarnation INTEGER NOT NULL,"
+	"  uuid TEXT NOT NULL, fs TEXT NOT NULL, image TEXT NOT NULL, generation TEXT NOT NULL, how TEXT NOT NULL, why TEXT NOT NULL,"
+	"  system TEXT NOT NULL, file TEXT NOT NULL,"
+	"  PRIMARY KEY(node, name)) WITHOUT ROWID;",
+	"CREATE TABLE fence(node TEXT PRIMARY KEY, mac TEXT NOT NULL, address INTEGER NOT NULL, incarnation INTEGER NOT NULL, phase INTEGER NOT NULL,"
+	"  proved INTEGER NOT NULL, tries INTEGER NOT NULL, since INTEGER NOT NULL, ended INTEGER NOT NULL, why TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE door(mac TEXT PRIMARY KEY, node TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;",
+	/* failed: why a machine gets no node until it is accepted; waited: when it was told to wait last; instead: the machine that nodes.d fixes, where another plays its node since a failover */
+	"ALTER TABLE machine ADD COLUMN failed TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE machine ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE machine ADD COLUMN waited INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE binding ADD COLUMN instead TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE failover(node TEXT PRIMARY KEY, step TEXT NOT NULL, since INTEGER NOT NULL, detached INTEGER NOT NULL, machine TEXT NOT NULL,"
+	"  spare TEXT NOT NULL, ordered INTEGER NOT NULL, sound INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE failover_begun(id INTEGER PRIMARY KEY AUTOINCREMENT, system TEXT NOT NULL, node TEXT NOT NULL, time INTEGER NOT NULL);"
+	/* what a node is known by, whatever machine plays it */
+	"CREATE TABLE identity(node TEXT PRIMARY KEY, seed BLOB NOT NULL) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 
@@ -275,7 +297,7 @@ static int schema_update(struct state *s, const char *path, struct ssi_err *e)
 
 static int prepare_all(struct state *s, struct ssi_err *e)
 {
-	static const char *const *const tables[] = { frame_sql, state_machine_sql, state_node_sql, state_event_sql };
+	static const char *const *const tables[] = { frame_sql, state_machine_sql, state_node_sql, state_event_sql, state_volume_sql, state_fence_sql, state_failover_sql };
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++)
 		for (int q = 0; q < Q_COUNT; q++)

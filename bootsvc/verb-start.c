@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include "bootsvc/crash.h"
 #include "bootsvc/daemon.h"
 #include "bootsvc/unit.h"
 #include "bootsvc/verbs.h"
@@ -22,6 +24,7 @@ const struct ssi_opt verb_start_opts[] = {
 	{ "debug", 'd', NULL, "say more", NULL },
 	{ "exports", 0, "BACKEND", "how images are exported: nfsd (default), or none", "nfsd none" },
 	{ "no-dhcp", 0, NULL, "run no dnsmasq: something else brings machines to /boot/MAC", NULL },
+	{ "crash-at", 0, "POINT", "for tests: end there as by kill -9; 'list' prints the points", NULL },
 	{ "http-port", 0, "PORT", "where boot scripts, kernels and initramfs are served (7780)", NULL },
 	{ "ccm-port", 0, "PORT", "where nodes connect (7701)", NULL },
 	{ 0 },
@@ -42,6 +45,8 @@ static int port_option(const struct ssi_cmd_args *a, const char *name, uint16_t 
 
 static int options_read(const struct ssi_cmd_args *a, struct bootsvc_options *o)
 {
+	const char *crash = ssi_cmd_opt(a, "crash-at");
+
 	*o = (struct bootsvc_options) {
 		.config = verb_config_dir(a), .state = verb_state_dir(a), .run = verb_run_dir(a), .store = verb_store_dir(a),
 		.exports = ssi_cmd_opt(a, "exports") ?: "nfsd",
@@ -49,6 +54,10 @@ static int options_read(const struct ssi_cmd_args *a, struct bootsvc_options *o)
 	};
 	if (strcmp(o->exports, "nfsd") != 0 && strcmp(o->exports, "none") != 0) {
 		log_error("--exports %s: it is nfsd or none", o->exports);
+		return -EINVAL;
+	}
+	if (crash && crash_set(crash) < 0) {
+		log_error("--crash-at %s: no such point; 'list' prints them", crash);
 		return -EINVAL;
 	}
 	if (port_option(a, "http-port", BOOTSVC_HTTP_PORT, &o->http_port) < 0)
@@ -116,7 +125,7 @@ static int background(const char *run, int *ret_ready)
 /* Started with nothing but built-in values: then it is the daemon of systemd's unit, where there is one. */
 static bool is_the_unit(const struct ssi_cmd_args *a)
 {
-	static const char *const own[] = { "foreground", "debug", "exports", "no-dhcp", "http-port", "ccm-port", "config", "state", "run", "store" };
+	static const char *const own[] = { "foreground", "debug", "exports", "no-dhcp", "crash-at", "http-port", "ccm-port", "config", "state", "run", "store" };
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (ssi_cmd_opt(a, own[i]))
@@ -132,6 +141,11 @@ int verb_start(struct ssi_cmd_args *a, int argc, char **argv)
 	int r;
 
 	ssi_log_open("ssi-bootsvc", ssi_cmd_opt(a, "debug") ? LOG_DEBUG : LOG_INFO);
+	if (strcmp(ssi_cmd_opt(a, "crash-at") ?: "", "list") == 0) {
+		for (int p = 0; p < CRASH_POINTS; p++)
+			puts(crash_name((enum crash_point)p));
+		return 0;
+	}
 	if (options_read(a, &o) < 0)
 		return 2;
 	if (is_the_unit(a)) {

@@ -28,9 +28,9 @@ static void print_systems(const json_t *systems)
 {
 	static const struct ssi_column columns[] = {
 		{ "SYSTEM", false }, { "NODES", true }, { "JOINED", true }, { "BOOTING", true }, { "SUSPECT", true }, { "DETACHED", true },
-		{ "FAILED", true }, { "OFF", true }, { "VIEW", true }, { NULL, false },
+		{ "FENCING", true }, { "FAILED", true }, { "OFF", true }, { "VIEW", true }, { NULL, false },
 	};
-	static const char *const keys[] = { "nodes", "joined", "booting", "suspect", "detached", "failed", "off", "view" };
+	static const char *const keys[] = { "nodes", "joined", "booting", "suspect", "detached", "fencing", "failed", "off", "view" };
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
 	size_t i;
 	const json_t *s;

@@ -11,13 +11,15 @@
 #include "libssi/base/path.h"
 #include "libssi/comm/json.h"
 
-static const struct { const char *name; bool hashed; } parts[] = { { "vmlinuz", true }, { "initramfs", true }, { "root.erofs", false } };
+static const struct { const char *name; bool hashed, optional; } parts[] = {
+	{ "vmlinuz", true, false }, { "initramfs", true, false }, { "initramfs-iscsi", true, true }, { "root.erofs", false, false },
+};
 #define PARTS (sizeof(parts) / sizeof(*parts))
 
 /* Changes when a file's content may have. */
 struct file_id { dev_t dev; ino_t ino; off_t size; struct timespec mtime, ctime; };
 
-struct part { uint64_t size; char sha256[SSI_HASH_HEX]; struct file_id seen; bool good; };
+struct part { bool none; uint64_t size; char sha256[SSI_HASH_HEX]; struct file_id seen; bool good; };
 
 struct entry {
 	char *folder;
@@ -94,6 +96,10 @@ static int manifest_read(struct entry *en, struct ssi_err *e)
 		const json_t *f = json_object_get(json_object_get(m, "files"), parts[i].name);
 		const char *digest = ssi_json_str(f, "sha256");
 
+		if (!f && parts[i].optional && m) {
+			en->parts[i] = (struct part) { .none = true };
+			continue;
+		}
 		if (!json_is_integer(json_object_get(f, "size")) || strspn(digest, "0123456789abcdef") != SSI_HASH_HEX - 1 || digest[SSI_HASH_HEX - 1])
 			return ssi_errf(e, -EBADMSG, "manifest.json is damaged");
 		en->parts[i] = (struct part) { .size = (uint64_t)ssi_json_int(f, "size") };
@@ -140,7 +146,7 @@ static int folder_check(struct verify *v, const char *folder, struct ssi_err *e)
 		en->manifest = now;
 	}
 	for (size_t i = 0; r == 0 && i < PARTS; i++)
-		r = part_check(en, i, e);
+		r = en->parts[i].none ? 0 : part_check(en, i, e);
 	return r;
 }
 
@@ -169,7 +175,7 @@ int verify_file(struct verify *v, const char *store, const char *image, const ch
 	if (r < 0)
 		return r;
 	for (size_t i = 0; en && i < PARTS; i++)
-		if (strcmp(parts[i].name, name) == 0) {
+		if (strcmp(parts[i].name, name) == 0 && !en->parts[i].none) {
 			*ret_size = en->parts[i].size;
 			strcpy(ret_sha256, en->parts[i].sha256);
 			return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Is a generation what its manifest says, and that what its name says? vmlinuz and initramfs by size and SHA-256, root.erofs by size (its blocks are verified where they are read).
+ * Is a generation what its manifest says, and that what its name says? vmlinuz, initramfs and, where there is one, initramfs-iscsi by size and SHA-256, root.erofs by size (its blocks are verified where they are read).
  * A file is hashed again only when it has changed (inode, size, times), so that asking at every boot is cheap.
  */
 #include <stdint.h>

@@ -136,3 +136,86 @@ int cpio_normalise(const char *in, size_t len, uint32_t mtime, const char *const
 		r = ssi_errno(e, -errno, "write");
 	return r;
 }
+
+/* ---- difference ---- */
+
+struct archive { struct entry *all; size_t n; };
+
+static int archive_read(const char *in, size_t len, struct archive *ret, struct ssi_err *e)
+{
+	struct entry en, *grown;
+	size_t at = 0;
+
+	for (;;) {
+		if (read_entry(in, len, &at, &en) < 0)
+			return ssi_errf(e, -EBADMSG, "not a cpio archive in the newc format, at byte %zu", at);
+		if (!strcmp(en.name, CPIO_END))
+			return 0;
+		grown = reallocarray(ret->all, ret->n + 1, sizeof(*grown));
+		if (!grown)
+			return ssi_errno(e, -ENOMEM, "cpio");
+		ret->all = grown;
+		grown[ret->n++] = en;
+	}
+}
+
+/* Of names that share an inode one has the data. */
+static void archive_unlink(struct archive *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t j = 0; a->all[i].field[F_MODE] >> 12 == 8 && a->all[i].field[F_NLINK] > 1 && !a->all[i].field[F_SIZE] && j < a->n; j++)
+			if (a->all[j].field[F_INO] == a->all[i].field[F_INO] && a->all[j].field[F_SIZE]) {
+				a->all[i].field[F_SIZE] = a->all[j].field[F_SIZE];
+				a->all[i].data = a->all[j].data;
+			}
+}
+
+static bool archive_has(const struct archive *a, const struct entry *en)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const struct entry *o = &a->all[i];
+
+		if (!strcmp(o->name, en->name))
+			return o->field[F_MODE] == en->field[F_MODE] && o->field[F_SIZE] == en->field[F_SIZE] && !memcmp(o->data, en->data, en->field[F_SIZE]);
+	}
+	return false;
+}
+
+static int difference(const struct archive *base, struct archive *more, FILE *out, struct ssi_err *e)
+{
+	struct entry end = { .name = CPIO_END, .data = "" };
+	uint32_t ino = 0;
+
+	for (size_t i = 0; i < more->n; i++) {
+		struct entry *en = &more->all[i];
+		int r;
+
+		if (en->field[F_MODE] >> 12 != 4 && archive_has(base, en))
+			continue;
+		en->field[F_INO] = ++ino;
+		en->field[F_NLINK] = en->field[F_MODE] >> 12 == 4 ? 2 : 1;
+		r = write_entry(en, out);
+		if (r < 0)
+			return ssi_errno(e, r, "%.200s", en->name);
+	}
+	end.field[F_NLINK] = 1;
+	end.field[F_NAMESIZE] = sizeof(CPIO_END);
+	return write_entry(&end, out) < 0 || fflush(out) ? ssi_errno(e, -errno, "write") : 0;
+}
+
+int cpio_difference(const char *base, size_t base_len, const char *more, size_t len, FILE *out, struct ssi_err *e)
+{
+	struct archive b = { 0 }, m = { 0 };
+	int r = archive_read(base, base_len, &b, e);
+
+	if (r == 0)
+		r = archive_read(more, len, &m, e);
+	if (r == 0) {
+		archive_unlink(&b);
+		archive_unlink(&m);
+		r = difference(&b, &m, out, e);
+	}
+	free(b.all);
+	free(m.all);
+	return r;
+}

@@ -13,3 +13,8 @@
  * -EBADMSG when in is no such archive, -ENOMEM, or what writing gave.
  */
 int cpio_normalise(const char *in, size_t len, uint32_t mtime, const char *const *drop, size_t n_drop, FILE *out, struct ssi_err *e);
+/*
+ * Write to out what archive more has and base has not, or has with another content or mode: unpacked one after the other, base and that give more. Folders of more all come, files with
+ * more than one name as a file each.
+ */
+int cpio_difference(const char *base, size_t base_len, const char *more, size_t len, FILE *out, struct ssi_err *e);

@@ -123,24 +123,40 @@ static int add_program(struct ssi_hash *h, const char *program, struct ssi_err *
 	return r < 0 ? r : add_libraries(h, program, e);
 }
 
-static int add_helpers(struct ssi_hash *h, const char *root, struct ssi_err *e)
+static int add_programs(struct ssi_hash *h, const char *root, const char *pattern, struct ssi_err *e)
 {
-	_cleanup_free_ char *pattern = ssi_path_join(root, PROGRAMS_INIT_HELPERS), *standin = ssi_path_join(root, PROGRAMS_STANDIN);
+	_cleanup_free_ char *path = ssi_path_join(root, pattern);
 	glob_t g = { 0 };
 	int r = 0;
 
-	if (!pattern || !standin)
+	if (!path)
 		return no_memory(e);
-	if (access(standin, R_OK) == 0)
-		r = treehash_add_file(h, standin, e);
-	if (glob(pattern, 0, NULL, &g) == 0)
+	if (glob(path, 0, NULL, &g) == 0)
 		for (size_t i = 0; i < g.gl_pathc && r == 0; i++)
 			r = add_program(h, g.gl_pathv[i], e);
 	globfree(&g);
 	return r;
 }
 
-static int digest_init(const char *root, char ret[SSI_HASH_HEX], struct ssi_err *e)
+static int add_helpers(struct ssi_hash *h, const char *root, struct ssi_err *e)
+{
+	int r = add_programs(h, root, PROGRAMS_INIT_LIBRARIES, e);
+
+	return r < 0 ? r : add_programs(h, root, PROGRAMS_INIT_HELPERS, e);
+}
+
+static int add_initiator(struct ssi_hash *h, struct ssi_err *e)
+{
+	static const char *const programs[] = { "/usr/sbin/iscsistart", "/usr/sbin/iscsid" };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs) && r == 0; i++)
+		r = access(programs[i], X_OK) == 0 ? add_program(h, programs[i], e)
+			: ssi_errf(e, -ENOENT, "there is no %s: install open-iscsi, or say 'iscsi = no' in the recipe's [initramfs]", programs[i]);
+	return r;
+}
+
+static int digest_init(const struct recipe *recipe, const char *root, char ret[SSI_HASH_HEX], struct ssi_err *e)
 {
 	_cleanup_free_ char *init = ssi_path_join(root, PROGRAMS_INIT), *module = ssi_path_join(root, PROGRAMS_DRACUT), *busybox = NULL;
 	struct ssi_hash *h;
@@ -161,6 +177,8 @@ static int digest_init(const char *root, char ret[SSI_HASH_HEX], struct ssi_err 
 		r = treehash_add_file(h, busybox, e);
 	if (r == 0)
 		r = treehash_add(h, module, 0, e);
+	if (r == 0 && recipe->iscsi)
+		r = add_initiator(h, e);
 	if (h)
 		ssi_hash_end(h, ret);
 	return r;
@@ -198,7 +216,7 @@ int inputs_read(const struct recipe *r, const char *programs, struct inputs *ret
 	if (err == 0)
 		err = digest_overlay(r, in.overlay, e);
 	if (err == 0)
-		err = digest_init(programs, in.init, e);
+		err = digest_init(r, programs, in.init, e);
 	if (err == 0)
 		err = tool_version("dump.erofs", "-V", in.root_tool, sizeof(in.root_tool), e);
 	if (err == 0)

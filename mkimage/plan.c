@@ -10,7 +10,7 @@
 #include "mkimage/plan.h"
 
 #define STEP_BOOTSTRAP "bootstrap 1"
-#define STEP_INITRAMFS "initramfs 3"
+#define STEP_INITRAMFS "initramfs 5"
 #define STEP_ROOT "root 1"
 
 static const char *const names[OPS] = {
@@ -66,6 +66,7 @@ static int key_initramfs(const struct recipe *r, const struct inputs *in, const 
 	add_list(h, &r->drivers);
 	add_list(h, &r->modules);
 	add_text(h, r->trim ? "trim" : "");
+	add_text(h, r->iscsi ? "iscsi" : "");
 	ssi_hash_end(h, ret);
 	return 0;
 }
@@ -145,7 +146,7 @@ int plan_make(const struct recipe *r, const struct inputs *in, bool (*has)(const
 	plan_source(&p, r, bootstrap || (initramfs && root));
 	if (!initramfs || !root)
 		add_op(&p, OP_UNPACK, false, "the tree");
-	add_op(&p, OP_INITRAMFS, initramfs, "%zu drivers, %zu modules", r->drivers.n, r->modules.n);
+	add_op(&p, OP_INITRAMFS, initramfs, "%zu drivers, %zu modules%s", r->drivers.n, r->modules.n, r->iscsi ? "; one for iSCSI" : "");
 	if (root)
 		add_op(&p, OP_ROOT, true, "root.erofs, lz4hc");
 	else

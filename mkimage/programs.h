@@ -7,8 +7,8 @@
 #define PROGRAMS_INIT "usr/sbin/ssi-init"
 /* What ssi-init runs besides, in the initramfs and in the image. */
 #define PROGRAMS_INIT_HELPERS "usr/libexec/ssi/init-*"
-/* What the dracut module puts in the place of OpenSSL. */
-#define PROGRAMS_STANDIN "usr/libexec/ssi/libcrypto-none.so"
+/* What the dracut module puts in the place of OpenSSL, and what iscsistart is run with. */
+#define PROGRAMS_INIT_LIBRARIES "usr/libexec/ssi/lib*.so"
 #define PROGRAMS_DRACUT "usr/lib/dracut/modules.d/90ssi"
 
 /* Paths relative to root of the files there are, sorted; what ("node", "master", "none") must be one of those words. A file that the

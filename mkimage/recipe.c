@@ -16,7 +16,7 @@
 
 enum key {
 	K_NAME, K_SOURCE, K_SUITE, K_MIRROR, K_PATH, K_KERNEL, K_PACKAGES, K_PROGRAMS, K_INIT,
-	K_DROP, K_DRIVERS, K_MODULES, K_TRIM, K_COPY, K_REMOVE, K_ENABLE, K_DISABLE, K_MASK, KEYS
+	K_DROP, K_DRIVERS, K_MODULES, K_TRIM, K_ISCSI, K_COPY, K_REMOVE, K_ENABLE, K_DISABLE, K_MASK, KEYS
 };
 
 static const struct ssi_conf_key image_keys[] = {
@@ -37,6 +37,7 @@ static const struct ssi_conf_key modules_keys[] = {
 static const struct ssi_conf_key initramfs_keys[] = {
 	{ "drivers", SSI_CONF_REPEAT, NULL, recipe_check_drivers, K_DRIVERS },
 	{ "modules", SSI_CONF_REPEAT, NULL, recipe_check_modules, K_MODULES },
+	{ "iscsi", 0, NULL, ssi_conf_check_bool, K_ISCSI },
 	{ "trim", 0, NULL, ssi_conf_check_bool, K_TRIM }, { 0 },
 };
 static const struct ssi_conf_key overlay_keys[] = {
@@ -125,6 +126,8 @@ static void on_entry(struct ssi_conf *c, const struct ssi_conf_section *s, const
 		rd->recipe->source = strcmp(value, "debian") ? RECIPE_DIRECTORY : RECIPE_DEBIAN;
 	else if (k->id == K_TRIM)
 		rd->recipe->trim = ssi_num_bool(value) > 0;
+	else if (k->id == K_ISCSI)
+		rd->recipe->iscsi = ssi_num_bool(value) > 0;
 	else if (k->id == K_COPY)
 		r = list_add(l, value, strlen(value), ssi_conf_line(c));
 	else if (l)
@@ -306,6 +309,7 @@ json_t *recipe_json(const struct recipe *r)
 	json_object_set_new(o, "drop", json_list(&r->drop));
 	json_object_set_new(o, "drivers", json_list(&r->drivers));
 	json_object_set_new(o, "modules", json_list(&r->modules));
+	json_object_set_new(o, "iscsi", json_boolean(r->iscsi));
 	json_object_set_new(o, "trim", json_boolean(r->trim));
 	json_object_set_new(o, "remove", json_list(&r->remove));
 	json_object_set_new(o, "enable", json_list(&r->enable));

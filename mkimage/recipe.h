@@ -25,6 +25,7 @@ struct recipe {
 	struct list packages;
 	struct list drop;               /* below lib/modules/VERSION/kernel */
 	struct list drivers, modules;   /* of the initramfs */
+	bool iscsi;                     /* a second initramfs with what a node needs to log in to an iSCSI target */
 	bool trim;                      /* its modules without trace events, type information and signatures: they load three times as fast */
 	struct list overlays;           /* folders, absolute or below dir; the later one wins */
 	struct list remove;             /* glob(7) patterns below the tree */

@@ -23,9 +23,25 @@ bool boot_is_ram(const void *boot)
 	return !strncmp(b->args.root, "ram:", 4);
 }
 
+bool boot_has_shared(const void *boot)
+{
+	const struct boot *b = boot;
+
+	return b->args.shared[0] && boot_has_master(boot);
+}
+
+bool boot_is_iscsi(const void *boot)
+{
+	const struct boot *b = boot;
+
+	return b->args.iscsi[0];
+}
+
 bool boot_has_master(const void *boot)
 {
-	return boot_is_nfs(boot) || boot_is_ram(boot);
+	const struct boot *b = boot;
+
+	return boot_is_nfs(boot) || boot_is_ram(boot) || !strncmp(b->args.root, "iscsi:", 6);
 }
 
 int boot_read_args(struct boot *b, struct ssi_err *e)

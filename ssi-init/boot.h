@@ -6,6 +6,7 @@
 #define BOOT_RUN        "/run/ssi"
 #define BOOT_ARGS       BOOT_RUN "/bootargs"
 #define BOOT_KEY        BOOT_RUN "/node.key"
+#define BOOT_SECRET     BOOT_RUN "/iscsi.secret"
 #define BOOT_TIMELINE   BOOT_RUN "/timeline"
 #define BOOT_EVENTS     BOOT_RUN "/events"
 #define BOOT_SHUTDOWN   BOOT_RUN "/shutdown"
@@ -24,6 +25,10 @@ struct boot {
 /* Where the root is: ssi.root=nfs:..., ram:... */
 bool boot_is_nfs(const void *boot);
 bool boot_is_ram(const void *boot);
+/* Does it mount file systems that its system shares? */
+bool boot_has_shared(const void *boot);
+/* Is a disk of the master's needed, for the image or the state volume? */
+bool boot_is_iscsi(const void *boot);
 /* Is this a node, which has a master? False for a machine that boots from its own disk. */
 bool boot_has_master(const void *boot);
 /* Read /proc/cmdline; -EINVAL names the word that is wrong or missing. */

@@ -4,6 +4,7 @@
  *
  *     init-drivers boot             the drivers that the boot needs: network, and storage for a root on a disk
  *     init-drivers modules          the modules that mount the root, by name, while the network comes up
+ *     init-drivers load NAME        one module
  *     init-drivers rest             all further hardware, after the switch, from the image's modules
  *
  * What it does not do well: it loads one module after another; "boot" and "modules" run side by side instead.
@@ -29,6 +30,7 @@ struct drivers {
 	struct kmod_ctx *kmod;
 	struct boot boot;
 	struct coldplug_seen seen;
+	const char *module;             /* the one to load */
 	bool all;                       /* every device, not what the boot needs alone */
 	unsigned loaded;                /* modules, in this round */
 	struct ssi_err broken;          /* the first module that should have loaded and did not */
@@ -149,9 +151,11 @@ static int drivers_boot(struct drivers *d, struct ssi_err *e)
 static int drivers_modules(struct drivers *d, struct ssi_err *e)
 {
 	const struct { const char *name; bool wanted; } modules[] = {
-		{ "nfsv4", boot_is_nfs(&d->boot) },
+		{ "nfsv4", boot_is_nfs(&d->boot) || boot_has_shared(&d->boot) },
 		{ "erofs", !boot_is_nfs(&d->boot) },
 		{ "loop", boot_is_ram(&d->boot) },
+		{ "sd_mod", boot_is_iscsi(&d->boot) },
+		{ "iscsi_tcp", boot_is_iscsi(&d->boot) },
 		{ "ext4", d->boot.args.state[0] },
 		{ "overlay", true },
 	};
@@ -190,8 +194,15 @@ static int drivers_open(struct drivers *d, struct ssi_err *e)
 	return kmod_load_resources(d->kmod) < 0 ? ssi_errf(e, -EIO, "%s: cannot be read", path) : 0;
 }
 
-static const struct { const char *name; int (*run)(struct drivers *d, struct ssi_err *e); } jobs[] = {
-	{ "boot", drivers_boot }, { "modules", drivers_modules }, { "rest", drivers_rest },
+static int drivers_one(struct drivers *d, struct ssi_err *e)
+{
+	int r = drivers_load(d, d->module, e);
+
+	return r == 0 ? ssi_errf(e, -ENOENT, "no module %s in the initramfs", d->module) : r < 0 ? r : 0;
+}
+
+static const struct { const char *name; int words; int (*run)(struct drivers *d, struct ssi_err *e); } jobs[] = {
+	{ "boot", 2, drivers_boot }, { "modules", 2, drivers_modules }, { "load", 3, drivers_one }, { "rest", 2, drivers_rest },
 };
 
 int main(int argc, char **argv)
@@ -201,9 +212,10 @@ int main(int argc, char **argv)
 	int r = -EINVAL;
 
 	ssi_log_open("ssi-init", LOG_INFO);
-	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]) && argc == 2; i++) {
-		if (strcmp(argv[1], jobs[i].name) != 0)
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]) && argc > 1; i++) {
+		if (argc != jobs[i].words || strcmp(argv[1], jobs[i].name) != 0)
 			continue;
+		d.module = argv[argc - 1];
 		d.all = jobs[i].run == drivers_rest;
 		r = boot_read_args(&d.boot, &e);
 		if (d.boot.args.debug)
@@ -221,6 +233,6 @@ int main(int argc, char **argv)
 		kmod_unref(d.kmod);
 		return r < 0;
 	}
-	fprintf(stderr, "init-drivers: a helper of ssi-init(8): init-drivers boot|modules|rest\n");
+	fprintf(stderr, "init-drivers: a helper of ssi-init(8): init-drivers boot|modules|load NAME|rest\n");
 	return 2;
 }

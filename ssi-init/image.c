@@ -13,10 +13,10 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
+#include "libssi/base/loop.h"
 #include "libssi/base/path.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/fetch.h"
-#include "ssi-init/loop.h"
 #include "ssi-init/outcome.h"
 
 static int image_link(const char *device, struct ssi_err *e)
@@ -37,7 +37,7 @@ static int image_fetch(const struct boot *b, struct ssi_err *e)
 	int r = fetch_image(&b->args, &fd, e);
 
 	if (r == 0)
-		r = loop_attach(fd, device, sizeof(device), e);
+		r = ssi_loop_attach(fd, "root.erofs", device, sizeof(device), NULL, e);
 	return r < 0 ? r : image_link(device, e);
 }
 

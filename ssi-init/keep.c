@@ -39,11 +39,20 @@ void keep_open(void)
 		keep_linker[0] = '\0';
 }
 
+bool keep_is_open(void)
+{
+	return keep_linker[0];
+}
+
 bool keep_file(const char *name)
 {
+	static const char *const whole[] = { "ssi-agent", "iscsid", "iscsid.conf", "initiatorname.iscsi", KEEP_EXIT };
 	size_t n = strlen(name);
 
-	return strstr(name, ".so.") || (n > 3 && !strcmp(name + n - 3, ".so")) || !strncmp(name, "init-", 5) || !strcmp(name, "ssi-agent");
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		if (!strcmp(name, whole[i]))
+			return true;
+	return strstr(name, ".so.") || (n > 3 && !strcmp(name + n - 3, ".so")) || !strncmp(name, "init-", 5);
 }
 
 int keep_command(const char *program, char *ret[KEEP_WORDS])

@@ -2,7 +2,8 @@
 /*
  * init-line: a helper of ssi-init, the only program of the boot that talks TLS. PID 1 runs it, with a deadline, as
  *
- *     init-line token                       trade the boot's token for the node's key, into /run/ssi/node.key
+ *     init-line token                       trade the boot's token for the node's keys: into /run/ssi/node.key (and what is derived from it), and
+ *                                           what the node is known by into /run/ssi/identity
  *     init-line failed STAGE TEXT NEXT      tell the master that this boot ends here
  *
  * A program of its own, so that GnuTLS is neither in PID 1's memory nor in the way of its first instruction.
@@ -15,30 +16,88 @@
 #include "libssi/base/file.h"
 #include "libssi/base/hash.h"
 #include "libssi/base/log.h"
+#include "libssi/base/path.h"
+#include "libssi/model/iscsi.h"
 #include "ssi/boot/node.h"
 #include "ssi-init/boot.h"
+#include "ssi-init/hostkey.h"
+#include "ssi-init/identity.h"
 #include "ssi-init/outcome.h"
 
 #define TOKEN_MS 8000
 #define REPORT_MS 4000
 #define KEY_HEX (2 * SSI_CCM_KEY + 1)
 
+/* For the login, which has no use for GnuTLS then: loading it takes longer than all that the login does. */
+static int line_write_secret(const uint8_t key[SSI_CCM_KEY], struct ssi_err *e)
+{
+	char text[SSI_ISCSI_SECRET];
+	int r = ssi_iscsi_secret(key, text);
+
+	if (r == 0) {
+		text[SSI_ISCSI_SECRET - 1] = '\n';
+		r = ssi_file_write_atomic(BOOT_SECRET, text, sizeof(text), 0600);
+	}
+	explicit_bzero(text, sizeof(text));
+	return r < 0 ? ssi_errno(e, r, "%s", BOOT_SECRET) : 0;
+}
+
+static int line_write(const char *name, const struct ssi_buf *text, mode_t mode, struct ssi_err *e)
+{
+	char path[128];
+	int r = text->err;
+
+	snprintf(path, sizeof(path), "%s/%s", BOOT_IDENTITY, name);
+	if (r == 0)
+		r = ssi_file_write_atomic(path, text->data, text->len, mode);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
+}
+
+/* The identity itself is not kept: only what is made of it. */
+static int line_identity(const struct boot *b, const uint8_t identity[HOSTKEY_IDENTITY], struct ssi_err *e)
+{
+	_cleanup_buf_ struct ssi_buf id = SSI_BUF_INIT, secret = SSI_BUF_INIT, public = SSI_BUF_INIT;
+	int r = ssi_path_mkdirs(BOOT_IDENTITY, 0700);
+
+	if (r < 0)
+		return ssi_errno(e, r, "%s", BOOT_IDENTITY);
+	r = hostkey_machine_id(identity, &id);
+	if (r < 0)
+		return ssi_errno(e, r, "machine-id");
+	r = hostkey_ssh(identity, b->args.node, &secret, &public, e);
+	if (r == 0)
+		r = line_write(IDENTITY_MACHINE_ID, &id, 0444, e);
+	if (r == 0)
+		r = line_write(IDENTITY_SSH, &secret, 0600, e);
+	if (r == 0)
+		r = line_write(IDENTITY_SSH ".pub", &public, 0644, e);
+	if (secret.data)
+		explicit_bzero(secret.data, secret.len);
+	return r;
+}
+
 static int line_token(const struct boot *b, char **argv, struct ssi_err *e)
 {
-	uint8_t key[SSI_CCM_KEY];
+	struct ssi_boot_keys keys;
 	char text[KEY_HEX + 1];
 	int r;
 
 	outcome_note("asking the master for the node's key");
-	r = ssi_boot_exchange_token(&b->args, TOKEN_MS, key, e);
+	r = ssi_boot_exchange_token(&b->args, TOKEN_MS, &keys, e);
 	if (r < 0)
 		return r;
-	ssi_hash_hex(key, sizeof(key), text);
+	ssi_hash_hex(keys.key, sizeof(keys.key), text);
 	text[KEY_HEX - 1] = '\n';
 	r = ssi_file_write_atomic(BOOT_KEY, text, KEY_HEX, 0600);
-	explicit_bzero(key, sizeof(key));
+	if (r < 0)
+		ssi_errno(e, r, "%s", BOOT_KEY);
+	if (r >= 0 && b->args.iscsi[0])
+		r = line_write_secret(keys.key, e);
+	if (r >= 0)
+		r = line_identity(b, keys.identity, e);
+	explicit_bzero(&keys, sizeof(keys));
 	explicit_bzero(text, sizeof(text));
-	return r < 0 ? ssi_errno(e, r, "%s", BOOT_KEY) : 0;
+	return r < 0 ? r : 0;
 }
 
 /* The node's key, if this boot got that far. */

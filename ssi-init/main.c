@@ -25,18 +25,22 @@
 #include "ssi-init/boot.h"
 #include "ssi-init/console.h"
 #include "ssi-init/event.h"
+#include "ssi-init/exitrd.h"
 #include "ssi-init/failure.h"
+#include "ssi-init/identity.h"
 #include "ssi-init/mounts.h"
 #include "ssi-init/network.h"
 #include "ssi-init/overlay.h"
 #include "ssi-init/root.h"
+#include "ssi-init/shared.h"
+#include "ssi-init/session.h"
 #include "ssi-init/supervise.h"
 #include "ssi-init/switch.h"
 #include "ssi-init/timeline.h"
 #include "ssi-init/verb.h"
 #include "ssi-init/watch.h"
 
-enum { S_INIT, S_DRIVERS, S_MODULES, S_NETWORK, S_TOKEN, S_IMAGE, S_ROOT, S_OVERLAY, S_SWITCH, S_ALL };
+enum { S_INIT, S_DRIVERS, S_MODULES, S_NETWORK, S_TOKEN, S_LOGIN, S_IMAGE, S_ROOT, S_OVERLAY, S_IDENTITY, S_SHARED, S_SWITCH, S_ALL };
 #define AFTER(s) (1u << (s))
 
 static bool main_systemd(const struct boot *b)
@@ -114,6 +118,11 @@ static int main_token(void *ctx, struct ssi_err *e)
 	return boot_exec_helper("init-line", (char *[]){ "init-line", "token", NULL }, e);
 }
 
+static int main_login(void *ctx, struct ssi_err *e)
+{
+	return boot_exec_helper("init-iscsi", (char *[]){ "init-iscsi", "login", NULL }, e);
+}
+
 static int main_image(void *ctx, struct ssi_err *e)
 {
 	return boot_exec_helper("init-image", (char *[]){ "init-image", "fetch", NULL }, e);
@@ -132,9 +141,21 @@ static int main_overlay(void *ctx, struct ssi_err *e)
 	return r < 0 ? r : switch_check(main_systemd(b) ? "/sbin/init" : "/usr/sbin/ssi-agent", e);
 }
 
+static int main_identity(void *ctx, struct ssi_err *e)
+{
+	return identity_lay(BOOT_IDENTITY, BOOT_SYSROOT, e);
+}
+
+static int main_shared(void *ctx, struct ssi_err *e)
+{
+	return shared_mount(&((struct boot *)ctx)->args, e);
+}
+
 static int main_switch(void *ctx, struct ssi_err *e)
 {
-	return switch_root(!main_systemd(ctx), e);
+	const struct boot *b = ctx;
+
+	return switch_root(!main_systemd(b) || boot_is_iscsi(b), main_systemd(b) && b->args.state[0], e);
 }
 
 static const struct stage stages[S_ALL] = {
@@ -148,14 +169,21 @@ static const struct stage stages[S_ALL] = {
 		"look at the cable and the switch, and which interface the firmware boots from" },
 	[S_TOKEN] = { "token", AFTER(S_NETWORK), boot_has_master, main_token, false, 10000, 12, 100,
 		"the master gave this machine no key. Look at 'ssi-bootsvc events' on @" },
+	/* The door is made when the token is exchanged: the first tries may come before it. */
+	[S_LOGIN] = { "login", AFTER(S_TOKEN) | AFTER(S_MODULES), boot_is_iscsi, main_login, false, 60000, 12, 100,
+		"the master's iSCSI target does not let this boot in. Look at 'ssi-bootsvc events' and 'targetcli ls' on @" },
 	/* A try that gets nowhere ends by itself after 10 s; one that gets somewhere is left to it: hundreds may fetch at once. */
 	[S_IMAGE] = { "image", AFTER(S_NETWORK) | AFTER(S_MODULES), boot_is_ram, main_image, false, 1800000, 6, 1000,
 		"the image cannot be had in memory. Look at 'ssi-mkimage verify' on @; a machine that is too small wants 'root = nfs' in nodes.d there" },
-	[S_ROOT] = { "root", AFTER(S_IMAGE) | AFTER(S_NETWORK) | AFTER(S_MODULES) | AFTER(S_DRIVERS), NULL, main_root, false, 12000, 6, 250,
+	[S_ROOT] = { "root", AFTER(S_IMAGE) | AFTER(S_LOGIN) | AFTER(S_NETWORK) | AFTER(S_MODULES) | AFTER(S_DRIVERS), NULL, main_root, false, 12000, 6, 250,
 		"the root cannot be mounted. Look at 'ssi-bootsvc check' on @" },
 	[S_OVERLAY] = { "overlay", AFTER(S_ROOT), NULL, main_overlay, false, 15000, 3, 500,
 		"the writable layer cannot be laid over the root. Look at 'ssi-mkimage verify' on @ and at the node's state volume" },
-	[S_SWITCH] = { "switch", AFTER(S_OVERLAY) | AFTER(S_TOKEN), NULL, main_switch, true, 0, 1, 0,
+	[S_IDENTITY] = { "identity", AFTER(S_OVERLAY) | AFTER(S_TOKEN), boot_has_master, main_identity, false, 15000, 3, 500,
+		"the node's machine-id and host key cannot be written into its root. Look at the node's state volume" },
+	[S_SHARED] = { "shared", AFTER(S_OVERLAY) | AFTER(S_NETWORK) | AFTER(S_MODULES), boot_has_shared, main_shared, false, 20000, 6, 500,
+		"what this system shares cannot be mounted. Look at 'ssi-bootsvc check' on @" },
+	[S_SWITCH] = { "switch", AFTER(S_SHARED) | AFTER(S_IDENTITY) | AFTER(S_OVERLAY) | AFTER(S_TOKEN), NULL, main_switch, true, 0, 1, 0,
 		"the image is not a root. Look at 'ssi-mkimage show' on @" },
 };
 
@@ -189,7 +217,7 @@ static void main_signals(void)
 	reboot(RB_DISABLE_CAD);
 }
 
-/* systemd becomes PID 1; the root watch stays, spared by systemd's last killing spree for the '@' in its name. */
+/* systemd becomes PID 1; the root watch and the iSCSI session's keeper stay, spared by systemd's last killing spree for the '@' in their names. */
 static void main_become_systemd(const struct boot *b, const struct stages *s, char **argv)
 {
 	static const struct stage agent = { .name = "agent", .next = "the image cannot run systemd. Look at 'ssi-mkimage show' on @" };
@@ -202,6 +230,11 @@ static void main_become_systemd(const struct boot *b, const struct stages *s, ch
 		argv[0][0] = '@';
 		setsid();
 		watch_run(&b->args);
+	}
+	if (boot_is_iscsi(b) && fork() == 0) {
+		argv[0][0] = '@';
+		setsid();
+		session_keep(&b->args);
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -223,6 +256,8 @@ int main(int argc, char **argv)
 		return verb_main(argc, argv);
 	ssi_log_open("ssi-init", LOG_INFO);
 	console_open();
+	if (exitrd_is(argv[0]))
+		exitrd_run(argc > 1 ? argv[1] : "");
 	main_signals();
 	if (stages_init(&s, stages, S_ALL, &b, &e) < 0) {
 		log_error("FAILED at init: %s", e.text);

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Mounts the writable layer on BOOT_RW and the overlay of both on BOOT_SYSROOT. What it does not do well: a state disk that was written over
- * one generation is laid over the next as it is; a file changed on both sides stays the node's.
+ * Mounts the writable layer on BOOT_RW and the overlay of both on BOOT_SYSROOT. A state volume may have been written over another generation than the one
+ * below it now: its master has decided that (doc/state.md); a file changed on both sides stays the node's.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "libssi/base/path.h"
 #include "ssi-init/boot.h"
 #include "ssi-init/disk.h"
 #include "ssi-init/outcome.h"
 #include "ssi-init/overlay.h"
 
-int overlay_options(const char *lower, const char *rw, char *buf, size_t n)
+/*
+ * What overlayfs promises of a layer that is kept while the one below is exchanged holds for layers that were never mounted with one of these four
+ * (Documentation/filesystems/overlayfs.rst, "Changes to underlying filesystems"). They are off by default in some kernels and on in others.
+ */
+#define OVERLAY_KEPT ",index=off,metacopy=off,redirect_dir=off,xino=off"
+
+int overlay_options(const char *lower, const char *rw, bool kept, char *buf, size_t n)
 {
 	int len;
 
 	if (strpbrk(lower, ":,\\") || strpbrk(rw, ":,\\"))
 		return -EINVAL;
-	len = snprintf(buf, n, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, rw, rw);
+	len = snprintf(buf, n, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work%s", lower, rw, rw, kept ? OVERLAY_KEPT : "");
 	return len > 0 && (size_t)len < n ? 0 : -ENOSPC;
 }
 
@@ -42,6 +50,21 @@ static int overlay_mount_memory(const struct ssi_bootargs *a, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "mount tmpfs on %s", BOOT_RW) : 0;
 }
 
+/* ext4 was loaded beside the network; which file system a volume has is known only now. */
+static void overlay_load(const char *module)
+{
+	struct ssi_err e;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		boot_exec_helper("init-drivers", (char *[]){ "init-drivers", "load", (char *)module, NULL }, &e);
+		outcome_note("%s", e.text);
+		_exit(1);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);   /* the mount says what is wrong; the stage has a deadline */
+}
+
 static int overlay_mount_rw(const struct ssi_bootargs *a, struct ssi_err *e)
 {
 	struct disk d;
@@ -52,10 +75,12 @@ static int overlay_mount_rw(const struct ssi_bootargs *a, struct ssi_err *e)
 	r = disk_wait(a->state + strlen("disk:"), &d, e);
 	if (r < 0)
 		return ssi_err_prefix(e, "state volume");
-	if (strcmp(d.type, "ext4") != 0)
-		return ssi_errf(e, -EMEDIUMTYPE, "state volume %s: holds %s, not ext4", d.device, d.type);
+	if (strcmp(d.type, "ext4") != 0 && strcmp(d.type, "xfs") != 0)
+		return ssi_errf(e, -EMEDIUMTYPE, "state volume %s: holds %s, not ext4 or xfs", d.device, d.type);
+	if (strcmp(d.type, "xfs") == 0)
+		overlay_load(d.type);
 	outcome_note("mount state volume %s", d.device);
-	if (mount(d.device, BOOT_RW, "ext4", MS_NODEV, NULL) < 0)
+	if (mount(d.device, BOOT_RW, d.type, MS_NODEV, NULL) < 0)
 		return ssi_errno(e, -errno, "mount state volume %s", d.device);
 	return 0;
 }
@@ -75,7 +100,7 @@ int overlay_mount(const struct ssi_bootargs *a, struct ssi_err *e)
 		return r;
 	if ((r = ssi_path_mkdirs(BOOT_RW "/upper", 0755)) < 0 || (r = ssi_path_mkdirs(BOOT_RW "/work", 0755)) < 0)
 		return ssi_errno(e, r, "mkdir in %s", BOOT_RW);
-	r = overlay_options(BOOT_LOWER, BOOT_RW, options, sizeof(options));
+	r = overlay_options(BOOT_LOWER, BOOT_RW, a->state[0], options, sizeof(options));
 	if (r < 0)
 		return ssi_errno(e, r, "overlay options");
 	outcome_note("laying the writable layer over the root");

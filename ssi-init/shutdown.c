@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Called by supervise.c. Every wait has a bound: a process that will not die and a disk that does not answer delay a reboot, but cannot stop it. */
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <unistd.h>
@@ -41,9 +43,19 @@ int shutdown_order(int sig)
 	return shutdown_reboots(sig) ? RB_AUTOBOOT : shutdown_powers_off(sig) ? RB_POWER_OFF : 0;
 }
 
+/* A snapshot may be taken just now, and who would end it is dead already: nothing can be written before. */
+static void shutdown_thaw(void)
+{
+	_cleanup_close_ int fd = open(BOOT_RW, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && ioctl(fd, FITHAW, 0) == 0)
+		log_notice("%s stood still for a snapshot, and goes on", BOOT_RW);
+}
+
 /* In a child: what a disk holds is on it, and clean. The overlay first, then the layer below it. */
 static void shutdown_disks(void)
 {
+	shutdown_thaw();
 	sync();
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	if (mount(NULL, BOOT_RW, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)

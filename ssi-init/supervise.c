@@ -24,6 +24,7 @@
 #include "ssi-init/mounts.h"
 #include "ssi-init/reap.h"
 #include "ssi-init/service.h"
+#include "ssi-init/session.h"
 #include "ssi-init/shutdown.h"
 #include "ssi-init/supervise.h"
 #include "ssi-init/timeline.h"
@@ -60,6 +61,11 @@ static struct service_table *loaded;               /* shared with the child that
 static void task_watch(const struct boot *b)
 {
 	watch_run(&b->args);
+}
+
+static void task_session(const struct boot *b)
+{
+	session_keep(&b->args);
 }
 
 static void task_load(const struct boot *b)
@@ -223,6 +229,8 @@ static void supervise_rest(const struct boot *b)
 
 	if (mounts_system(&e) < 0)
 		log_error("%s", e.text);
+	if (boot_is_iscsi(b))
+		task_add("iscsi-session", SERVICE_ALWAYS)->run = task_session;
 	if (boot_is_nfs(b))
 		task_add("root-watch", SERVICE_ALWAYS)->run = task_watch;
 	t = task_add("drivers", SERVICE_NO);

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/log.h"
 #include "ssi-init/boot.h"
+#include "ssi-init/exitrd.h"
 #include "ssi-init/keep.h"
 #include "ssi-init/outcome.h"
 #include "ssi-init/switch.h"
@@ -34,8 +36,18 @@ int switch_check(const char *init, struct ssi_err *e)
 	return 0;
 }
 
+/* Folders at the top that stay though they are empty: those that the kernel's file systems were on, for what is kept may need them again (session.c), and one that a
+ * mount stands on (exitrd.c), which would go with it. */
+static bool switch_stays(const char *name)
+{
+	for (size_t i = 0; i < sizeof(moved) / sizeof(moved[0]); i++)
+		if (!strcmp(moved[i] + 1, name))
+			return true;
+	return !strcmp(name, KEEP_STATE);
+}
+
 /* Remove everything below dir that is on the device dev and need not stay. */
-static void switch_empty(int dir, dev_t dev, bool keep)
+static void switch_empty(int dir, dev_t dev, bool keep, bool top)
 {
 	_cleanup_closedir_ DIR *d = fdopendir(dir);
 	struct dirent *de;
@@ -45,11 +57,13 @@ static void switch_empty(int dir, dev_t dev, bool keep)
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") ||
 		    fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
 			continue;
+		if (keep && top && switch_stays(de->d_name))
+			continue;
 		if (S_ISDIR(st.st_mode)) {
 			int sub = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (sub >= 0)
-				switch_empty(sub, dev, keep);
+				switch_empty(sub, dev, keep, false);
 			unlinkat(dirfd(d), de->d_name, AT_REMOVEDIR);
 		} else if (!keep || (!S_ISLNK(st.st_mode) && !keep_file(de->d_name))) {
 			unlinkat(dirfd(d), de->d_name, 0);
@@ -64,17 +78,20 @@ static void switch_free(int old, bool keep)
 
 	if (fstat(old, &st) < 0 || fork() != 0)
 		return;
-	switch_empty(old, st.st_dev, keep);
+	switch_empty(old, st.st_dev, keep, true);
 	_exit(0);
 }
 
-int switch_root(bool keep, struct ssi_err *e)
+int switch_root(bool keep, bool way_back, struct ssi_err *e)
 {
 	_cleanup_close_ int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char target[64];
 
 	if (keep)
 		keep_open();
+	/* Without it the volume is checked at the next boot: no reason not to boot this one. */
+	if (way_back && keep_is_open() && exitrd_prepare(e) < 0)
+		log_warning("%s", e->text);
 	for (size_t i = 0; i < sizeof(moved) / sizeof(moved[0]); i++) {
 		snprintf(target, sizeof(target), "%s%s", BOOT_SYSROOT, moved[i]);
 		/* EINVAL: a try before this one moved it. */

@@ -8,5 +8,5 @@
 int switch_check(const char *init, struct ssi_err *e);
 /* In PID 1: /dev /proc /sys /run go along, BOOT_SYSROOT becomes /, the initramfs is freed in the background. There is no way back: a failure before
  * the root has moved may be tried again, and nothing after that fails. keep: its libraries stay
- * (keep.h). */
-int switch_root(bool keep, struct ssi_err *e);
+ * (keep.h). way_back: it can be made the root again at the end (exitrd.h). */
+int switch_root(bool keep, bool way_back, struct ssi_err *e);

@@ -13,7 +13,7 @@
 enum ssi_color node_color(const char *state)
 {
 	static const struct { const char *state; enum ssi_color color; } colors[] = {
-		{ "joined", SSI_GREEN }, { "booting", SSI_CYAN }, { "suspect", SSI_YELLOW },
+		{ "joined", SSI_GREEN }, { "booting", SSI_CYAN }, { "suspect", SSI_YELLOW }, { "fencing", SSI_YELLOW },
 		{ "detached", SSI_RED }, { "failed", SSI_RED }, { "off", SSI_DIM },
 	};
 
@@ -28,6 +28,18 @@ char *node_state(char *buf, size_t n, const json_t *node)
 	bool drained = strcmp(ssi_json_str(node, "hold"), "drained") == 0;
 
 	snprintf(buf, n, "%.16s%s", ssi_json_str(node, "state"), drained ? ", drained" : "");
+	return buf;
+}
+
+char *node_fence_steps(char *buf, size_t n, const json_t *fence, bool proved)
+{
+	const char *step;
+	json_t *is;
+
+	buf[0] = '\0';
+	json_object_foreach(json_object_get(fence, "steps"), step, is)
+		if (json_is_true(is) == proved && strlen(buf) + strlen(step) + 3 < n)
+			sprintf(buf + strlen(buf), "%s%s", *buf ? ", " : "", step);
 	return buf;
 }
 
@@ -85,4 +97,27 @@ int node_command(const struct ssi_cmd_args *a, const char *verb, json_t *args, u
 	else
 		print(list);
 	return node_print_errors(list) ? 1 : 0;
+}
+
+char *node_failover(const json_t *node)
+{
+	static const struct { const char *step, *text; } steps[] = {
+		{ "look", "lost; others have fallen silent too: is it the network?" }, { "delay", "lost; may come back by itself yet" },
+		{ "ask", "lost; 'ssi node failover' decides" }, { "hand", "switched off by hand: nothing is done until it comes back" }, { "network", "cut off with many others: nothing is done until it comes back, or 'ssi node failover'" },
+		{ "limit", "lost; the limit of failovers is reached: 'ssi node failover' decides" }, { "spare", "lost; waits for a spare" },
+		{ "stop", "moves: is being shut down" }, { "fence", "moves: is being fenced" }, { "bind", "moves: fenced" },
+		{ "power", "moves: is being started" }, { "boot", "moves: until it has joined" },
+	};
+	const json_t *f = json_object_get(node, "failover");
+	const char *step = ssi_json_str(f, "step"), *spare = ssi_json_str(f, "spare"), *note = ssi_json_str(f, "note"), *text = step;
+	char *s;
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+		if (strcmp(steps[i].step, step) == 0)
+			text = steps[i].text;
+	if (asprintf(&s, "%s%s%s%s%s", text, *spare ? ", to machine " : "", spare, *note ? ": " : "", note) < 0)
+		return NULL;
+	return ssi_tty_clean(s, false);
 }

@@ -8,7 +8,7 @@
 
 static enum ssi_color state_color(const char *state)
 {
-	return strcmp(state, "waiting") == 0 ? SSI_YELLOW : strcmp(state, "bound") == 0 ? SSI_GREEN : SSI_PLAIN;
+	return strcmp(state, "failed") == 0 ? SSI_RED : strcmp(state, "waiting") == 0 ? SSI_YELLOW : strcmp(state, "bound") == 0 ? SSI_GREEN : SSI_PLAIN;
 }
 
 static void machine_row(struct ssi_table *t, const json_t *m)
@@ -22,13 +22,14 @@ static void machine_row(struct ssi_table *t, const json_t *m)
 	ssi_table_cell(t, SSI_PLAIN, "%s", *address ? address : "-");
 	ssi_table_cell(t, SSI_PLAIN, "%s", node_age(first, sizeof(first), ssi_json_int(m, "first_seen")));
 	ssi_table_cell(t, SSI_PLAIN, "%s", node_age(last, sizeof(last), ssi_json_int(m, "last_seen")));
+	ssi_table_cell(t, SSI_PLAIN, "%s", ssi_json_str(m, "reason"));
 }
 
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv)
 {
 	static const struct ssi_column columns[] = {
 		{ "MACHINE", false }, { "STATE", false }, { "NODE", false }, { "ADDRESS", false }, { "FIRST SEEN", true }, { "LAST SEEN", true },
-		{ NULL, false },
+		{ "", false }, { NULL, false },
 	};
 	_cleanup_json_ json_t *answer = NULL;
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);

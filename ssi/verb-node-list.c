@@ -9,7 +9,7 @@
 
 const struct ssi_opt verb_node_list_opts[] = {
 	{ "system", 0, "NAME", "only the nodes of this system", NULL },
-	{ "state", 0, "STATE", "only the nodes in this state", "off booting joined suspect detached failed drained" },
+	{ "state", 0, "STATE", "only the nodes in this state", "off booting joined suspect detached fencing failed drained" },
 	{ "names", 0, NULL, "the names and nothing else", NULL },
 	{ 0 },
 };

@@ -57,6 +57,7 @@ static void print_now(const json_t *n)
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(pair_columns);
 	json_int_t up = ssi_json_int(n, "uptime_ms");
 	const char *machine = ssi_json_str(n, "machine");
+	_cleanup_free_ char *failover = NULL;
 	char text[24];
 
 	pair(t, "system", ssi_json_str(n, "system"));
@@ -66,6 +67,8 @@ static void print_now(const json_t *n)
 	pair(t, "generation", ssi_json_str(n, "generation"));
 	pair(t, "root", ssi_json_str(n, "root"));
 	pair(t, "up", up ? ssi_num_format_ms(text, sizeof(text), (uint64_t)up) : "");
+	failover = node_failover(n);
+	pair(t, "failover", failover ? failover : "");
 	ssi_table_print(t, stdout, 2);
 }
 
@@ -181,6 +184,34 @@ static void print_inventory(const json_t *inventory)
 	print_accelerators(json_object_get(inventory, "accelerators"));
 }
 
+/* Its last fence, until it has booted again. */
+static void print_fence(const json_t *fence)
+{
+	static const struct { const char *phase, *text; } phases[] = {
+		{ "confirmed", "confirmed" }, { "work", "not confirmed" }, { "doubt", "none, and it may still run" },
+	};
+	_cleanup_table_ struct ssi_table *t = ssi_table_new(pair_columns);
+	const char *phase = ssi_json_str(fence, "phase"), *text = phase;
+	_cleanup_free_ char *reason = strdup(ssi_json_str(fence, "reason"));
+	char steps[80];
+
+	if (!*phase)
+		return;
+	for (size_t i = 0; i < sizeof(phases) / sizeof(*phases); i++)
+		if (strcmp(phase, phases[i].phase) == 0)
+			text = phases[i].text;
+	head("Fence");
+	pair(t, "outcome", text);
+	pair(t, "machine", ssi_json_str(fence, "machine"));
+	pair(t, "why", ssi_json_str(fence, "why"));
+	pair(t, "policy", ssi_json_str(fence, "policy"));
+	pair(t, "proved", node_fence_steps(steps, sizeof(steps), fence, true));
+	pair(t, "missing", strcmp(phase, "work") == 0 ? node_fence_steps(steps, sizeof(steps), fence, false) : "");
+	pair_number(t, "tries", ssi_json_int(fence, "tries"));
+	pair(t, "reason", reason ? ssi_tty_clean(reason, false) : "");
+	ssi_table_print(t, stdout, 2);
+}
+
 static void print_node(const json_t *n)
 {
 	const json_t *boot = json_object_get(n, "boot");
@@ -192,6 +223,7 @@ static void print_node(const json_t *n)
 		head("Last boot");
 		timeline_print(boot, strcmp(ssi_json_str(n, "state"), "booting") != 0);
 	}
+	print_fence(json_object_get(n, "fence"));
 	print_inventory(json_object_get(n, "inventory"));
 }
 

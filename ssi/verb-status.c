@@ -8,7 +8,7 @@
 #include "ssi/verbs.h"
 
 /* The states that want somebody's attention, the worst first. */
-static const char *const unwell[] = { "failed", "detached", "suspect" };
+static const char *const unwell[] = { "failed", "detached", "fencing", "suspect" };
 
 static bool is_unwell(const json_t *node)
 {
@@ -21,7 +21,7 @@ static bool is_unwell(const json_t *node)
 static void system_row(struct ssi_table *t, const json_t *s, enum ssi_color name_color)
 {
 	json_int_t nodes = ssi_json_int(s, "nodes"), joined = ssi_json_int(s, "joined"), bad = ssi_json_int(s, "suspect") +
-		   ssi_json_int(s, "detached") + ssi_json_int(s, "failed");
+		   ssi_json_int(s, "detached") + ssi_json_int(s, "fencing") + ssi_json_int(s, "failed");
 	char size[16];
 
 	ssi_table_cell(t, name_color, "%s", ssi_json_str(s, "name"));
@@ -37,7 +37,7 @@ static void system_row(struct ssi_table *t, const json_t *s, enum ssi_color name
 
 static json_t *totals(const json_t *systems)
 {
-	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "failed", "drained", "cpus", "memory", "nics", "accelerators" };
+	static const char *const sums[] = { "nodes", "joined", "booting", "off", "suspect", "detached", "fencing", "failed", "drained", "cpus", "memory", "nics", "accelerators" };
 	json_t *all = json_pack("{s:s}", "name", "all");
 	size_t i;
 	const json_t *s;
@@ -161,6 +161,24 @@ static void print_attention(const json_t *nodes)
 	ssi_table_print(t, stdout, 0);
 }
 
+/* What an administrator has to see to: alarms, and nodes whose failover waits or goes on. */
+static void print_failover(const json_t *systems, const json_t *nodes)
+{
+	bool on = ssi_tty_color(stdout);
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach((json_t *)systems, i, s)
+		if (*ssi_json_str(s, "alarm"))
+			printf("\n%sALARM%s  %s: %s\n", ssi_tty_begin(SSI_RED, on), ssi_tty_end(SSI_RED, on), ssi_json_str(s, "name"), ssi_json_str(s, "alarm"));
+	json_array_foreach((json_t *)nodes, i, s) {
+		_cleanup_free_ char *text = node_failover(s);
+
+		if (text)
+			printf("%s: %s\n", ssi_json_str(s, "name"), text);
+	}
+}
+
 static void print_machines(const json_t *daemon)
 {
 	json_int_t unbound = ssi_json_int(daemon, "unbound");
@@ -203,6 +221,7 @@ int verb_status(struct ssi_cmd_args *a, int argc, char **argv)
 	}
 	print_systems(json_object_get(data, "systems"));
 	print_attention(nodes);
+	print_failover(json_object_get(data, "systems"), nodes);
 	print_machines(json_object_get(data, "daemon"));
 	return 0;
 }

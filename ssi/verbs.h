@@ -4,6 +4,9 @@
 #include "libssi/base/cmd.h"
 
 extern const struct ssi_opt verb_node_list_opts[];
+extern const struct ssi_opt verb_node_fence_opts[];
+extern const struct ssi_opt verb_node_move_opts[];
+extern const struct ssi_opt verb_node_state_show_opts[];
 extern const struct ssi_opt verb_exec_opts[];
 
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
@@ -14,7 +17,17 @@ int verb_node_power(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_reboot(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_drain(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_detach(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_fence(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_accept(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_failover(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_move(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_machine_accept(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_list(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_show(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_snapshot(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_restore(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_rm(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_node_state_accept(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_rm(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_exec(struct ssi_cmd_args *a, int argc, char **argv);

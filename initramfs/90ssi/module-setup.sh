@@ -7,6 +7,7 @@
 #   SSI_MODULES    the other kernel modules: file systems, block layers
 #   SSI_TRIM       not empty: modules without trace events, type information and signatures. They load three times as fast;
 #                  a kernel that is locked down (Secure Boot) refuses them
+#   SSI_ISCSI      not empty: with open-iscsi's initiator, of this host, and the real OpenSSL, which it needs for CHAP
 #   SSI_BUSYBOX    the busybox
 # What it does not do: firmware is taken along only as far as the tree has it and a chosen module asks for it.
 
@@ -51,11 +52,18 @@ install() {
 	local root=${SSI_PROGRAMS%/} helper
 	inst_binary "$root/usr/sbin/ssi-init" /init || return 1
 	for helper in "$root"/usr/libexec/ssi/init-*; do
+		[[ ! $SSI_ISCSI && $helper = */init-iscsi ]] && continue
 		[[ ! -x $helper ]] || inst_binary "$helper" "${helper#"$root"}" || return 1
 	done
 	inst_binary "$SSI_BUSYBOX" /bin/busybox || return 1
 	ln -sfn busybox "$initdir/bin/sh"
 	mkdir -p "$initdir"/{dev,proc,sys,run,tmp,sysroot,etc}
+	if [[ $SSI_ISCSI ]]; then
+		inst_multiple /usr/sbin/iscsistart /usr/sbin/iscsid || return 1
+		inst_simple "$root/usr/libexec/ssi/libiscsistart-eager.so" /usr/libexec/ssi/libiscsistart-eager.so || return 1
+		inst_simple "${moddir:?}/iscsid.conf" /etc/iscsi/iscsid.conf
+		return
+	fi
 	ssi_crypto "$root/usr/libexec/ssi/libcrypto-none.so"
 }
 

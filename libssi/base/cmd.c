@@ -26,7 +26,7 @@
 struct ssi_cmd_args {
 	const struct ssi_program *program;
 	const struct ssi_cmd *cmd;           /* NULL until the verb was read */
-	const char *first;                   /* of a verb of two words, when only the first was read */
+	char first[64];                      /* of a verb of two or three words, those that were read */
 	const struct ssi_opt **opts;         /* as given */
 	const char **values;
 	int n_opts;
@@ -41,7 +41,7 @@ static const struct ssi_opt cmd_help = { "help", 'h', NULL, NULL, NULL };
 
 static int cmd_usage(const struct ssi_cmd_args *a, const char *text, const char *word, const char *meant)
 {
-	const char *verb = a->cmd ? a->cmd->name : a->first ? a->first : "";
+	const char *verb = a->cmd ? a->cmd->name : a->first;
 
 	fprintf(stderr, "%s: %s '%s'", a->program->name, text, word);
 	if (meant)
@@ -176,19 +176,19 @@ static int cmd_unknown_verb(const struct ssi_cmd_args *a, const char *name)
 	return cmd_usage(a, "unknown verb", name, ssi_suggest(name, names, n));
 }
 
-/* A word before the verb is known: the verb, or the first word of one. */
+/* A word before the verb is known: the verb, or one of its first words. */
 static int cmd_verb_word(struct ssi_cmd_args *a, const char *word)
 {
-	char name[64];
+	char name[sizeof(a->first)];
 
-	snprintf(name, sizeof(name), "%s%s%s", a->first ? a->first : "", a->first ? " " : "", word);
+	snprintf(name, sizeof(name), "%.40s%s%.20s", a->first, *a->first ? " " : "", word);
 	for (const struct ssi_cmd *c = a->program->cmds; c->name; c++) {
 		if (!strcmp(c->name, name)) {
 			a->cmd = c;
 			return 0;
 		}
-		if (!a->first && ssi_cmd_in_group(c, word)) {
-			a->first = word;
+		if (ssi_cmd_in_group(c, name)) {
+			strcpy(a->first, name);
 			return 0;
 		}
 	}
@@ -246,7 +246,7 @@ static int cmd_check_words(const struct ssi_cmd_args *a)
 
 static int cmd_no_verb(const struct ssi_cmd_args *a)
 {
-	if (a->first)
+	if (*a->first)
 		return cmd_usage(a, "a further word is missing after", a->first, NULL);
 	fprintf(stderr, "%s: no verb given. See '%s --help'\n", a->program->name, a->program->name);
 	return 2;
@@ -262,7 +262,7 @@ static int cmd_run(struct ssi_cmd_args *a, int argc, char **argv)
 		if (a->cmd)
 			ssi_cmd_help_verb(a->program, a->cmd, stdout);
 		else
-			ssi_cmd_help_program(a->program, a->first, stdout);
+			ssi_cmd_help_program(a->program, *a->first ? a->first : NULL, stdout);
 		return 0;
 	}
 	if (!a->cmd)

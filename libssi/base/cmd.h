@@ -19,7 +19,7 @@ struct ssi_opt {
 struct ssi_cmd_args;             /* the parsed options of one call */
 
 struct ssi_cmd {
-	const char *name;            /* "show", or "node show" for a verb of two words */
+	const char *name;            /* "show", "node show" for a verb of two words, "node state show" of three */
 	const char *args;            /* synopsis of the positional words, "RANGE KEY=VALUE..." */
 	int min, max;                /* how many of them; max -1 = any */
 	int (*run)(struct ssi_cmd_args *a, int argc, char **argv);   /* argv: the positional words only; returns the exit status */

@@ -13,7 +13,7 @@
 #include "libssi/base/fd.h"
 #include "libssi/base/hash.h"
 
-#define HASH_BYTES 32
+#define HASH_BYTES SSI_HASH_BYTES
 #define HASH_CHUNK (256 * 1024)
 
 struct ssi_hash {
@@ -48,6 +48,11 @@ void ssi_hash_end(struct ssi_hash *h, char ret[SSI_HASH_HEX])
 	gnutls_hash_deinit(h->hd, bytes);
 	free(h);
 	ssi_hash_hex(bytes, sizeof(bytes), ret);
+}
+
+int ssi_hash_mac(const void *key, size_t n, const char *text, uint8_t ret[SSI_HASH_BYTES])
+{
+	return gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, n, text, strlen(text), ret) < 0 ? -EIO : 0;
 }
 
 int ssi_hash_file(const char *path, char ret[SSI_HASH_HEX])

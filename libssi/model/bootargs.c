@@ -14,7 +14,7 @@
 #include "libssi/model/bootargs.h"
 #include "libssi/model/wire.h"
 
-#define BOOTARGS_WORD 256      /* bytes of a word with its value; ours are shorter */
+#define BOOTARGS_WORD 320      /* bytes of a word with its value; ours are shorter */
 #define BOOTARGS_DELAY_MAX 86400
 
 static int bootargs_copy(const char *v, char *ret, size_t n)
@@ -52,26 +52,46 @@ static int bootargs_address(const char *v, char sep, uint32_t max, struct in_add
 	return 0;
 }
 
-int ssi_bootargs_http(const char *root, struct in_addr *ret_address, uint16_t *ret_port, const char **ret_path)
+/* n bytes: ADDRESS:PORT. */
+static int bootargs_server(const char *v, size_t n, struct in_addr *ret_address, uint16_t *ret_port)
 {
-	size_t skip = strlen("ram:http://"), len;
 	char server[INET_ADDRSTRLEN + sizeof(":65535")];
 	struct in_addr a;
 	uint32_t port = 0;
 
-	if (strncmp(root, "ram:http://", skip) != 0)
+	if (n >= sizeof(server))
 		return -EINVAL;
-	len = strcspn(root + skip, "/");
-	if (root[skip + len] != '/' || len >= sizeof(server))
-		return -EINVAL;
-	memcpy(server, root + skip, len);
-	server[len] = '\0';
+	memcpy(server, v, n);
+	server[n] = '\0';
 	if (bootargs_address(server, ':', UINT16_MAX, &a, &port) < 0 || !port)
 		return -EINVAL;
 	*ret_address = a;
 	*ret_port = (uint16_t)port;
-	*ret_path = root + skip + len;
 	return 0;
+}
+
+int ssi_bootargs_http(const char *root, struct in_addr *ret_address, uint16_t *ret_port, const char **ret_path)
+{
+	size_t skip = strlen("ram:http://"), len;
+	int r;
+
+	if (strncmp(root, "ram:http://", skip) != 0)
+		return -EINVAL;
+	len = strcspn(root + skip, "/");
+	r = root[skip + len] == '/' ? bootargs_server(root + skip, len, ret_address, ret_port) : -EINVAL;
+	if (r == 0)
+		*ret_path = root + skip + len;
+	return r;
+}
+
+int ssi_bootargs_portal(const char *list, unsigned i, struct in_addr *ret_address, uint16_t *ret_port)
+{
+	for (; i; i--) {
+		list += strcspn(list, ",");
+		if (!*list++)
+			return -ENOENT;
+	}
+	return bootargs_server(list, strcspn(list, ","), ret_address, ret_port);
 }
 
 /* Nothing but printable ASCII: words are separated by blanks, and a path goes into a request as it stands. */
@@ -83,12 +103,13 @@ static bool bootargs_plain(const char *v)
 	return true;
 }
 
-/* "/..." or "LABEL=..." behind "disk:". */
+/* "/...", "LABEL=..." or "UUID=..." behind "disk:". */
 static bool bootargs_disk(const char *v)
 {
 	const char *where = v + 5;
 
-	return !strncmp(v, "disk:", 5) && ((where[0] == '/' && where[1]) || (!strncmp(where, "LABEL=", 6) && where[6]));
+	return !strncmp(v, "disk:", 5) && ((where[0] == '/' && where[1]) || (!strncmp(where, "LABEL=", 6) && where[6]) ||
+					     (!strncmp(where, "UUID=", 5) && where[5]));
 }
 
 static int set_node(const char *v, struct ssi_bootargs *a)
@@ -150,15 +171,34 @@ static int set_token(const char *v, struct ssi_bootargs *a)
 	return bootargs_digits(v, a->token);
 }
 
+/* iscsi: and the serial number of the image's disk, 32 digits. */
+static bool bootargs_serial(const char *v)
+{
+	return !strncmp(v, "iscsi:", 6) && strspn(v + 6, "0123456789abcdef") == 32 && !v[6 + 32];
+}
+
 static int set_root(const char *v, struct ssi_bootargs *a)
 {
 	struct in_addr server;
 	const char *path;
 	uint16_t port;
 
-	if (!bootargs_plain(v) || (!bootargs_disk(v) && strncmp(v, "nfs:/", 5) != 0 && ssi_bootargs_http(v, &server, &port, &path) < 0))
+	if (!bootargs_plain(v) || (!bootargs_disk(v) && strncmp(v, "nfs:/", 5) != 0 && ssi_bootargs_http(v, &server, &port, &path) < 0 &&
+				   !bootargs_serial(v)))
 		return -EINVAL;
 	return bootargs_copy(v, a->root, sizeof(a->root));
+}
+
+static int set_iscsi(const char *v, struct ssi_bootargs *a)
+{
+	struct in_addr address;
+	uint16_t port;
+	unsigned n = 0;
+	int r;
+
+	while ((r = ssi_bootargs_portal(v, n, &address, &port)) == 0)
+		n++;
+	return r == -ENOENT ? bootargs_copy(v, a->iscsi, sizeof(a->iscsi)) : r;
 }
 
 static int set_root_size(const char *v, struct ssi_bootargs *a)
@@ -174,6 +214,13 @@ static int set_root_sha256(const char *v, struct ssi_bootargs *a)
 static int set_state(const char *v, struct ssi_bootargs *a)
 {
 	return bootargs_plain(v) && bootargs_disk(v) ? bootargs_copy(v, a->state, sizeof(a->state)) : -EINVAL;
+}
+
+static int set_shared(const char *v, struct ssi_bootargs *a)
+{
+	if (strchr(v, ':') || ssi_shared_check(v, NULL) < 0)
+		return -EINVAL;
+	return bootargs_copy(v, a->shared, sizeof(a->shared));
 }
 
 static int set_init(const char *v, struct ssi_bootargs *a)
@@ -210,9 +257,9 @@ static const struct bootargs_word {
 	const char *name;
 	int (*set)(const char *v, struct ssi_bootargs *a);
 	const char *meant;
-	enum { ALWAYS = 1, NETWORK = 2, RAM = 3 } needed;       /* NETWORK: unless the root is a disk; RAM: if it is ram: */
+	enum { ALWAYS = 1, NETWORK = 2, RAM = 3, ISCSI = 4 } needed;       /* NETWORK: unless the root is a disk; RAM, ISCSI: if it is that */
 } bootargs_words[] = {
-	{ "ssi.root", set_root, "nfs:/PATH, ram:http://ADDRESS:PORT/PATH, disk:/dev/NAME or disk:LABEL=NAME", ALWAYS },
+	{ "ssi.root", set_root, "nfs:/PATH, ram:http://ADDRESS:PORT/PATH, iscsi:SERIAL, disk:/dev/NAME, disk:UUID=ID or disk:LABEL=NAME", ALWAYS },
 	{ "ssi.root.size", set_root_size, "the image's size in bytes", RAM },
 	{ "ssi.root.sha256", set_root_sha256, "64 hexadecimal digits", RAM },
 	{ "ssi.node", set_node, "a node's name", NETWORK },
@@ -224,7 +271,9 @@ static const struct bootargs_word {
 	{ "ssi.master", set_master, "an address with a port such as 10.77.0.1:7701", NETWORK },
 	{ "ssi.inc", set_inc, "a number from 1 on", NETWORK },
 	{ "ssi.token", set_token, "64 hexadecimal digits", NETWORK },
-	{ "ssi.state", set_state, "disk:/dev/NAME or disk:LABEL=NAME", 0 },
+	{ "ssi.iscsi", set_iscsi, "addresses with their ports such as 10.77.0.1:3260, commas between", ISCSI },
+	{ "ssi.state", set_state, "disk:/dev/NAME, disk:UUID=ID or disk:LABEL=NAME", 0 },
+	{ "ssi.shared", set_shared, "paths such as /home, commas between", 0 },
 	{ "ssi.init", set_init, "ssi or systemd", 0 },
 	{ "ssi.delay", set_delay, "seconds, at most 86400", 0 },
 	{ "ssi.rescue", set_rescue, "yes or no, or nothing", 0 },
@@ -281,12 +330,13 @@ static const char *bootargs_next(const char *s, char word[BOOTARGS_WORD], char *
 
 static int bootargs_missing(const struct ssi_bootargs *a, unsigned seen, struct ssi_err *e)
 {
-	bool disk = !strncmp(a->root, "disk:", 5), ram = !strncmp(a->root, "ram:", 4);
+	bool disk = !strncmp(a->root, "disk:", 5), ram = !strncmp(a->root, "ram:", 4), iscsi = !strncmp(a->root, "iscsi:", 6);
 
 	for (size_t i = 0; i < BOOTARGS_WORDS; i++) {
 		const struct bootargs_word *w = &bootargs_words[i];
 
-		if (seen & 1u << i || !w->needed || (w->needed == NETWORK && disk) || (w->needed == RAM && !ram))
+		if (seen & 1u << i || !w->needed || (w->needed == NETWORK && disk) || (w->needed == RAM && !ram) ||
+		    (w->needed == ISCSI && !iscsi))
 			continue;
 		return ssi_errf(e, -EINVAL, "no %s on the kernel command line: it should be %s", w->name, w->meant);
 	}
@@ -372,7 +422,9 @@ int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n)
 	if (a->root_size)
 		bootargs_add(&o, "ssi.root.size=%" PRIu64, a->root_size);
 	bootargs_add_text(&o, "ssi.root.sha256", a->root_sha256);
+	bootargs_add_text(&o, "ssi.iscsi", a->iscsi);
 	bootargs_add_text(&o, "ssi.state", a->state);
+	bootargs_add_text(&o, "ssi.shared", a->shared);
 	bootargs_add_text(&o, "ssi.init", a->init);
 	bootargs_add(&o, "ssi.delay=%u", a->delay_s);
 	if (a->rescue)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "libssi/base/err.h"
 #include "libssi/model/mac.h"
+#include "libssi/model/shared.h"
 
 #define SSI_BOOTARGS_NUMBER_MAX ((UINT32_C(1) << 30) - 1)
 
@@ -25,10 +26,12 @@ struct ssi_bootargs {
 	uint16_t port;
 	uint64_t incarnation;        /* ssi.inc=7 */
 	char token[65];              /* ssi.token= 64 hexadecimal digits, used once */
-	char root[192];              /* ssi.root=nfs:/sha256-... (path in the master's NFSv4 pseudo-root) | ram:http://10.77.0.1:7780/... | disk:LABEL=x or /dev/x */
+	char root[256];              /* ssi.root=nfs:/sha256-... (path in the master's NFSv4 pseudo-root) | ram:http://10.77.0.1:7780/... | iscsi:0123456789abcdef... (its disk's serial number) | disk:LABEL=x or /dev/x */
+	char iscsi[88];              /* ssi.iscsi=10.77.0.1:3260,..., the portals of the system's target (libssi/model/iscsi.h), at most four; "" = no login */
 	uint64_t root_size;          /* ssi.root.size=, bytes, and ssi.root.sha256=, 64 hexadecimal digits: what a root of ram: must be; 0 and "" else */
 	char root_sha256[65];
-	char state[64];              /* ssi.state=disk:/dev/vdb or LABEL=..., "" = memory */
+	char state[64];              /* ssi.state=disk:/dev/vdb, LABEL=... or UUID=..., "" = memory */
+	char shared[SSI_SHARED_TEXT]; /* ssi.shared=/home,/srv/data: the master's, mounted on the node at the same place; "" = none */
 	char init[32];               /* ssi.init=ssi | systemd */
 	uint32_t delay_s;            /* ssi.delay=, seconds before the reboot after a failure for good; 30 by default */
 	bool rescue;                 /* ssi.rescue: a shell instead of a reboot after a failure */
@@ -41,3 +44,5 @@ int ssi_bootargs_parse(const char *cmdline, struct ssi_bootargs *ret, struct ssi
 int ssi_bootargs_format(const struct ssi_bootargs *a, char *buf, size_t n);
 /* Where a root of ram: is fetched from; *ret_path points into root. -EINVAL: root is no ram:http://ADDRESS:PORT/PATH. */
 int ssi_bootargs_http(const char *root, struct in_addr *ret_address, uint16_t *ret_port, const char **ret_path);
+/* The i'th portal of ssi.iscsi=, from 0 on; -ENOENT: there are not so many; -EINVAL: it is no ADDRESS:PORT. */
+int ssi_bootargs_portal(const char *list, unsigned i, struct in_addr *ret_address, uint16_t *ret_port);

@@ -8,11 +8,12 @@ enum ssi_nodestate {
 	SSI_NODE_SUSPECT,      /* silent for more than half the limit */
 	SSI_NODE_DETACHED,     /* silent for the limit, said goodbye without a shutdown, or taken out by hand */
 	SSI_NODE_FAILED,       /* its boot stopped for good */
+	SSI_NODE_FENCING,      /* it is being made sure that its machine does no harm any more */
 	SSI_NODE_STATES
 };
 enum ssi_nodeevent {
 	SSI_EVENT_BOOT, SSI_EVENT_JOIN, SSI_EVENT_HEARTBEAT, SSI_EVENT_SILENT, SSI_EVENT_TIMEOUT, SSI_EVENT_LEAVE, SSI_EVENT_BOOT_FAILED,
-	SSI_EVENT_DETACH, SSI_EVENT_ACCEPT, SSI_EVENTS
+	SSI_EVENT_DETACH, SSI_EVENT_ACCEPT, SSI_EVENT_FENCE, SSI_EVENT_FENCED, SSI_EVENT_FENCE_FAILED, SSI_EVENTS
 };
 const char *ssi_nodestate_name(enum ssi_nodestate s);               /* "off", "booting", ... */
 int ssi_nodestate_parse(const char *name);                          /* the state, or -EINVAL */

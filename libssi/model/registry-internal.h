@@ -5,6 +5,7 @@
  *     registry-keys.c      the table of sections and keys, and what a value of each looks like
  *     registry-read.c      texts to sections, entries and names; which entry counts for which node
  *     registry-system.c    entries to systems, checked against each other
+ *     registry-failover.c  a system's spares and what becomes of its detached nodes
  *     registry-node.c      entries to nodes: their system, their values
  *     registry-address.c   who has which address and machine
  * All memory is the arena's. An entry whose value was refused stays, so that it is neither used nor called missing.
@@ -21,8 +22,10 @@ enum reg_kind { REG_SECTION_SYSTEM, REG_SECTION_NODE, REG_SECTION_MACHINE };
 
 /* A node's keys first: an entry of [system] may stand for one of them. */
 enum reg_key {
-	REG_SYSTEM, REG_ADDRESS, REG_IMAGE, REG_ROLE, REG_INIT, REG_ROOT, REG_ARGS, REG_MACHINE, REG_NODE_KEYS,
-	REG_INTERFACE = REG_NODE_KEYS, REG_NETWORK, REG_MASTER, REG_DHCP, REG_POOL, REG_DISCOVERY, REG_HEARTBEAT, REG_DETACH, REG_KEYS,
+	REG_SYSTEM, REG_ADDRESS, REG_IMAGE, REG_ROLE, REG_INIT, REG_ROOT, REG_STATE, REG_STATE_SIZE, REG_STATE_FS, REG_STATE_ON_UPGRADE,
+	REG_ARGS, REG_MACHINE, REG_NODE_KEYS,
+	REG_INTERFACE = REG_NODE_KEYS, REG_NETWORK, REG_MASTER, REG_PORTAL, REG_DHCP, REG_POOL, REG_DISCOVERY, REG_HEARTBEAT, REG_DETACH, REG_FENCE, REG_SHARED,
+	REG_SPARES, REG_FAILOVER, REG_FAILOVER_DELAY, REG_FAILOVER_LIMIT, REG_FAILOVER_SHARE, REG_KEYS,
 	REG_OTHER = REG_KEYS,            /* a machine's: kept as they are */
 };
 
@@ -86,6 +89,14 @@ void reg_make_systems(struct reg *r);
 void reg_make_nodes(struct reg *r);
 void reg_check_addresses(struct reg *r);
 void reg_check_machines(struct reg *r);
+void reg_check_spare_machines(struct reg *r);
+
+/* registry-failover.c: checks for the table, and a value into its system. */
+int reg_check_spares(const char *value, struct ssi_err *e);
+int reg_check_delay(const char *value, struct ssi_err *e);
+int reg_check_limit(const char *value, struct ssi_err *e);
+int reg_check_share(const char *value, struct ssi_err *e);
+void reg_failover_take(struct reg *r, struct ssi_system *s, enum reg_key k, const char *value);
 
 /* The entry that counts for a node: its own or its system's, or NULL. */
 const struct reg_entry *reg_node_entry(const struct reg_node *n, enum reg_key k);

@@ -6,11 +6,14 @@
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "libssi/model/registry-internal.h"
+#include "libssi/model/shared.h"
 
 #define REG_ARGS_MAX 1024                /* bytes; a kernel takes 2048, and ours go in as well */
 #define REG_HEARTBEAT_MIN 50
 #define REG_HEARTBEAT_MAX 60000
 #define REG_DETACH_MAX 3600000
+#define REG_STATE_MIN (512ull << 20)     /* bytes */
+#define REG_STATE_MAX (64ull << 40)
 
 static int keys_scan_address(const char *value, size_t n, uint32_t *ret)
 {
@@ -82,6 +85,11 @@ static int check_address(const char *value, struct ssi_err *e)
 	if (keys_scan_address(value, strlen(value), &a) < 0)
 		return ssi_errf(e, -EINVAL, "not an address such as 10.77.0.11");
 	return keys_is_unicast(a) ? 0 : ssi_errf(e, -EINVAL, "no machine can have this address");
+}
+
+static int check_portal(const char *value, struct ssi_err *e)
+{
+	return *value ? check_address(value, e) : 0;
 }
 
 static int check_network(const char *value, struct ssi_err *e)
@@ -176,6 +184,20 @@ static int check_args(const char *value, struct ssi_err *e)
 	return quoted ? ssi_errf(e, -EINVAL, "a quote that is not closed would swallow what follows") : 0;
 }
 
+/* XFS needs 300 MiB; a size in odd bytes is no whole number of blocks. */
+static int check_state_size(const char *value, struct ssi_err *e)
+{
+	uint64_t size;
+	int r = ssi_conf_check_size(value, e);
+
+	if (r < 0)
+		return r;
+	ssi_num_size(value, &size);
+	if (size < REG_STATE_MIN || size > REG_STATE_MAX)
+		return ssi_errf(e, -ERANGE, "must be from 512M to 64T");
+	return size % (1u << 20) ? ssi_errf(e, -EINVAL, "must be whole MiB") : 0;
+}
+
 /* ---- the table ---- */
 
 /* What a node takes from its system where no [node] section says it. */
@@ -183,18 +205,30 @@ static int check_args(const char *value, struct ssi_err *e)
 	{ .name = "image", .id = REG_IMAGE, .check = ssi_conf_check_name }, \
 	{ .name = "role", .id = REG_ROLE, .words = "compute leader" }, \
 	{ .name = "init", .id = REG_INIT, .words = "ssi systemd" }, \
-	{ .name = "root", .id = REG_ROOT, .words = "nfs ram" }, \
+	{ .name = "root", .id = REG_ROOT, .words = "nfs ram iscsi" }, \
+	{ .name = "state", .id = REG_STATE, .words = "none disk" }, \
+	{ .name = "state_size", .id = REG_STATE_SIZE, .check = check_state_size }, \
+	{ .name = "state_fs", .id = REG_STATE_FS, .words = "ext4 xfs" }, \
+	{ .name = "state_on_upgrade", .id = REG_STATE_ON_UPGRADE, .words = "keep fresh ask" }, \
 	{ .name = "args", .id = REG_ARGS, .flags = SSI_CONF_EMPTY, .check = check_args }
 
 static const struct ssi_conf_key keys_system[] = {
 	{ .name = "interface", .id = REG_INTERFACE, .check = check_interface },
 	{ .name = "network", .id = REG_NETWORK, .check = check_network },
 	{ .name = "master", .id = REG_MASTER, .check = check_address },
+	{ .name = "portal", .id = REG_PORTAL, .flags = SSI_CONF_EMPTY, .check = check_portal },
 	{ .name = "dhcp", .id = REG_DHCP, .words = "server proxy" },
 	{ .name = "pool", .id = REG_POOL, .flags = SSI_CONF_EMPTY, .check = check_pool },
 	{ .name = "discovery", .id = REG_DISCOVERY, .words = "ask spare bind" },
 	{ .name = "heartbeat", .id = REG_HEARTBEAT, .check = check_heartbeat },
 	{ .name = "detach", .id = REG_DETACH, .check = check_detach },
+	{ .name = "spares", .id = REG_SPARES, .check = reg_check_spares },
+	{ .name = "failover", .id = REG_FAILOVER, .words = "auto ask off" },
+	{ .name = "failover_delay", .id = REG_FAILOVER_DELAY, .check = reg_check_delay },
+	{ .name = "failover_limit", .id = REG_FAILOVER_LIMIT, .check = reg_check_limit },
+	{ .name = "failover_share", .id = REG_FAILOVER_SHARE, .check = reg_check_share },
+	{ .name = "fence", .id = REG_FENCE, .words = "storage power both" },
+	{ .name = "shared", .id = REG_SHARED, .flags = SSI_CONF_EMPTY, .check = ssi_shared_check },
 	KEYS_OF_BOTH,
 	{ 0 },
 };
@@ -234,7 +268,10 @@ const char *reg_key_default(enum reg_key k)
 {
 	static const char *const defaults[REG_KEYS] = {
 		[REG_ROLE] = "compute", [REG_INIT] = "ssi", [REG_ROOT] = "nfs", [REG_ARGS] = "",
+		[REG_STATE] = "none", [REG_STATE_SIZE] = "2G", [REG_STATE_FS] = "ext4", [REG_STATE_ON_UPGRADE] = "ask",
 		[REG_DHCP] = "server", [REG_DISCOVERY] = "ask", [REG_HEARTBEAT] = "500ms", [REG_DETACH] = "3s",
+		[REG_SPARES] = "0", [REG_FAILOVER] = "off", [REG_FAILOVER_DELAY] = "0s", [REG_FAILOVER_LIMIT] = "3 in 10m", [REG_FAILOVER_SHARE] = "50%",
+		[REG_FENCE] = "both",
 	};
 
 	return defaults[k];

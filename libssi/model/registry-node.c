@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include "libssi/base/num.h"
 #include "libssi/base/suggest.h"
 #include "libssi/model/nodelist.h"
 #include "libssi/model/registry-internal.h"
@@ -122,6 +123,18 @@ static void node_show(struct reg *r, struct reg_node *n)
 	}
 }
 
+static void node_state(struct reg_node *n)
+{
+	const char *state = node_value(n, REG_STATE), *size = node_value(n, REG_STATE_SIZE), *upgrade = node_value(n, REG_STATE_ON_UPGRADE);
+
+	n->pub.state = state && strcmp(state, "disk") == 0;
+	if (size)
+		ssi_num_size(size, &n->pub.state_size);
+	node_take(n, REG_STATE_FS, n->pub.state_fs, sizeof(n->pub.state_fs));
+	if (upgrade)
+		n->pub.state_on_upgrade = strcmp(upgrade, "keep") == 0 ? SSI_UPGRADE_KEEP : strcmp(upgrade, "fresh") == 0 ? SSI_UPGRADE_FRESH : SSI_UPGRADE_ASK;
+}
+
 static void node_make(struct reg *r, struct reg_node *n)
 {
 	const char *machine;
@@ -132,6 +145,7 @@ static void node_make(struct reg *r, struct reg_node *n)
 	node_take(n, REG_ROLE, n->pub.role, sizeof(n->pub.role));
 	node_take(n, REG_INIT, n->pub.init, sizeof(n->pub.init));
 	node_take(n, REG_ROOT, n->pub.root, sizeof(n->pub.root));
+	node_state(n);
 	n->pub.args = node_value(n, REG_ARGS);
 	machine = node_value(n, REG_MACHINE);
 	if (machine && *machine)

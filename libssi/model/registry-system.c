@@ -30,22 +30,29 @@ static void system_missing(struct reg *r, const struct reg_system *s, enum reg_k
 		ssi_conf_error(&r->errors, s->first->file, s->first->line, "%s has no '%s': %s", s->first->text, reg_key_name(k), what);
 }
 
-static void system_choose(struct reg_system *s)
+static void system_choose(struct reg *r, struct reg_system *s)
 {
 	const char *dhcp = system_value(s, REG_DHCP), *discovery = system_value(s, REG_DISCOVERY);
-	const char *interface = system_value(s, REG_INTERFACE);
+	const char *interface = system_value(s, REG_INTERFACE), *fence = system_value(s, REG_FENCE);
+	const char *shared = system_value(s, REG_SHARED);
 	uint64_t ms = 0;
 
+	s->pub.shared = shared ? shared : "";
 	s->pub.dhcp = dhcp && !strcmp(dhcp, "proxy") ? SSI_DHCP_PROXY : SSI_DHCP_SERVER;
 	if (discovery)
 		s->pub.discovery = !strcmp(discovery, "bind") ? SSI_DISCOVERY_BIND :
 			!strcmp(discovery, "spare") ? SSI_DISCOVERY_SPARE : SSI_DISCOVERY_ASK;
+	if (fence)
+		s->pub.fence = !strcmp(fence, "storage") ? SSI_FENCE_STORAGE : !strcmp(fence, "power") ? SSI_FENCE_POWER : SSI_FENCE_BOTH;
 	if (interface)
 		snprintf(s->pub.interface, sizeof(s->pub.interface), "%s", interface);
 	if (system_value(s, REG_HEARTBEAT) && ssi_num_duration_ms(system_value(s, REG_HEARTBEAT), &ms) == 0)
 		s->pub.heartbeat_ms = ms;
 	if (system_value(s, REG_DETACH) && ssi_num_duration_ms(system_value(s, REG_DETACH), &ms) == 0)
 		s->pub.detach_ms = ms;
+	for (enum reg_key k = REG_SPARES; k <= REG_FAILOVER_SHARE; k++)
+		if (system_value(s, k))
+			reg_failover_take(r, &s->pub, k, system_value(s, k));
 }
 
 static void system_times(struct reg *r, const struct reg_system *s)
@@ -62,7 +69,7 @@ static void system_times(struct reg *r, const struct reg_system *s)
 /* Network, master and pool; false when one of them cannot be relied on. */
 static bool system_addresses(struct reg *r, struct reg_system *s)
 {
-	const char *network = system_value(s, REG_NETWORK), *pool = system_value(s, REG_POOL);
+	const char *network = system_value(s, REG_NETWORK), *pool = system_value(s, REG_POOL), *portal = system_value(s, REG_PORTAL);
 	uint32_t base, mask, last, master, first_in, last_in;
 	char text[80];
 
@@ -82,6 +89,9 @@ static bool system_addresses(struct reg *r, struct reg_system *s)
 		system_error(r, s, REG_MASTER, text);
 	else if (master == base || master == last)
 		system_error(r, s, REG_MASTER, "the network's own address or its broadcast address");
+	if (portal && *portal && reg_address(portal) == master)
+		system_error(r, s, REG_PORTAL, "is the master's first address already");
+	s->pub.portal.s_addr = portal && *portal ? htonl(reg_address(portal)) : 0;
 	if (!pool || !*pool)
 		return !s->chosen[REG_POOL] || !s->chosen[REG_POOL]->refused;
 	reg_pool(pool, &first_in, &last_in);
@@ -99,7 +109,8 @@ static bool system_addresses(struct reg *r, struct reg_system *s)
 static void system_show(struct reg *r, struct reg_system *s)
 {
 	static const enum reg_key order[] = {
-		REG_INTERFACE, REG_NETWORK, REG_MASTER, REG_DHCP, REG_POOL, REG_DISCOVERY, REG_HEARTBEAT, REG_DETACH,
+		REG_INTERFACE, REG_NETWORK, REG_MASTER, REG_PORTAL, REG_DHCP, REG_POOL, REG_DISCOVERY, REG_HEARTBEAT, REG_DETACH, REG_FENCE, REG_SHARED,
+		REG_SPARES, REG_FAILOVER, REG_FAILOVER_DELAY, REG_FAILOVER_LIMIT, REG_FAILOVER_SHARE,
 		REG_IMAGE, REG_ROLE, REG_INIT, REG_ROOT, REG_ARGS,
 	};
 	size_t n = sizeof(order) / sizeof(*order);
@@ -193,7 +204,7 @@ void reg_make_systems(struct reg *r)
 
 		system_missing(r, s, REG_INTERFACE, "the master's interface on the provisioning network");
 		system_missing(r, s, REG_NETWORK, "the provisioning network, such as 10.77.0.0/24");
-		system_choose(s);
+		system_choose(r, s);
 		system_times(r, s);
 		s->sound = system_addresses(r, s);
 		system_show(r, s);

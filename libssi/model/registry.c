@@ -39,6 +39,7 @@ int ssi_registry_parse(const struct ssi_registry_source *src, size_t n, struct s
 	reg_make_nodes(r);
 	reg_check_addresses(r);
 	reg_check_machines(r);
+	reg_check_spare_machines(r);
 	err = ssi_conf_errors_end(&r->errors);
 	if (r->arena.failed)
 		err = -ENOMEM;
@@ -88,6 +89,7 @@ bool ssi_node_equal(const struct ssi_node *a, const struct ssi_node *b)
 
 	return !strcmp(a->name, b->name) && a->address.s_addr == b->address.s_addr && !strcmp(a->role, b->role) &&
 		!strcmp(a->image, b->image) && !strcmp(a->init, b->init) && !strcmp(a->root, b->root) &&
+		a->state == b->state && a->state_size == b->state_size && !strcmp(a->state_fs, b->state_fs) && a->state_on_upgrade == b->state_on_upgrade &&
 		!strcmp(a->args, b->args) && !strcmp(a->machine, b->machine) && !strcmp(s->name, t->name) &&
 		s->network.s_addr == t->network.s_addr && s->prefix == t->prefix && s->master.s_addr == t->master.s_addr;
 }

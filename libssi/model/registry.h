@@ -20,17 +20,30 @@ struct ssi_origin { const char *file; unsigned line; const char *section; };
 struct ssi_value { const char *key; const char *value; struct ssi_origin from; };
 
 enum ssi_dhcp { SSI_DHCP_SERVER, SSI_DHCP_PROXY };
+enum ssi_on_upgrade { SSI_UPGRADE_ASK, SSI_UPGRADE_KEEP, SSI_UPGRADE_FRESH };    /* of state: its image's generation is another one than before */
+enum ssi_failover { SSI_FAILOVER_OFF, SSI_FAILOVER_ASK, SSI_FAILOVER_AUTO };
+enum ssi_fence { SSI_FENCE_BOTH, SSI_FENCE_STORAGE, SSI_FENCE_POWER };
 enum ssi_discovery { SSI_DISCOVERY_ASK, SSI_DISCOVERY_SPARE, SSI_DISCOVERY_BIND };
 
 struct ssi_system {
 	char name[64];
 	char interface[16];             /* of the master on the provisioning network */
 	struct in_addr network, netmask, master;   /* network byte order */
+	struct in_addr portal;          /* a second address of the master, for iSCSI; 0 = none */
 	unsigned prefix;
 	struct in_addr pool_first, pool_last;      /* addresses for machines that are no node's; 0 = none */
 	enum ssi_dhcp dhcp;
 	enum ssi_discovery discovery;
+	enum ssi_fence fence;           /* what makes sure that a failed node's machine does no harm */
 	uint32_t heartbeat_ms, detach_ms;
+	const char *shared;             /* file systems that all its nodes share, as it stands in nodes.d (shared.h); "" if none */
+	/* What becomes of a detached node (doc/failover.md). */
+	enum ssi_failover failover;
+	uint32_t failover_delay_ms;
+	uint32_t failover_limit, failover_limit_ms;   /* at most so many in so long */
+	uint32_t failover_share;                   /* percent of its nodes: if more vanish at once, it is the network */
+	uint32_t spares;                           /* so many machines are kept for that; */
+	const char **spare_machines; size_t n_spare_machines;   /* or these */
 	struct ssi_value *values; size_t n_values; /* every key that applies, for show */
 	struct ssi_origin from;
 };
@@ -43,7 +56,11 @@ struct ssi_node {
 	char role[16];                  /* "compute" (default) or "leader" */
 	char image[65];
 	char init[16];                  /* "ssi" (default) or "systemd" */
-	char root[8];                   /* "nfs" (default) or "ram" */
+	char root[8];                   /* "nfs" (default), "ram" or "iscsi" */
+	bool state;                     /* has a state volume (state = disk) */
+	uint64_t state_size;            /* bytes, of one that is made */
+	char state_fs[8];               /* "ext4" (default) or "xfs", of one that is made */
+	enum ssi_on_upgrade state_on_upgrade;
 	const char *args;               /* further kernel arguments, "" if none */
 	char machine[SSI_MAC_LEN];      /* fixed binding from nodes.d, or "" */
 	struct ssi_value *values; size_t n_values; /* every key that applies, with its origin, for show */

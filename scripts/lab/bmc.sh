@@ -41,14 +41,36 @@ bmc_supervise() { # DIRECTORY
 	done
 }
 
+# How a BMC behaves: as it should, or as they do. slow: what it is told to switch, it switches 20 s later; dead: it takes no command; lie: it does not switch the
+# power off, and says that it is off.
+bmc_how() { # MACHINE
+	cat "$LAB/$1/bmc.how" 2>/dev/null || echo good
+}
+
+bmc_get_power() { # MACHINE
+	if [ -e "$LAB/$1/bmc.lied" ] || ! machine_alive "$1"; then echo "power:0"; else echo "power:1"; fi
+}
+
+bmc_set_power() { # MACHINE 0|1
+	rm -f "$LAB/$1/bmc.lied"
+	case $(bmc_how "$1")-$2 in
+	lie-0) : >"$LAB/$1/bmc.lied" ;;
+	slow-0) (sleep 20; machine_kill "$1") </dev/null >/dev/null 2>&1 & ;;
+	slow-1) (sleep 20; machine_start "$1") </dev/null >/dev/null 2>&1 & ;;
+	*-1) machine_start "$1" ;;
+	*) machine_kill "$1" ;;
+	esac
+}
+
 # What ipmi_sim calls: "chassis MACHINE get power", "chassis MACHINE set power 0|1".
 bmc_chassis() { # MACHINE get|set NAME [VALUE]...
 	local machine=$1 verb=$2
 	shift 2
+	while [ "$(bmc_how "$machine")" = dead ]; do sleep 0.2; done
 	while [ $# -gt 0 ]; do
 		case "$verb $1" in
-		"get power") if machine_alive "$machine"; then echo "power:1"; else echo "power:0"; fi ;;
-		"set power") if [ "$2" = 1 ]; then machine_start "$machine"; else machine_kill "$machine"; fi ;;
+		"get power") bmc_get_power "$machine" ;;
+		"set power") bmc_set_power "$machine" "$2" ;;
 		"set reset") machine_qmp "$machine" '{"execute":"system_reset"}' ;;
 		"set shutdown") machine_qmp "$machine" '{"execute":"system_powerdown"}' ;;
 		"get "*) echo "$1:default" ;;

@@ -9,14 +9,19 @@
 #include "ssi/boot/master.h"
 #include "ssi/boot/text.h"
 
-static int master_reply_key(struct ssi_ccm_conn *c, uint64_t sequence, uint8_t key[SSI_CCM_KEY])
+static int master_reply_keys(struct ssi_ccm_conn *c, uint64_t sequence, struct ssi_boot_keys *keys)
 {
 	Ssi__Boot__TokenReply m = SSI__BOOT__TOKEN_REPLY__INIT;
-	uint8_t buf[64];
+	uint8_t buf[128];
+	int r;
 
-	m.key.data = key;
-	m.key.len = SSI_CCM_KEY;
-	return ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY, sequence, buf, ssi__boot__token_reply__pack(&m, buf));
+	m.key.data = keys->key;
+	m.key.len = sizeof(keys->key);
+	m.identity.data = keys->identity;
+	m.identity.len = sizeof(keys->identity);
+	r = ssi_ccm_send(c, SSI_MOD_BOOT, SSI_BOOT_TOKEN_REPLY, sequence, buf, ssi__boot__token_reply__pack(&m, buf));
+	explicit_bzero(buf, sizeof(buf));
+	return r;
 }
 
 static int master_on_token(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
@@ -24,18 +29,18 @@ static int master_on_token(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f,
 	const struct ssi_identity *id = ssi_ccm_identity(c);
 	const struct ssi_boot_master *b = userdata;
 	Ssi__Boot__Token *m = ssi__boot__token__unpack(NULL, f->size, body);
-	uint8_t key[SSI_CCM_KEY];
+	struct ssi_boot_keys keys;
 	struct ssi_err e = { 0 };
 	int r = -EBADMSG;
 
 	/* It speaks for the boot whose token it proved to hold, and for no other. */
 	if (m && !strcmp(m->mac, id->who) && m->incarnation == id->incarnation) {
-		r = b->ops->token(c, id->who, id->incarnation, key, &e, b->userdata);
+		r = b->ops->token(c, id->who, id->incarnation, &keys, &e, b->userdata);
 		if (r >= 0)
-			r = master_reply_key(c, f->sequence, key);
+			r = master_reply_keys(c, f->sequence, &keys);
 		else if (e.code)
 			ssi_ccm_close(c, &e);
-		explicit_bzero(key, sizeof(key));
+		explicit_bzero(&keys, sizeof(keys));
 	}
 	if (m)
 		ssi__boot__token__free_unpacked(m, NULL);

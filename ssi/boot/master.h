@@ -10,9 +10,9 @@
 #include "ssi/boot/stage.h"
 
 struct ssi_boot_ops {
-	/* A token is presented, by someone who has proved to hold it. Mark it used for good and make the node's key before returning 0;
+	/* A token is presented, by someone who has proved to hold it. Mark it used for good and make the node's keys before returning 0;
 	 * -EKEYREVOKED (and an intrusion of your own) if it was used by now; other errors: refused. */
-	int (*token)(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e, void *userdata);
+	int (*token)(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, struct ssi_boot_keys *ret, struct ssi_err *e, void *userdata);
 	void (*stage)(struct ssi_ccm_conn *c, const struct ssi_boot_stage *s, void *userdata);
 	void (*failed)(struct ssi_ccm_conn *c, const char *stage, const char *text, const char *next, uint32_t delay_s, void *userdata);
 	void (*node_event)(struct ssi_ccm_conn *c, const char *kind, const char *text, void *userdata);

@@ -45,7 +45,7 @@ static int node_send(struct ssi_ccm_line *l, uint16_t type, const ProtobufCMessa
 	return ssi_ccm_line_send(l, SSI_MOD_BOOT, type, 0, p, n, timeout_ms, e);
 }
 
-int ssi_boot_exchange_token(const struct ssi_bootargs *a, unsigned timeout_ms, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e)
+int ssi_boot_exchange_token(const struct ssi_bootargs *a, unsigned timeout_ms, struct ssi_boot_keys *ret, struct ssi_err *e)
 {
 	SSI_CLEANUP(line_hangupp) struct ssi_ccm_line *l = NULL;
 	uint64_t deadline = ssi_clock_mono_ms() + timeout_ms;
@@ -66,10 +66,13 @@ int ssi_boot_exchange_token(const struct ssi_bootargs *a, unsigned timeout_ms, u
 	if (r < 0)
 		return ssi_err_prefix(e, "token exchange"), r;
 	reply = ssi__boot__token_reply__unpack(NULL, n, buf);
-	if (reply && reply->key.len == SSI_CCM_KEY)
-		memcpy(ret_key, reply->key.data, SSI_CCM_KEY);
-	else
-		r = ssi_errf(e, -EBADMSG, "token exchange: the master's answer holds no key");
+	if (reply && reply->key.len == sizeof(ret->key) && reply->identity.len == sizeof(ret->identity)) {
+		memcpy(ret->key, reply->key.data, sizeof(ret->key));
+		memcpy(ret->identity, reply->identity.data, sizeof(ret->identity));
+	} else {
+		r = ssi_errf(e, -EBADMSG, "token exchange: the master's answer holds no keys");
+	}
+	explicit_bzero(buf, sizeof(buf));
 	if (reply)
 		ssi__boot__token_reply__free_unpacked(reply, NULL);
 	return r;

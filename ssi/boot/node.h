@@ -8,13 +8,14 @@
 #include "libssi/base/err.h"
 #include "libssi/comm/ccm.h"
 #include "libssi/model/bootargs.h"
+#include "ssi/boot/stage.h"
 
 /*
- * Trade this boot's one-time token for the node's key. Connects to a->master, all within timeout_ms.
+ * Trade this boot's one-time token for the node's keys. Connects to a->master, all within timeout_ms.
  * -EKEYREVOKED: the token was used before; -EKEYREJECTED: the master knows no such boot or token; both are for good: another try
  * cannot help, only a new boot. Anything else (no route, refused, timed out) is worth another try.
  */
-int ssi_boot_exchange_token(const struct ssi_bootargs *a, unsigned timeout_ms, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e);
+int ssi_boot_exchange_token(const struct ssi_bootargs *a, unsigned timeout_ms, struct ssi_boot_keys *ret, struct ssi_err *e);
 
 /*
  * A connection to report on: with the node's key when there is one, else (key NULL) with the token, which is not used up by it.

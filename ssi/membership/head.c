@@ -232,9 +232,9 @@ void head_event(struct ssi_head *h, struct head_node *n, enum ssi_nodeevent ev, 
 	if (join || head_is_member(before) || head_is_member(next))
 		head_view_touch(h, n);
 	h->ops->changed(&n->pub, before, ev, join, h->userdata);
-	if (next == SSI_NODE_DETACHED && n->conn) {
+	if ((next == SSI_NODE_DETACHED || next == SSI_NODE_FENCING) && n->conn) {
 		/* Frozen, perhaps: this is what it finds when it wakes. */
-		head_send_order(n->conn, SSI_HEAD_REBOOT, "detached: this incarnation is over");
+		head_send_order(n->conn, SSI_HEAD_REBOOT, next == SSI_NODE_FENCING ? "fenced: this incarnation is over" : "detached: this incarnation is over");
 		head_drop_conn(n, reason);
 	}
 }
@@ -418,6 +418,32 @@ int ssi_head_detach(struct ssi_head *h, const char *name, const char *reason)
 		ssi_text_copy(n->pub.reason, sizeof(n->pub.reason), reason);
 	head_event(h, n, SSI_EVENT_DETACH, reason, NULL);
 	return 0;
+}
+
+static int head_fence_event(struct ssi_head *h, const char *name, enum ssi_nodeevent ev, const char *reason)
+{
+	struct head_node *n = head_table_find(&h->table, name);
+
+	if (!n)
+		return -ENOENT;
+	n->over |= ev == SSI_EVENT_FENCE;
+	head_event(h, n, ev, reason, NULL);
+	return 0;
+}
+
+int ssi_head_fence(struct ssi_head *h, const char *name, const char *reason)
+{
+	return head_fence_event(h, name, SSI_EVENT_FENCE, reason);
+}
+
+int ssi_head_fenced(struct ssi_head *h, const char *name, const char *reason)
+{
+	return head_fence_event(h, name, SSI_EVENT_FENCED, reason);
+}
+
+int ssi_head_fence_failed(struct ssi_head *h, const char *name, const char *reason)
+{
+	return head_fence_event(h, name, SSI_EVENT_FENCE_FAILED, reason);
 }
 
 int ssi_head_accept(struct ssi_head *h, const char *name)

@@ -86,6 +86,13 @@ int ssi_head_off(struct ssi_head *h, const char *name, const char *reason);
 int ssi_head_set_hold(struct ssi_head *h, const char *name, enum ssi_nodehold hold);
 /* Out of the view at once: its incarnation is over, which it is told (it reboots), and what waited for it ends. -ENOENT. */
 int ssi_head_detach(struct ssi_head *h, const char *name, const char *reason);
+/*
+ * Fencing (doc/fencing.md). fence: out of the view at once, whatever it was; its incarnation is over, which it is told if it is connected. fenced: off from now;
+ * fence_failed: detached, with the reason. The latter two mean nothing to a node that is not fencing. -ENOENT.
+ */
+int ssi_head_fence(struct ssi_head *h, const char *name, const char *reason);
+int ssi_head_fenced(struct ssi_head *h, const char *name, const char *reason);
+int ssi_head_fence_failed(struct ssi_head *h, const char *name, const char *reason);
 /* It may come in again, with a new incarnation. -ENOENT. */
 int ssi_head_accept(struct ssi_head *h, const char *name);
 /* Tell a node to reboot or to power off. -ENOENT, -ENOTCONN. */

@@ -381,6 +381,8 @@ case_large() {
 	END
 	local i ms took
 	for i in $(seq 5000); do printf '[node n%04d]\nmachine = 52:54:00:00:%02x:%02x\n' "$i" $((i / 256)) $((i % 256)); done >nodes.d/20-machines.ini
+	mkdir -p run
+	mount -t tmpfs tmpfs run             # as /run is; a disk's file system may be slow at new files right after others of this machine's removed many
 	start_daemon
 	[ "$(find run/dnsmasq.hosts -type f | wc -l)" = 5000 ]
 	sed -i 's/^image.*/&\nargs = quiet/' nodes.d/10-demo.ini
@@ -521,7 +523,8 @@ fetch() { # MAC [SED-SCRIPT]
 
 case_root_ram() {
 	sed -i 's/^image = compute$/&\nroot = ram/' nodes.d/10-demo.ini
-	# The daemon with exports: there is no NFS server here, and it wants none.
+	# The daemon with exports: there is no NFS server here, and it wants none. This host's own is not told anything.
+	[ ! -d /etc/exports.d ] || mount -t tmpfs exports.d /etc/exports.d
 	ssi-bootsvc start --foreground "${HERE[@]}" --no-dhcp >>log 2>&1 </dev/null &
 	DAEMON=$!
 	await 10 ssi-bootsvc status "${HERE[@]}"
@@ -548,6 +551,27 @@ case_root_ram() {
 	bootsvc reload
 	held
 	[ "$(node n01 root)" = ram ]
+}
+
+# Folders of this host: they have to be there, are named in the boot script, and the users go with them.
+case_shared() {
+	start_daemon --no-dhcp
+	sed -i 's/^discovery = bind$/&\nshared = \/opt, \/srv\/ssi-bats-has-none:no_root_squash/' nodes.d/10-demo.ini
+	if bootsvc reload 2>said; then fail "there is no such folder"; fi
+	grep -q '10-demo.ini:6: shared = /srv/ssi-bats-has-none: there is no such folder on this master' said
+	cmdline_of 52:54:00:00:00:01
+	if grep -q ssi.shared "cmdline-52:54:00:00:00:01"; then fail "nothing was to change"; fi
+	sed -i 's/^shared = .*/shared = \/opt, \/srv:no_root_squash/' nodes.d/10-demo.ini
+	bootsvc reload
+	cmdline_of 52:54:00:00:00:01
+	grep -q ' ssi.shared=/opt,/srv ' "cmdline-52:54:00:00:00:01"
+	[ -f run/export/users/passwd ] && [ -f run/export/users/group ]
+	if grep -q '^root:' run/export/users/passwd; then fail "root is no person"; fi
+	# At a start it is said, and the daemon serves all the same; those nodes wait.
+	kill_daemon
+	sed -i 's/^shared = .*/shared = \/srv\/ssi-bats-has-none/' nodes.d/10-demo.ini
+	start_daemon --no-dhcp
+	grep -q 'shared = /srv/ssi-bats-has-none: there is no such folder' log
 }
 
 # Strangers, and a node with a good key that means ill, against the whole daemon: thirty nodes and one that counts its round trips feel nothing.
@@ -607,4 +631,350 @@ case_exec_slow_reader() {
 	await 30 all_in
 	[ "$(ssi exec -N 'n[01-30]' -- head -c 1000000 /dev/zero | { sleep 2; wc -c; })" = 30000000 ]
 	[ "$(ssi exec -N 'n[01-30]' -- echo here | { sleep 1; wc -l; })" = 30 ]
+}
+
+# --- fencing ---
+
+# A fence agent that does as the file "bmc" says; what the machine's power is, is in the file "power".
+fake_bmc() { # MAC
+	mkdir -p bin
+	cat >bin/fence_fake <<-END
+	#!/bin/bash
+	while read -r line; do case \$line in action=*) action=\${line#action=} ;; esac; done
+	how=\$(cat $PWD/bmc)
+	echo "\$action \$how" >>$PWD/bmc.log
+	case \$how in
+	slow) sleep 2 ;;
+	dead) exec sleep 60 ;;
+	wrong) echo 'no such thing' >&2; exit 1 ;;
+	esac
+	case \$action in
+	on) echo on >$PWD/power ;;
+	off) [ "\$how" = stuck ] || echo off >$PWD/power ;;
+	status) [ "\$(cat $PWD/power)" = on ] || exit 2 ;;
+	esac
+	END
+	chmod +x bin/fence_fake
+	PATH=$PWD/bin:$PATH
+	echo on >power
+	printf '[machine %s]\npower = fence_fake\npower.timeout = 3s\n' "$1" >>nodes.d/10-demo.ini
+}
+
+fence_says() { ssi node show "$1" -o json | jq -e ".[0].fence | $2"; }
+door_closed() { nft -j list table inet ssi-fence | jq -e --arg m "$1" '[.nftables[].set.elem[]?] | index($m) != null'; }
+no_doors() { ! nft list table inet ssi-fence; }
+
+# A machine on the LAN with an address and an Ethernet address of its own; in it: machine COMMAND...
+machine_up() { # ADDRESS MAC
+	ip link add lan1 type veth peer name eth0 address "$2"
+	ip link set lan1 master lan0 up
+	unshare --net sleep 1000 &
+	MACHINE=$!
+	OTHERS+=("$MACHINE")
+	elsewhere() { [ "$(readlink "/proc/$MACHINE/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+	await 5 elsewhere
+	ip link set eth0 netns "$MACHINE"
+	machine ip link set eth0 up
+	machine ip addr add "$1/24" dev eth0
+}
+machine() { nsenter --net --target "$MACHINE" "$@"; }
+
+case_fence_storage() {
+	sed -i 's/^discovery.*/&\nfence = storage/' nodes.d/10-demo.ini
+	sed -i 's|^discovery.*|&\nshared = /home|' nodes.d/10-demo.ini
+	start_daemon --no-dhcp
+	local mac=52:54:00:00:00:01 step
+	node_up $mac
+	await 20 are 'n01=joined/1'
+	# While it runs, no other machine becomes it, and nor is it taken from its machine.
+	if ssi node set n01 machine=52:54:00:00:00:02 2>errors; then fail "a running node with state was given to another machine"; fi
+	grep -q "n01 has state that two machines must not write to, and is joined: 'ssi node fence n01' first" errors
+	if ssi node set n01 machine= 2>errors; then fail "a running node with state was taken from its machine"; fi
+	ssi node fence n01 -o json >fenced
+	jq -e '.[0].fence | .phase == "confirmed" and .policy == "storage" and ([.steps[]] | all) and (.steps | has("power") | not)' fenced
+	await 5 are ''
+	told() { ! kill -0 "$(cat init-"$mac")"; }
+	await 10 told
+	for step in begins key: iscsi: door: nfs:; do events fence | grep -q "^$step" || fail "no event of $step"; done
+	events fenced | grep -q 'all that .fence = storage. asks for is proved'
+	door_closed $mac
+	# The key is over, also for an agent that starts anew.
+	if (node_shell 'timeout 5 "$(dirname "$HELPERS")/../sbin/ssi-agent" --init=1' $mac) >stale.log 2>&1; then :; fi
+	are ''
+	# Packets of that address: a boot's pass, others do not.
+	machine_up 10.77.0.11 $mac
+	machine curl -fsS --max-time 5 -o /dev/null "$URL/image/compute/$GEN/vmlinuz"
+	python3 -m http.server 2049 --bind 10.77.0.1 >/dev/null 2>&1 &
+	OTHERS+=($!)
+	await 5 curl -fsS --max-time 1 -o /dev/null http://10.77.0.1:2049/
+	if machine curl -fsS --max-time 2 -o /dev/null http://10.77.0.1:2049/; then fail "the door is open"; fi
+	# Somebody loads a firewall anew: it is seen, and closed again.
+	nft flush ruleset
+	machine curl -fsS --max-time 2 -o /dev/null http://10.77.0.1:2049/
+	await 15 door_closed $mac
+	events fence-failed | grep -q 'taken away: somebody opened doors to fenced machines; they are closed again'
+	# It stays closed while there is no daemon, and is again after a power cut of the master.
+	kill_daemon
+	nft flush ruleset
+	start_daemon --no-dhcp
+	await 5 door_closed $mac
+	ssi-bootsvc stop "${HERE[@]}"
+	door_closed $mac
+	wait "$DAEMON" || :
+	start_daemon --no-dhcp
+	# The machine itself asks: it is fresh, and its door goes. Who asks in its name from elsewhere opens nothing.
+	boot $mac >/dev/null
+	sleep 0.5
+	door_closed $mac
+	machine curl -fsS --max-time 5 "$URL/boot/$mac" | grep -q 'ssi.inc=2 '
+	await 5 no_doors
+	machine curl -fsS --max-time 2 -o /dev/null http://10.77.0.1:2049/
+	events fence | grep -q 'its machine asks for a boot script: this master is open to it again'
+	# Confirmed, so another machine may have it.
+	ssi node set n01 machine=52:54:00:00:00:02
+	node_up 52:54:00:00:00:02
+	await 20 are 'n01=joined/3'
+	[ "$(ssi node show n01 -o json | jq '.[0] | has("fence")')" = false ]
+}
+
+case_fence_power() {
+	sed -i 's/^discovery.*/&\nfence = both/' nodes.d/10-demo.ini
+	fake_bmc 52:54:00:00:00:01
+	echo good >bmc
+	start_daemon --no-dhcp
+	node_up 52:54:00:00:00:01
+	await 10 are 'n01=joined/1'
+	# Slow: it takes its time, and is confirmed.
+	echo slow >bmc
+	ssi node fence n01 &
+	local asked=$!
+	await 3 are 'n01=fencing/1'
+	boot 52:54:00:00:00:01 | grep -q 'echo ssi: machine 52:54:00:00:00:01 waits: it is being fenced, as n01'
+	wait $asked
+	[ "$(cat power)" = off ]
+	[ "$(cat bmc.log)" = "$(printf 'off slow\nstatus slow')" ]
+	are ''
+	events fence | grep -q '^power: the power of 52:54:00:00:00:01 is off, asked for again afterwards'
+	# It says that it switched off and did not; it answers wrongly; it does not answer: not confirmed, storage holds, and why is said.
+	local how what
+	for how in 'stuck said that it switched it off, and now says that it is on' 'wrong no such thing' 'dead power controller does not answer'; do
+		what=${how#* } how=${how%% *}
+		echo on >power
+		echo good >bmc
+		kill "$(cat agent-52:54:00:00:00:01)" 2>/dev/null || :
+		node_up 52:54:00:00:00:01
+		joined() { [ "$(node n01 state)" = joined ]; }
+		await 10 joined
+		echo "$how" >bmc
+		if ssi node fence n01 2>errors; then fail "confirmed, though the BMC is $how"; fi
+		grep -q "^ssi: n01: not confirmed: power: .*$what" errors || fail "$(cat errors)"
+		[ "$(node n01 state)" = detached ]
+		[[ $(node n01 reason) == "not fenced: power: "* ]]
+		fence_says n01 '.phase == "work" and .steps == {"key": true, "iscsi": true, "door": true, "nfs": true, "power": false}'
+		door_closed 52:54:00:00:00:01
+		events fence-failed | grep -q "$what"
+	done
+	# Killed in the middle, and started again: it goes on by itself, and does not begin anew.
+	kill_daemon
+	echo good >bmc
+	start_daemon --no-dhcp
+	await 5 fence_says n01 '.phase == "confirmed"'
+	are ''
+	events fence | grep -q 'goes on after a start of the daemon'
+	[ "$(cat power)" = off ]
+	# Pulled by hand: who said so is on record.
+	node_up 52:54:00:00:00:01
+	joined() { [ "$(node n01 state)" = joined ]; }
+	await 10 joined
+	if ssi node fence n01 --confirm 2>errors; then fail "confirmed what was not begun"; fi
+	grep -q "no fence of n01 waits to be confirmed: 'ssi node fence n01' begins one" errors
+	echo wrong >bmc
+	kill "$(cat agent-52:54:00:00:00:01)"
+	if ssi node fence n01; then fail "confirmed"; fi
+	ssi node fence n01 --confirm | grep -q 'n01.*52:54:00:00:00:01.*confirmed.*key, iscsi, door, nfs'
+	events fenced | grep -q "confirmed by hand: the user with uid $(id -u) says that its machine is off"
+	are ''
+}
+
+# A BMC that says "off" while the machine runs on: the doors hold, and when the machine speaks it is known.
+case_fence_lies() {
+	sed -i 's/^discovery.*/&\nfence = both\ndetach = 2s/' nodes.d/10-demo.ini
+	fake_bmc 52:54:00:00:00:01
+	echo good >bmc
+	start_daemon --no-dhcp
+	node_up 52:54:00:00:00:01
+	await 10 are 'n01=joined/1'
+	kill -STOP "$(cat agent-52:54:00:00:00:01)"
+	await 10 are 'n01=detached/1'
+	ssi node fence n01
+	are ''
+	door_closed 52:54:00:00:00:01
+	kill -CONT "$(cat agent-52:54:00:00:00:01)"
+	told() { ! kill -0 "$(cat init-52:54:00:00:00:01)"; }
+	await 10 told
+	# It had the order to reboot unread in its socket. This one stays, and knocks again.
+	found_out() { events fence-failed | grep -qF 'its machine speaks, and its power was said to be off (confirmed: all that'; }
+	await 20 found_out
+	await 10 fence_says n01 '.phase == "confirmed"'
+	are ''
+	[ "$(events fenced | wc -l)" = 2 ]
+}
+
+# kill -9 at any moment of a fence: it ends confirmed, by the same steps.
+case_fence_killed() {
+	sed -i 's/^discovery.*/&\nfence = both/' nodes.d/10-demo.ini
+	fake_bmc 52:54:00:00:00:01
+	echo good >bmc
+	start_daemon --no-dhcp
+	local i
+	for i in 1 2 3 4 5 6; do
+		node_up 52:54:00:00:00:01
+		joined() { [ "$(node n01 state)" = joined ]; }
+		await 10 joined
+		ssi node fence n01 >/dev/null 2>&1 &
+		sleep "0.0$((i * 15))"
+		kill_daemon
+		start_daemon --no-dhcp
+		# Before anything of it was stored: nobody knows of that one.
+		if ! fence_says n01 '.phase != null'; then ssi node fence n01; fi
+		await 10 fence_says n01 '.phase == "confirmed"'
+		await 5 are ''
+		door_closed 52:54:00:00:00:01
+		kill "$(cat agent-52:54:00:00:00:01)" 2>/dev/null || :
+	done
+}
+
+# A machine that nodes.d fixes: another one there counts once the last one is fenced.
+case_fence_fixed() {
+	sed -i 's|^discovery.*|&\nfence = storage\nshared = /home|' nodes.d/10-demo.ini
+	printf '[node n01]\nmachine = 52:54:00:00:00:01\n' >nodes.d/20-fixed.ini
+	start_daemon --no-dhcp
+	node_up 52:54:00:00:00:01
+	await 10 are 'n01=joined/1'
+	if ssi node set n01 machine=52:54:00:00:00:02 2>errors; then fail "set"; fi
+	grep -q "is joined: 'ssi node fence n01' first" errors
+	[ ! -e nodes.d/90-set-n01.ini ]
+	sed -i 's/:01$/:02/' nodes.d/20-fixed.ini
+	printf '[node x01]\naddress = 10.77.0.90\nimage = compute\n' >nodes.d/30-more.ini
+	bootsvc reload
+	events bind | grep -q "not yet, though it is fixed in nodes.d/20-fixed.ini:2: n01 has state that two machines must not write to, and is joined"
+	[ "$(node n01 machine)" = 52:54:00:00:00:01 ]
+	[ "$(node x01 number)" = 41 ]
+	are 'n01=joined/1'
+	# What the reload did besides is stored.
+	kill_daemon
+	start_daemon --no-dhcp
+	[ "$(node n01 machine)" = 52:54:00:00:00:01 ]
+	[ "$(node x01 number)" = 41 ]
+	ssi node fence n01
+	[ "$(node n01 machine)" = 52:54:00:00:00:02 ]
+	boot 52:54:00:00:00:02 | grep -q 'ssi.node=n01 '
+	boot 52:54:00:00:00:01 | grep -q 'ssi.node=n02 '
+}
+
+# A BMC that speaks IPMI, with fence_ipmilan: its chassis is the file "power", and it does as the file "bmc" says.
+ipmi_bmc() { # MAC
+	cat >chassis <<-END
+	#!/bin/bash
+	# chassis 0x20 get|set power [0|1]
+	cd $PWD
+	while [ "\$(cat bmc)" = dead ]; do sleep 0.2; done
+	verb=\$2
+	shift 2
+	while [ \$# -gt 0 ]; do
+		case "\$verb \$1 \$(cat bmc)" in
+		"get power lie") echo power:0 ;;
+		"get power "*) [ "\$(cat power)" = on ] && echo power:1 || echo power:0 ;;
+		"get "*) echo "\$1:default" ;;
+		"set power lie") ;;
+		"set power slow") [ "\$2" = 1 ] || (sleep 20; echo off >power) </dev/null >/dev/null 2>&1 & ;;
+		"set power "*) [ "\$2" = 1 ] && echo on >power || echo off >power ;;
+		esac
+		if [ "\$verb" = get ]; then shift; else shift \$((\$# < 2 ? \$# : 2)); fi
+	done
+	END
+	chmod +x chassis
+	cat >bmc.conf <<-END
+	name "bmc"
+	set_working_mc 0x20
+	  startlan 1
+	    addr 127.0.0.1 6230
+	    priv_limit admin
+	    allowed_auths_admin none md2 md5 straight
+	    guid a123456789abcdefa123456789abcdef
+	  endlan
+	  chassis_control "$PWD/chassis 0x20"
+	  user 1 true "" "test" user 10 none
+	  user 2 true "admin" "secret" admin 10 none md2 md5 straight
+	END
+	printf 'mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\nmc_enable 0x20\n' >bmc.emu
+	echo good >bmc
+	echo on >power
+	mkdir -p bmc.state
+	ipmi_sim -c bmc.conf -f bmc.emu -s bmc.state -n -p >bmc.log 2>&1 </dev/null &
+	OTHERS+=($!)
+	echo secret >bmc.password
+	chmod 600 bmc.password
+	printf '[machine %s]\npower = fence_ipmilan\npower.ip = 127.0.0.1\npower.ipport = 6230\npower.lanplus = 1\npower.cipher = 3\npower.username = admin\n' "$1" >>nodes.d/10-demo.ini
+	printf 'power.password_file = %s/bmc.password\n' "$PWD" >>nodes.d/10-demo.ini
+}
+
+case_fence_ipmi() {
+	local mac=52:54:00:00:00:01
+	sed -i 's|^discovery.*|&\nfence = both\nshared = /home|' nodes.d/10-demo.ini
+	ipmi_bmc $mac
+	start_daemon --no-dhcp
+	boot_again() { # the machine is on, and its node joined
+		echo good >bmc
+		echo on >power
+		kill "$(cat agent-$mac)" 2>/dev/null || :
+		node_up $mac
+		await 10 is_joined
+	}
+	is_joined() { [ "$(node n01 state)" = joined ]; }
+	held() {
+		fence_says n01 '.phase == "work" and .steps.door and .steps.iscsi and .steps.nfs and (.steps.power | not)'
+		[ "$(node n01 state)" = detached ]
+		door_closed $mac
+		if ssi node set n01 machine=52:54:00:00:00:02 2>errors; then fail "another machine got it"; fi
+		grep -q 'its fence is not confirmed' errors
+	}
+	boot_again
+	ssi node fence n01
+	[ "$(cat power)" = off ]
+	# It cannot be reached: held, until it can.
+	boot_again
+	nft -f - <<-END
+	table inet cut {
+		chain input { type filter hook input priority 0; udp dport 6230 drop; }
+	}
+	END
+	if ssi node fence n01 2>errors; then fail "confirmed without its BMC"; fi
+	held
+	nft delete table inet cut
+	await 90 fence_says n01 '.phase == "confirmed"'
+	[ "$(cat power)" = off ]
+	# It takes no command.
+	boot_again
+	echo dead >bmc
+	if ssi node fence n01 2>errors; then fail "confirmed by a dead BMC"; fi
+	held
+	echo good >bmc
+	await 90 fence_says n01 '.phase == "confirmed"'
+	[ "$(cat power)" = off ]
+	# It switches 20 s later: not confirmed before.
+	boot_again
+	echo slow >bmc
+	ssi node fence n01 || :
+	if [ "$(cat power)" = on ]; then held; fi
+	await 90 fence_says n01 '.phase == "confirmed"'
+	[ "$(cat power)" = off ]
+	# It lies: the doors hold.
+	boot_again
+	kill "$(cat agent-$mac)"
+	echo lie >bmc
+	ssi node fence n01
+	fence_says n01 '.phase == "confirmed" and ([.steps[]] | all)'
+	[ "$(cat power)" = on ]
+	door_closed $mac
 }

@@ -15,7 +15,7 @@ in_net() { # FUNCTION [ARG...]
 	export URL
 	# shellcheck disable=SC2016
 	timeout -k 5 "${NET_SECONDS:-60}" "${how[@]}" bash -c 'set -euo pipefail; ${SSI_TRACE:+set -x}; . "$0"; . "$1"; shift; net_up; trap net_down EXIT; "$@"' \
-		"${BASH_SOURCE[0]}" "$BATS_TEST_DIRNAME/bootsvc-cases.bash" "$@" </dev/null 3>&-
+		"${BASH_SOURCE[0]}" "$BATS_TEST_DIRNAME/${CASES:-bootsvc-cases.bash}" "$@" </dev/null 3>&-
 }
 
 net_up() {
@@ -64,6 +64,8 @@ net_down() {
 	local pid
 	[ -z "$DAEMON" ] || kill -9 "$DAEMON" 2>/dev/null || :
 	for pid in ${OTHERS[@]+"${OTHERS[@]}"}; do kill "$pid" 2>/dev/null || :; done
+	umount -l "$WORK/run/export" 2>/dev/null || :
+	umount -l "$WORK/run" 2>/dev/null || :
 	rm -rf "$WORK"
 }
 

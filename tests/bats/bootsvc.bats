@@ -18,6 +18,7 @@ load bootsvc.bash
 @test "node set: into a drop-in, checked with all the rest first" { in_net case_set; }
 @test "an image that goes and comes back; a new generation" { in_net case_image; }
 @test "root = ram: image, size and digest in the boot script, fetched and checked, and no export asked for" { in_net case_root_ram; }
+@test "shared: folders that are there, in the boot script, and whose files the users are" { in_net case_shared; }
 @test "a second daemon says what is in its way" { in_net case_second_daemon; }
 @test "start in the background: status 0 once it serves, 1 when it does not" { in_net case_background; }
 @test "two systems on two interfaces do not see each other" { in_net case_two_systems; }
@@ -30,3 +31,11 @@ load bootsvc.bash
 @test "a siege of the daemon: refused, bounded, and the nodes feel none of it" { NET_SECONDS=300 in_net case_siege; }
 @test "exec -i: input to all nodes, as fast as the slowest takes it" { NET_SECONDS=90 in_net case_exec_input; }
 @test "exec: a slow reader is waited for, with thirty nodes too" { NET_SECONDS=120 in_net case_exec_slow_reader; }
+@test "fence = storage: keys, iSCSI, door, NFS; doors that somebody opens; the machine itself asks afresh" { NET_SECONDS=150 in_net case_fence_storage; }
+@test "fence = both: a BMC that is slow, stuck, wrong, dead; a restart in the middle; confirmed by hand" { NET_SECONDS=150 in_net case_fence_power; }
+@test "fence = both: a BMC that lies is found out when the machine speaks" { NET_SECONDS=90 in_net case_fence_lies; }
+@test "a fence, kill -9 at different moments of it: it ends confirmed" { NET_SECONDS=150 in_net case_fence_killed; }
+@test "a machine that nodes.d fixes anew counts once the last one is fenced" { NET_SECONDS=90 in_net case_fence_fixed; }
+@test "fence = both with a real IPMI BMC: out of reach, dead, 20 s late, lying" {
+	NET_SECONDS=500 in_net case_fence_ipmi
+}

@@ -31,8 +31,9 @@ offers() { # WORD... : what is offered for the last word, sorted
 
 @test "verbs, of one word and of two" {
 	want="exec machine node status" offers ssi ""
-	want="accept detach drain list power reboot set show" offers ssi node ""
+	want="accept detach drain failover fence list move power reboot set show state" offers ssi node ""
 	want="show" offers ssi -o json node sh
+	want="accept list restore rm show snapshot" offers ssi node state ""
 	want="check events reload start status stop" offers ssi-bootsvc ""
 	want="" offers ssi nothing ""
 }
@@ -48,6 +49,9 @@ offers() { # WORD... : what is offered for the last word, sorted
 @test "nodes, from the daemon; behind a comma too" {
 	want="n01 n02 n03 n04 n05 n06" offers ssi node show ""
 	want="n01,n04" offers ssi node power n01,n04
+	want="n01 n02 n03 n04 n05 n06" offers ssi node state show ""
+	want="before-20261101-101500.123 before-tuning" offers ssi node state restore n01 ""
+	want="fresh keep" offers ssi node state accept n01 ""
 	want="n01 n02 n03 n04 n05 n06" offers ssi-bootsvc events --node ""
 }
 

@@ -122,8 +122,10 @@ listing() {
 	built
 	zstd -dc store/small/current/initramfs >initramfs.cpio
 	run cpio -tv --quiet <initramfs.cpio
+	[ "$status" -eq 0 ]
 	[[ "$output" == *" init"* && "$output" == *"/busybox"* && "$output" == *"libexec/ssi/init-drivers"* ]]
 	[[ "$output" != *"usr/lib/dracut"* ]]
+	[ "$(grep -c '^[bc]' <<<"$output")" = 0 ]        # no device: an ordinary user, who can make none, gets the same
 	run ! grep -vE '^[^ ]+ +[0-9]+ root +root ' <<<"$output"
 }
 

@@ -39,8 +39,8 @@ refused() { # COMMAND...
 }
 
 @test "check counts the results of a log in any bytes" {
-	# shellcheck source=/dev/null # a function of check's
-	source <(sed -n '/^tap() {/,/^}/p' "$SCRIPTS/check")
+	# shellcheck source=/dev/null # functions of check's
+	source <(sed -n '/^declare -A TAP/p; /^tap.*() {/,/^}/p' "$SCRIPTS/check")
 	# shellcheck disable=SC2317 # tap calls it
 	result() { echo "$1 $2"; }
 	export LC_ALL=C.UTF-8
@@ -48,9 +48,23 @@ refused() { # COMMAND...
 	[ "$output" = $'pass x: a\nfail x: b' ]
 }
 
+@test "check tells what runs side by side apart, and what was announced and never came" {
+	# shellcheck source=/dev/null # functions of check's
+	source <(sed -n '/^declare -A TAP/p; /^TAP_OVER/p; /^tap.*() {/,/^}/p; /^side_by_side() {/,/^}/p; /^lanes() {/,/^}/p' "$SCRIPTS/check")
+	# shellcheck disable=SC2317 # they call it
+	result() { echo "$1 $2"; }
+	# shellcheck disable=SC2317
+	one() { printf '1..2\n'; sleep 0.2; if [ "$1" = b ]; then printf 'not ok 1 - x\n'; else printf 'ok 1 - x\nok 2 - y\n'; fi; }
+	# shellcheck disable=SC2034 # lanes reads it
+	LOGS=$BATS_TEST_TMPDIR
+	run side_by_side 2 one t a b c
+	[ "$(sort <<<"$output")" = $'fail t/b: 1 of 2 tests were never run\nfail t/b: x\npass t/a: x\npass t/a: y\npass t/c: x\npass t/c: y' ]
+	[ "$(<"$BATS_TEST_TMPDIR/t-b.log")" = $'1..2\nnot ok 1 - x' ]
+}
+
 @test "--help of every verb of ssi-lab" {
 	local verb
-	for verb in up down status power link device nic console log exec ssh list; do
+	for verb in up down status power bmc link device nic console log exec ssh list; do
 		run --separate-stderr "$SCRIPTS/ssi-lab" "$verb" --help
 		[ "$status" -eq 0 ]
 		[[ $output == usage:* ]]
@@ -69,6 +83,8 @@ refused() { # COMMAND...
 	refused "$SCRIPTS/ssi-lab" up --memory much
 	refused "$SCRIPTS/ssi-lab" power sideways m01
 	refused "$SCRIPTS/ssi-lab" power on
+	refused "$SCRIPTS/ssi-lab" bmc drunk m01
+	refused "$SCRIPTS/ssi-lab" bmc dead
 	refused "$SCRIPTS/ssi-lab" link impair m01 5
 	refused "$SCRIPTS/ssi-lab" link impair m01 101 0
 	refused "$SCRIPTS/ssi-lab" device add m01 gpu
@@ -79,7 +95,7 @@ refused() { # COMMAND...
 
 @test "ssi-lab without a lab: says so, status 1" {
 	local verb
-	for verb in down status "power on m01" "log m01" "console m01" "exec master true" "link down master"; do
+	for verb in down status "power on m01" "bmc lie m01" "log m01" "console m01" "exec master true" "link down master"; do
 		# shellcheck disable=SC2086 # words
 		run --separate-stderr "$SCRIPTS/ssi-lab" $verb
 		[ "$status" -eq 1 ]

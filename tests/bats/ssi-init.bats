@@ -41,7 +41,7 @@ setup() {
 }
 
 @test "the helpers say whose they are" {
-	for helper in init-drivers init-image init-line; do
+	for helper in init-drivers init-image init-iscsi init-line; do
 		run --separate-stderr "$helpers/$helper"
 		[ "$status" -eq 2 ]
 		[[ "$stderr" == *"ssi-init(8)"* ]]

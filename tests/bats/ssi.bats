@@ -139,6 +139,24 @@ asked() { # the last request
 	[ "$(jq -r '.[0].power' <<<"$output")" = on ]
 }
 
+@test "ssi node fence: what is proved; status 1 if any is not confirmed; --confirm asks for no fence" {
+	golden node-fence ssi node fence 'n[01-02]'
+	[ "$status" -eq 1 ]
+	[ "$stderr" = "ssi: n02: not confirmed: power: no answer" ]
+	asked 'node.fence {"range":"n[01-02]"}'
+	run --separate-stderr ssi node fence n02 --confirm -o json
+	[ "$(jq -r '.[1].fence.steps.power' <<<"$output")" = false ]
+	asked 'node.fence {"confirm":true,"range":"n02"}'
+}
+
+@test "ssi node show: a fence that is not confirmed, and what is missing" {
+	jq '{data: [{name: "n02", state: "detached", fence: .data[1].fence}]}' "$answers/node.fence.json" >"$answers/node.show.json"
+	run --separate-stderr ssi node show n02
+	[[ $output =~ outcome\ +not\ confirmed ]]
+	[[ $output =~ missing\ +power ]]
+	[[ $output =~ reason\ +power:\ no\ answer ]]
+}
+
 @test "ssi node reboot" {
 	golden node-reboot ssi node reboot 'n[01-02]'
 	[ "$status" -eq 0 ]
@@ -156,6 +174,31 @@ asked() { # the last request
 	[ "$status" -eq 0 ]
 	asked 'node.accept {"range":"n[01-02]"}'
 	[ "$(ssi node accept -o json 'n[01-02]' | jq -c 'map(.changed)')" = '[true,false]' ]
+}
+
+@test "ssi node state: what there is, and what is ordered" {
+	golden node-state-list ssi node state list
+	golden node-state-show ssi node state show n01
+	[ "$(ssi node state show n01 --names)" = $'before-tuning\nbefore-20261101-101500.123' ]
+	ssi node state list -o json | jq -e '.[1].state == "asks"'
+	[ "$(ssi node state snapshot n01)" = 'n01: snapshot at-20261121-120000.001' ]
+	asked 'node.state.snapshot {"node":"n01"}'
+	ssi node state restore n01 before-tuning | grep -q 'n01: its state is that of snapshot before-tuning'
+	asked 'node.state.restore {"name":"before-tuning","node":"n01"}'
+	[ "$(ssi node state rm n01 before-tuning)" = 'n01: snapshot before-tuning removed' ]
+	ssi node state rm n01 | grep -q '^n01: state volume removed'
+	run --separate-stderr ssi node state accept 'n[02-03]' keep
+	[ "$status" -eq 1 ]
+	[ "$output" = 'n02: decided; its machine goes on by itself' ]
+	[ "$stderr" = 'ssi: n03: its state volume waits for no decision' ]
+	asked 'node.state.accept {"decision":"keep","range":"n[02-03]"}'
+	run ssi node state accept n02 maybe
+	[ "$status" -eq 2 ]
+	run ssi node state
+	[ "$status" -eq 2 ]
+	run ssi node state restore n01
+	[ "$status" -eq 2 ]
+	ssi node state --help | grep -q 'state accept'
 }
 
 @test "ssi machine list and rm" {

@@ -123,7 +123,7 @@ in_the_manual() {
 
 @test "no daemon: every verb that needs one says so, and how to start it" {
 	export SSI_SOCKET=/nonexistent/socket
-	for words in "status" "node list" "node show n01" "node set n01 image=x" "node power n01 on" "node reboot n01" "machine list" \
+	for words in "status" "node list" "node show n01" "node set n01 image=x" "node power n01 on" "node reboot n01" "node fence n01" "machine list" \
 		"machine rm 52:54:00:00:00:01" "exec n01 true"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr ssi $words

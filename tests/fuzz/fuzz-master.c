@@ -22,9 +22,9 @@ static void printable(const char *s)
 			abort();
 }
 
-static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e, void *userdata)
+static int on_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, struct ssi_boot_keys *ret, struct ssi_err *e, void *userdata)
 {
-	memset(ret_key, 7, SSI_CCM_KEY);
+	memset(ret, 7, sizeof(*ret));
 	return strcmp(mac, MAC) || incarnation != 7 ? (abort(), 0) : 0;
 }
 

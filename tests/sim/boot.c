@@ -51,6 +51,7 @@ static int boot_script(const char *mac, char *script, struct ssi_bootargs *ret, 
 int boot_node(struct in_addr master, uint16_t http_port, uint16_t ccm_port, const char *mac, struct ssi_bootargs *ret, uint8_t ret_key[SSI_CCM_KEY],
 	      struct ssi_err *e)
 {
+	struct ssi_boot_keys keys = { 0 };
 	char script[BOOT_SCRIPT_MAX];
 	int r = boot_get(master, http_port, mac, script, sizeof(script), e);
 
@@ -61,5 +62,7 @@ int boot_node(struct in_addr master, uint16_t http_port, uint16_t ccm_port, cons
 	ret->master = master;
 	if (ccm_port)
 		ret->port = ccm_port;
-	return ssi_boot_exchange_token(ret, BOOT_TIMEOUT_MS, ret_key, e);
+	r = ssi_boot_exchange_token(ret, BOOT_TIMEOUT_MS, &keys, e);
+	memcpy(ret_key, keys.key, SSI_CCM_KEY);
+	return r;
 }

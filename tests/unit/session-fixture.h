@@ -94,14 +94,15 @@ static inline void ma_refused(struct in_addr peer, const struct ssi_identity *id
 	x->intrusions += why->code == -EKEYREVOKED;
 }
 
-static inline int ma_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, uint8_t ret_key[SSI_CCM_KEY], struct ssi_err *e, void *userdata)
+static inline int ma_token(struct ssi_ccm_conn *c, const char *mac, uint64_t incarnation, struct ssi_boot_keys *ret, struct ssi_err *e, void *userdata)
 {
 	struct fixture *x = userdata;
 
 	assert_string_equal(mac, MAC);
 	assert_int_equal(incarnation, 7);
 	x->token_used = true;
-	memcpy(ret_key, node_key, SSI_CCM_KEY);
+	memcpy(ret->key, node_key, SSI_CCM_KEY);
+	memset(ret->identity, 9, sizeof(ret->identity));
 	return 0;
 }
 

@@ -32,6 +32,8 @@ static void route_knows_what_is_served(void **state)
 	assert_string_equal(r.image, "compute");
 	assert_string_equal(r.generation, "sha256-" DIGITS);
 	assert_string_equal(r.file, "vmlinuz");
+	assert_int_equal(route_parse("/image/compute/sha256-" DIGITS "/initramfs-iscsi", &r), 0);
+	assert_string_equal(r.file, "initramfs-iscsi");
 	assert_int_equal(route_parse("/image/compute/sha256-" DIGITS "/root.erofs", &r), 0);
 	assert_string_equal(r.file, "root.erofs");
 }
@@ -69,7 +71,7 @@ static void script_boots(void **state)
 				     .init = "ssi", .delay_s = 30 };
 	struct bootscript b = { .master = args.master, .http_port = 7780, .image = "compute", .generation = "sha256-" DIGITS, .args = &args,
 				.more = "console=ttyS0" };
-	_cleanup_buf_ struct ssi_buf s = SSI_BUF_INIT, none = SSI_BUF_INIT;
+	_cleanup_buf_ struct ssi_buf s = SSI_BUF_INIT, none = SSI_BUF_INIT, disks = SSI_BUF_INIT;
 	char more[2048];
 	struct ssi_bootargs back;
 	char *line;
@@ -91,6 +93,16 @@ static void script_boots(void **state)
 	assert_int_equal(back.incarnation, 7);
 	assert_string_equal(back.token, DIGITS);
 
+	/* A second archive where the node has disks of the master's, in the order in which they are unpacked. */
+	assert_null(strstr(s.data, "initramfs-iscsi"));
+	strcpy(args.iscsi, "10.77.0.1:3260");
+	assert_int_equal(bootscript_boot(&b, &disks), 0);
+	assert_non_null(strstr(disks.data, "/vmlinuz initrd=initramfs initrd=initramfs-iscsi panic=30 "));
+	line = strstr(disks.data, "\ninitrd --name initramfs http://10.77.0.1:7780/image/compute/sha256-" DIGITS "/initramfs || goto failed\n");
+	assert_non_null(line);
+	assert_non_null(strstr(line, "\ninitrd --name initramfs-iscsi http://10.77.0.1:7780/image/compute/sha256-" DIGITS "/initramfs-iscsi || goto failed\nboot ||"));
+	args.iscsi[0] = '\0';
+
 	memset(more, 'x', sizeof(more));
 	more[sizeof(more) - 1] = '\0';
 	b.more = more;
@@ -109,7 +121,7 @@ static void script_waits(void **state)
 {
 	_cleanup_buf_ struct ssi_buf s = SSI_BUF_INIT;
 
-	assert_int_equal(bootscript_wait(address("10.77.0.1"), 7780, "a ${net0/mac} || shell\nshell && x # \x1b[2J", &s), 0);
+	assert_int_equal(bootscript_wait(address("10.77.0.1"), 7780, "a ${net0/mac} || shell\nshell && x # \x1b[2J", 5, &s), 0);
 	assert_non_null(strstr(s.data, "echo ssi: a .{net0/mac} .. shell.shell .. x . .[2J\n"));
 	assert_null(strstr(s.data, "\nshell"));
 	assert_non_null(strstr(s.data, "chain --replace http://10.77.0.1:7780/boot/${netX/mac:hexhyp}"));

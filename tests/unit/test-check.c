@@ -129,6 +129,10 @@ static void nfsd(void **state)
 	put("proc/fs/nfsd/threads", "8\n");
 	expect(SYSTEM "[node n[001-100]]\naddress = 10.77.1.1\n", 0, "nfsd", "ok", "8 threads");
 	expect(SYSTEM "[node n[0001-1000]]\naddress = 10.77.1.1\n", 0, "nfsd", "problem", "threads = 62");
+	put("proc/fs/nfsd/max_block_size", "131072\n");
+	expect(SYSTEM, 0, "nfsd", "ok", "pieces of 128 KiB");
+	put("proc/fs/nfsd/max_block_size", "1048576\n");
+	expect(SYSTEM, 0, "nfsd", "ok", "8 threads");
 	put("proc/fs/nfsd/threads", "0\n");
 	expect(SYSTEM "[node n[1-3]]\naddress = 10.77.0.11\nroot = ram\n", 0, "nfsd", "ok", "no node has its root over NFS");
 	expect(SYSTEM "[node n[1-3]]\naddress = 10.77.0.11\nroot = ram\n[node n2]\nroot = nfs\n", 0, "nfsd", "problem", "no thread");
@@ -302,12 +306,22 @@ static void dhcp(void **state)
 		assert_int_equal(dhcp_parse_offer(p, cut, 0x12345678, &o), -EBADMSG);
 }
 
+static void shared(void **state)
+{
+	expect(SYSTEM, 0, "shared", "ok", "nothing is shared");
+	expect(SYSTEM "shared = /srv/ssi-check-has-none\n", 0, "shared", "problem", "there is no folder /srv/ssi-check-has-none");
+	put("sys/module/nfsd/parameters/nfs4_disable_idmapping", "N\n");
+	expect(SYSTEM "shared = /usr/share:no_root_squash\n", 0, "shared", "problem", "maps users by name");
+	expect(SYSTEM "shared = /usr/share:no_root_squash\n", 0, "shared", "problem", "is root in /usr/share");
+	put("sys/module/nfsd/parameters/nfs4_disable_idmapping", "Y\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_check_is_named), cmocka_unit_test(arp), cmocka_unit_test(ipv6), cmocka_unit_test(mistakes_are_not_well), cmocka_unit_test(nfsd), cmocka_unit_test(tftp), cmocka_unit_test(modules),
 		cmocka_unit_test(power), cmocka_unit_test(ports), cmocka_unit_test(images), cmocka_unit_test(filter_nft), cmocka_unit_test(filter_iptables), cmocka_unit_test(filter_comments),
-		cmocka_unit_test(dhcp),
+		cmocka_unit_test(dhcp), cmocka_unit_test(shared),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -324,6 +324,44 @@ static void drained_stays_and_is_told(void **state)
 	assert_int_equal(ssi_head_node(x->head, "n01")->hold, SSI_HOLD_DRAINED);
 }
 
+static void fenced_is_told_and_stays_out(void **state)
+{
+	struct fixture *x = *state;
+	struct ssi_ccm_conn *c = fx_join(x, "n01");
+	struct ssi_head_totals t;
+	struct ssi_ccm_head f;
+
+	assert_int_equal(ssi_head_fence(x->head, "n01", "by hand"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_FENCING);
+	ssi_head_totals(x->head, "demo", &t);
+	assert_int_equal(t.by_state[SSI_NODE_FENCING], 1);
+	assert_int_equal(t.cpus, 0);
+	fx_heard(c, &f);
+	assert_int_equal(f.type, SSI_MEMBER_ORDER);
+	fx_settle(x);
+	assert_int_equal(x->closed, 1);
+	/* Neither what it says nor time ends it. */
+	fx_say_join(fx_conn(x, "n01", 7), "n01", 7, true);
+	assert_int_equal(x->refusals, 1);
+	fx_pass(x, 10000);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_FENCING);
+	assert_int_equal(ssi_head_fence_failed(x->head, "n01", "no answer"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+	assert_string_equal(x->last.reason, "no answer");
+	assert_int_equal(ssi_head_fenced(x->head, "n01", "late"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+	ssi_head_fence(x->head, "n01", "again");
+	assert_int_equal(ssi_head_fenced(x->head, "n01", "proved"), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_OFF);
+	/* Nor does it come back by itself afterwards; with a new incarnation it does. */
+	fx_say_join(fx_conn(x, "n01", 7), "n01", 7, true);
+	assert_int_equal(x->refusals, 2);
+	assert_int_equal(ssi_head_boot(x->head, "n01", 8), 0);
+	assert_int_equal(fx_say_join(fx_conn(x, "n01", 8), "n01", 8, false), 0);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	assert_int_equal(ssi_head_fence(x->head, "n09", ""), -ENOENT);
+}
+
 static void detached_by_hand_is_told_and_refused(void **state)
 {
 	struct fixture *x = *state;
@@ -430,6 +468,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_to_time_no_timer, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(drained_stays_and_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(fenced_is_told_and_stays_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(detached_by_hand_is_told_and_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(hardware_changes_without_a_rejoin, setup, teardown),
 		cmocka_unit_test(deadlines_come_in_order),

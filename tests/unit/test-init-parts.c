@@ -13,15 +13,17 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "libssi/base/cleanup.h"
 #include "libssi/base/file.h"
 #include "libssi/base/log.h"
 #include "libssi/base/path.h"
 #include "ssi-init/coldplug.h"
 #include "ssi-init/disk.h"
 #include "ssi-init/keep.h"
+#include "ssi-init/nfs.h"
 #include "ssi-init/overlay.h"
-#include "ssi-init/root.h"
 #include "ssi-init/service.h"
+#include "ssi-init/shared.h"
 #include "ssi-init/shutdown.h"
 
 static char dir[] = "/tmp/test-init-XXXXXX";
@@ -129,11 +131,14 @@ static void options_of_the_overlay(void **state)
 {
 	char o[128];
 
-	assert_int_equal(overlay_options("/run/ssi/root/lower", "/run/ssi/root/rw", o, sizeof(o)), 0);
+	assert_int_equal(overlay_options("/run/ssi/root/lower", "/run/ssi/root/rw", false, o, sizeof(o)), 0);
 	assert_string_equal(o, "lowerdir=/run/ssi/root/lower,upperdir=/run/ssi/root/rw/upper,workdir=/run/ssi/root/rw/work");
-	assert_int_equal(overlay_options("/a:b", "/rw", o, sizeof(o)), -EINVAL);
-	assert_int_equal(overlay_options("/a", "/r,w", o, sizeof(o)), -EINVAL);
-	assert_int_equal(overlay_options("/a", "/rw", o, 20), -ENOSPC);
+	assert_int_equal(overlay_options("/a:b", "/rw", false, o, sizeof(o)), -EINVAL);
+	assert_int_equal(overlay_options("/a", "/r,w", false, o, sizeof(o)), -EINVAL);
+	assert_int_equal(overlay_options("/a", "/rw", false, o, 20), -ENOSPC);
+	/* One that is kept while the image is exchanged is never mounted with what makes that undefined. */
+	assert_int_equal(overlay_options("/a", "/rw", true, o, sizeof(o)), 0);
+	assert_string_equal(o, "lowerdir=/a,upperdir=/rw/upper,workdir=/rw/work,index=off,metacopy=off,redirect_dir=off,xino=off");
 }
 
 static void a_layer_in_memory(void **state)
@@ -155,11 +160,26 @@ static void options_of_nfs(void **state)
 
 	inet_pton(AF_INET, "10.77.0.1", &a.master);
 	inet_pton(AF_INET, "10.77.0.11", &a.address);
-	assert_int_equal(root_nfs_options(&a, o, sizeof(o)), 0);
+	assert_int_equal(nfs_options(&a, "nocto", o, sizeof(o)), 0);
 	assert_non_null(strstr(o, "vers=4.2,"));
 	assert_non_null(strstr(o, ",hard,"));
-	assert_non_null(strstr(o, ",addr=10.77.0.1,clientaddr=10.77.0.11"));
-	assert_int_equal(root_nfs_options(&a, o, 30), -ENOSPC);
+	assert_non_null(strstr(o, ",nocto,addr=10.77.0.1,clientaddr=10.77.0.11"));
+	assert_int_equal(nfs_options(&a, "nocto", o, 30), -ENOSPC);
+}
+
+/* The stage's second half; the mount itself is the lab's (tests/lab/roots/40-shared.bats). */
+static void users_of_a_new_root(void **state)
+{
+	_cleanup_free_ char *root = ssi_path_join(dir, "sysroot"), *image = ssi_path_join(dir, "image"), *master = ssi_path_join(dir, "users");
+	_cleanup_free_ char *path = ssi_path_join(root, "etc/passwd"), *text = NULL;
+
+	put("sysroot/etc/passwd", "root:x:0:0::/root:/bin/sh\nold:*:1001:1::/:/bin/sh\n");
+	put("image/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+	put("users/passwd", "ann:*:1000:1000::/home/ann:/bin/sh\n");
+	put("users/group", "ann:*:1000:\n");
+	assert_int_equal(shared_users_write(root, image, master, NULL), 0);
+	assert_int_equal(ssi_file_read(path, 4096, &text, NULL), 0);
+	assert_string_equal(text, "root:x:0:0::/root:/bin/sh\nann:*:1000:1000::/home/ann:/bin/sh\n");
 }
 
 static int parse(const char *text, struct service *s, struct ssi_err *e)
@@ -283,6 +303,18 @@ static void superblocks(void **state)
 	assert_int_equal(disk_identify(p, &d), 0);
 	assert_string_equal(d.type, "ext4");
 	assert_string_equal(d.label, "state");
+	assert_string_equal(d.uuid, "00000000-0000-0000-0000-000000000000");
+	memcpy(p + 1024 + 0x68, "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef", 16);
+	assert_int_equal(disk_identify(p, &d), 0);
+	assert_string_equal(d.uuid, "01234567-89ab-cdef-0123-456789abcdef");
+	memset(p, 0, sizeof(p));
+	memcpy(p, "XFSB", 4);
+	memcpy(p + 32, "\xff\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xee", 16);
+	memcpy(p + 108, "twelve-bytes", 12);
+	assert_int_equal(disk_identify(p, &d), 0);
+	assert_string_equal(d.type, "xfs");
+	assert_string_equal(d.label, "twelve-bytes");
+	assert_string_equal(d.uuid, "ff234567-89ab-cdef-0123-456789abcdee");
 }
 
 static void orders(void **state)
@@ -312,6 +344,7 @@ int main(void)
 		cmocka_unit_test(options_of_the_overlay),
 		cmocka_unit_test(a_layer_in_memory),
 		cmocka_unit_test(options_of_nfs),
+		cmocka_unit_test(users_of_a_new_root),
 		cmocka_unit_test(services),
 		cmocka_unit_test(services_with_mistakes),
 		cmocka_unit_test(words_of_a_command),

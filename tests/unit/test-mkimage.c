@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The parts of mkimage that need no tools: plans compared, apt sources filtered, archives made reproducible, trees digested and cut. */
+/* The parts of mkimage that need no tools: plans compared, apt sources filtered, trees digested and cut. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -19,7 +19,6 @@
 #include "libssi/base/path.h"
 #include "mkimage/aptsources.h"
 #include "mkimage/copy.h"
-#include "mkimage/cpio.h"
 #include "mkimage/holder.h"
 #include "mkimage/plan.h"
 #include "mkimage/result.h"
@@ -169,119 +168,6 @@ static void test_aptsources(void **state)
 		"Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n\n"
 		"Types: deb\nURIs: http://r\nSuites: bookworm-security\n\n"
 		"Types: deb\nURIs: http://s\nSuites: bookworm\nSigned-By:\n -----BEGIN\n .\n -----END\n\n");
-}
-
-/* cpio */
-
-static void cpio_linked(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned nlink, unsigned mtime, const char *data)
-{
-	ssi_buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", ino, mode, 1000, 1000, nlink, mtime, strlen(data), 8, 1, 0, 0,
-		     strlen(name) + 1, 0);
-	ssi_buf_add(b, name, strlen(name) + 1);
-	while (b->len % 4)
-		ssi_buf_add(b, "", 1);
-	ssi_buf_adds(b, data);
-	while (b->len % 4)
-		ssi_buf_add(b, "", 1);
-}
-
-static void cpio_entry(struct ssi_buf *b, const char *name, unsigned mode, unsigned ino, unsigned mtime, const char *data)
-{
-	cpio_linked(b, name, mode, ino, 1, mtime, data);
-}
-
-static int normalised(const struct ssi_buf *in, char **ret, size_t *ret_len, struct ssi_err *e)
-{
-	static const char *const drop[] = { "var", "var/*" };
-	FILE *f = open_memstream(ret, ret_len);
-	int r = cpio_normalise(in->data, in->len, 77, drop, 2, f, e);
-
-	fclose(f);
-	return r;
-}
-
-static void test_cpio(void **state)
-{
-	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT, b = SSI_BUF_INIT;
-	_cleanup_free_ char *x = NULL, *y = NULL;
-	size_t x_len, y_len;
-
-	cpio_entry(&a, "init", 0100755, 12, 1000, "hello");
-	cpio_entry(&a, "var", 040755, 13, 1000, "");
-	cpio_entry(&a, "var/log", 0100644, 14, 1000, "now");
-	cpio_entry(&a, "z", 0100644, 15, 1000, "z");
-	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
-	cpio_entry(&b, "init", 0100755, 912, 2000, "hello");
-	cpio_entry(&b, "z", 0100644, 5, 3000, "z");
-	cpio_entry(&b, "TRAILER!!!", 0, 0, 0, "");
-	assert_int_equal(normalised(&a, &x, &x_len, NULL), 0);
-	assert_int_equal(normalised(&b, &y, &y_len, NULL), 0);
-	assert_int_equal(x_len, y_len);
-	assert_memory_equal(x, y, x_len);
-	assert_null(memmem(x, x_len, "var", 3));
-}
-
-/* Names of one inode stay names of one inode, and nobody else gets its number. */
-static void test_cpio_links(void **state)
-{
-	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT, want = SSI_BUF_INIT;
-	_cleanup_free_ char *x = NULL;
-	size_t len;
-
-	cpio_linked(&a, "a", 0100755, 500, 2, 1000, "");
-	cpio_entry(&a, "other", 0100644, 7, 1000, "o");
-	cpio_linked(&a, "b", 0100755, 500, 2, 1000, "hello");
-	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
-	assert_int_equal(normalised(&a, &x, &len, NULL), 0);
-	ssi_buf_addf(&want, "070701%08x%08x%08x%08x%08x%08x", 1, 0100755, 0, 0, 2, 77);
-	assert_memory_equal(x, want.data, want.len);
-	assert_non_null(memmem(x, len, "07070100000002", 14));
-	assert_non_null(memmem(x + 1, len - 1, want.data, want.len));
-	assert_null(memmem(x, len, "07070100000003", 14));
-}
-
-static void test_cpio_malformed(void **state)
-{
-	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT;
-	struct ssi_err e;
-
-	cpio_entry(&a, "init", 0100755, 12, 1000, "hello");
-	cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
-	/* Cut anywhere, it is refused and not read past its end. */
-	for (size_t n = 0; n + 4 < a.len; n++) {
-		_cleanup_free_ char *cut = malloc(n + 1), *out = NULL;
-		struct ssi_buf part = { .data = cut, .len = n };
-		size_t len;
-
-		memcpy(cut, a.data, n);
-		assert_int_equal(normalised(&part, &out, &len, &e), -EBADMSG);
-	}
-	memcpy(a.data + 6 + 8 * 6, "ffffffff", 8);      /* a file of 4 GiB */
-	{
-		_cleanup_free_ char *out = NULL;
-		size_t len;
-
-		assert_int_equal(normalised(&a, &out, &len, &e), -EBADMSG);
-	}
-}
-
-/* A full disk is told as that, whether it shows while much is written or at the end. */
-static void test_cpio_disk_full(void **state)
-{
-	static char much[100000];
-	_cleanup_buf_ struct ssi_buf a = SSI_BUF_INIT;
-	struct ssi_err e = { 0 };
-
-	memset(much, 'x', sizeof(much) - 1);
-	for (int i = 0; i < 2; i++) {
-		_cleanup_fclose_ FILE *full = fopen("/dev/full", "we");
-
-		ssi_buf_consume(&a, a.len);
-		cpio_entry(&a, "init", 0100755, 12, 1000, i ? much : "hello");
-		cpio_entry(&a, "TRAILER!!!", 0, 0, 0, "");
-		assert_int_equal(cpio_normalise(a.data, a.len, 77, NULL, 0, full, &e), -ENOSPC);
-		assert_int_equal(e.code, -ENOSPC);
-	}
 }
 
 /* Trees */
@@ -553,8 +439,7 @@ static void test_tools(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_cpio), cmocka_unit_test(test_cpio_malformed),
-		cmocka_unit_test(test_cpio_links), cmocka_unit_test(test_cpio_disk_full), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_plans), cmocka_unit_test(test_aptsources), cmocka_unit_test(test_treehash), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_copy_stays_inside), cmocka_unit_test(test_modules), cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_commit_is_durable), cmocka_unit_test(test_rm_looks_again), cmocka_unit_test(test_scan_says_what_it_cannot_see),
 		cmocka_unit_test(test_holder), cmocka_unit_test(test_tools),

@@ -30,7 +30,7 @@ static const char demo[] =
 	"[system demo]\ninterface = eth1\nnetwork = 10.77.0.0/24\npool = 10.77.0.200-10.77.0.250\ndiscovery = bind\nimage = compute\nargs = quiet\n"
 	"[node n[01-64]]\naddress = 10.77.0.11\n"
 	"[node n02]\nmachine = 52:54:00:00:00:02\ninit = systemd\n"
-	"[node n[02-03]]\ninit = ssi\nroot = ram\nargs = console=ttyS0\n"
+	"[node n[02-03]]\ninit = ssi\nroot = ram\nstate = disk\nstate_size = 512M\nargs = console=ttyS0\n"
 	"[machine 52:54:00:00:00:02]\npower = fence_ipmilan\npower.ip = 10.0.2.2\ncomment = rack 1, left\n";
 
 static struct ssi_registry *parse(const struct ssi_registry_source *src, size_t n)
@@ -61,6 +61,18 @@ static void check_value(const struct ssi_node *n, const char *key, const char *t
 	assert_int_equal(v->from.line, line);
 }
 
+static void state_volumes(const struct ssi_node *without, const struct ssi_node *with)
+{
+	assert_false(without->state);
+	check_value(without, "state", "none", "default", 0);
+	assert_int_equal(without->state_size, 2ull << 30);
+	assert_true(with->state);
+	check_value(with, "state", "disk", "a.ini", 16);
+	assert_int_equal(with->state_size, 512 << 20);
+	assert_string_equal(with->state_fs, "ext4");
+	assert_int_equal(with->state_on_upgrade, SSI_UPGRADE_ASK);
+}
+
 static void inheritance(void **state)
 {
 	_cleanup_registry_ struct ssi_registry *r = parse(&(struct ssi_registry_source){ "a.ini", demo, sizeof(demo) - 1 }, 1);
@@ -75,6 +87,10 @@ static void inheritance(void **state)
 	assert_int_equal(s->discovery, SSI_DISCOVERY_BIND);
 	assert_int_equal(s->heartbeat_ms, 500);
 	assert_int_equal(s->detach_ms, 3000);
+	assert_int_equal(s->failover, SSI_FAILOVER_OFF);
+	assert_int_equal(s->spares, 0);
+	assert_string_equal(value(s->values, s->n_values, "failover_limit")->value, "3 in 10m");
+	assert_int_equal(s->fence, SSI_FENCE_BOTH);
 	assert_string_equal(value(s->values, s->n_values, "master")->value, "10.77.0.1");
 	assert_int_equal(n1->number, 1);
 	assert_ptr_equal(n1->system, s);
@@ -96,6 +112,7 @@ static void inheritance(void **state)
 	check_value(n1, "root", "nfs", "default", 0);
 	assert_string_equal(n3->root, "ram");
 	check_value(n3, "root", "ram", "a.ini", 15);
+	state_volumes(n1, n3);
 	assert_string_equal(ssi_machine_value(ssi_registry_machine(r, "52:54:00:00:00:02"), "power.ip"), "10.0.2.2");
 	assert_null(ssi_machine_value(r->machines[0], "power.user"));
 	assert_null(ssi_registry_node(r, "n65"));
@@ -104,19 +121,50 @@ static void inheritance(void **state)
 	assert_false(ssi_node_equal(n1, n2));
 }
 
+static void failover_policy(void **state)
+{
+	static const char text[] =
+		"[system a]\ninterface = eth1\nnetwork = 10.1.0.0/16\nspares = 2\nfailover = auto\nfailover_delay = 30s\nfailover_limit = 5 in 1h\n"
+		"failover_share = 34%\n"
+		"[system b]\ninterface = eth2\nnetwork = 10.2.0.0/16\nspares = 52:54:00:00:00:04, 52-54-00-00-00-0A\nfailover = ask\nshared = /home, /srv/data:no_root_squash\n";
+	_cleanup_registry_ struct ssi_registry *r = parse(&(struct ssi_registry_source){ "a.ini", text, sizeof(text) - 1 }, 1);
+	const struct ssi_system *a = ssi_registry_system(r, "a"), *b = ssi_registry_system(r, "b");
+
+	assert_string_equal(a->shared, "");
+	assert_string_equal(b->shared, "/home, /srv/data:no_root_squash");
+
+	assert_int_equal(a->failover, SSI_FAILOVER_AUTO);
+	assert_int_equal(a->failover_delay_ms, 30000);
+	assert_int_equal(a->failover_limit, 5);
+	assert_int_equal(a->failover_limit_ms, 3600000);
+	assert_int_equal(a->failover_share, 34);
+	assert_int_equal(a->spares, 2);
+	assert_int_equal(a->n_spare_machines, 0);
+	assert_int_equal(b->failover, SSI_FAILOVER_ASK);
+	assert_int_equal(b->failover_delay_ms, 0);
+	assert_int_equal(b->failover_limit, 3);
+	assert_int_equal(b->failover_limit_ms, 600000);
+	assert_int_equal(b->failover_share, 50);
+	assert_int_equal(b->spares, 0);
+	assert_int_equal(b->n_spare_machines, 2);
+	assert_string_equal(b->spare_machines[0], "52:54:00:00:00:04");
+	assert_string_equal(b->spare_machines[1], "52:54:00:00:00:0a");
+}
+
 static void later_files_win(void **state)
 {
-	static const char b[] = "[system demo]\nimage = other\ndetach = 5s\n[node n02]\nmachine =\ninit = ssi\n[node n[01-64]]\nargs =\n";
+	static const char b[] = "[system demo]\nimage = other\ndetach = 5s\nfence = storage\n[node n02]\nmachine =\ninit = ssi\n[node n[01-64]]\nargs =\n";
 	struct ssi_registry_source src[] = { { "a.ini", demo, sizeof(demo) - 1 }, { "b.ini", b, sizeof(b) - 1 } };
 	_cleanup_registry_ struct ssi_registry *r = parse(src, 2), *old = parse(src, 1);
 	const struct ssi_node *n1 = ssi_registry_node(r, "n01"), *n2 = ssi_registry_node(r, "n02");
 
 	assert_int_equal(r->n_nodes, 64);
 	assert_int_equal(ssi_registry_system(r, "demo")->detach_ms, 5000);
+	assert_int_equal(ssi_registry_system(r, "demo")->fence, SSI_FENCE_STORAGE);
 	check_value(n1, "image", "other", "b.ini", 2);
-	check_value(n1, "args", "", "b.ini", 8);
-	check_value(n2, "args", "console=ttyS0", "a.ini", 16);
-	check_value(n2, "init", "ssi", "b.ini", 6);
+	check_value(n1, "args", "", "b.ini", 9);
+	check_value(n2, "args", "console=ttyS0", "a.ini", 18);
+	check_value(n2, "init", "ssi", "b.ini", 7);
 	assert_string_equal(n2->machine, "");
 	assert_false(ssi_node_equal(n1, ssi_registry_node(old, "n01")));
 	assert_string_equal(n2->root, "ram");
@@ -155,7 +203,7 @@ static void second_places_name_the_first(void **state)
 	assert_int_equal(ssi_registry_parse(src, 2, &r, &errors), -EINVAL);
 	assert_null(r);
 	assert_string_equal(errors.data,
-		"b.ini:1: [machine 52:54:00:00:00:02] a second time, first in a.ini:17\n"
+		"b.ini:1: [machine 52:54:00:00:00:02] a second time, first in a.ini:19\n"
 		"b.ini:4: address = 10.77.0.12: x1 would have the address of n02 (a.ini:9)\n"
 		"b.ini:5: machine = 52:54:00:00:00:02: is fixed to n02 already (a.ini:11)\n");
 }
@@ -271,6 +319,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(inheritance),
+		cmocka_unit_test(failover_policy),
 		cmocka_unit_test(later_files_win),
 		cmocka_unit_test(several_systems),
 		cmocka_unit_test(nothing_is_fine),

@@ -144,7 +144,7 @@ static void is_ordered_and_leaves(void **state)
 
 /* --- the boot dialogue, blocking, in a thread --- */
 
-struct dialogue { struct ssi_bootargs args; int r, again, report; uint8_t key[SSI_CCM_KEY]; struct ssi_err e; };
+struct dialogue { struct ssi_bootargs args; int r, again, report; struct ssi_boot_keys keys; struct ssi_err e; };
 
 static void *dialogue_run(void *userdata)
 {
@@ -157,9 +157,9 @@ static void *dialogue_run(void *userdata)
 	if (d->report >= 0)
 		d->report = ssi_boot_report_failed(l, "root", "mount: no", "look", 30, WAIT_MS, &d->e);
 	ssi_ccm_hangup(l);
-	d->r = ssi_boot_exchange_token(&d->args, WAIT_MS, d->key, &d->e);
+	d->r = ssi_boot_exchange_token(&d->args, WAIT_MS, &d->keys, &d->e);
 	if (d->r >= 0)
-		d->again = ssi_boot_exchange_token(&d->args, WAIT_MS, d->key, &d->e);
+		d->again = ssi_boot_exchange_token(&d->args, WAIT_MS, &d->keys, &d->e);
 	return NULL;
 }
 
@@ -198,7 +198,7 @@ static void token_is_traded_once(void **state)
 	assert_int_equal(x->stages, 1);
 	assert_string_equal(x->failure, "root: mount: no; look; 30");
 	assert_int_equal(d.r, 0);
-	assert_memory_equal(d.key, node_key, SSI_CCM_KEY);
+	assert_memory_equal(d.keys.key, node_key, SSI_CCM_KEY);
 	assert_int_equal(d.again, -EKEYREVOKED);
 }
 

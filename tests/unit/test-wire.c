@@ -114,6 +114,37 @@ static void bootargs_among_others(void **state)
 	assert_int_equal(a.number, 0);
 }
 
+#define ISCSI "ssi.root=iscsi:0123456789abcdef0123456789abcdef"
+
+static void bootargs_of_an_iscsi_root(void **state)
+{
+	static const char *const bad[] = {
+		ISCSI, ISCSI "0 ssi.iscsi=10.77.0.1:3260", ISCSI " ssi.iscsi=", ISCSI " ssi.iscsi=10.77.0.1", ISCSI " ssi.iscsi=target:3260",
+		ISCSI " ssi.iscsi=10.77.0.1:0", ISCSI " ssi.iscsi=10.77.0.1:3260,", "ssi.root=iscsi: ssi.iscsi=10.77.0.1:3260",
+	};
+	struct ssi_bootargs a;
+	struct in_addr server;
+	struct ssi_err e;
+	char text[2048];
+	uint16_t port = 77;
+
+	assert_int_equal(ssi_bootargs_parse(NEEDED " " ISCSI " ssi.iscsi=10.77.0.1:3260,10.78.0.1:860", &a, &e), 0);
+	assert_int_equal(ssi_bootargs_format(&a, text, sizeof(text)), 0);
+	assert_non_null(strstr(text, ISCSI " ssi.iscsi=10.77.0.1:3260,10.78.0.1:860"));
+	assert_int_equal(ssi_bootargs_portal(a.iscsi, 0, &server, &port), 0);
+	assert_int_equal(port, 3260);
+	assert_int_equal(ssi_bootargs_portal(a.iscsi, 1, &server, &port), 0);
+	assert_int_equal(port, 860);
+	assert_int_equal(ntohl(server.s_addr), 0x0a4e0001);
+	assert_int_equal(ssi_bootargs_portal(a.iscsi, 2, &server, &port), -ENOENT);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text), "%s %s", NEEDED, bad[i]);
+		assert_int_equal(ssi_bootargs_parse(text, &a, &e), -EINVAL);
+	}
+	assert_int_equal(ssi_bootargs_parse(NEEDED " " ISCSI, &a, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "no ssi.iscsi on the kernel command line"));
+}
+
 static void bootargs_refused(void **state)
 {
 	static const struct { const char *line, *says; } bad[] = {
@@ -160,6 +191,7 @@ int main(void)
 		cmocka_unit_test(bootargs_both_ways),
 		cmocka_unit_test(bootargs_among_others),
 		cmocka_unit_test(bootargs_of_a_root_in_memory),
+		cmocka_unit_test(bootargs_of_an_iscsi_root),
 		cmocka_unit_test(bootargs_refused),
 	};
 
