@@ -59,6 +59,17 @@ all_up() {
 	await 60 answer 'n[01-03]'
 }
 
+# Whatever the file before has left: every machine off, and no node that may still run on one.
+all_off() {
+	lab power cut m01 m02 m03 m04 m05
+	local node
+	ssi node detach 'n[01-06]'
+	# Those whose fence waits for somebody's word that the cord was pulled.
+	for node in n01 n02 n03; do ssi node fence $node --confirm 2>/dev/null || true; done
+	ssi node accept 'n[01-06]'
+	await 60 in_state 'n[01-06]' off
+}
+
 # The number of the newest event: what comes after it is this test's.
 last_event() {
 	master ssi-bootsvc events -n 1 -o json | jq -s '[.[] | if type == "array" then .[] else . end | .id] | max // 0'
