@@ -60,9 +60,15 @@ setup_file() {
 	ssi node set n02 root=iscsi init=ssi
 	ssi node set n03 root=ram init=systemd
 	again n01 n02 n03
+	touch "$BATS_FILE_TMPDIR/set-up"
 }
 
 teardown() { show_trouble; }
+
+# No teardown is called for a setup_file that failed.
+teardown_file() {
+	[ -e "$BATS_FILE_TMPDIR/set-up" ] || show_trouble 2>&1 | sed 's/^/# /' >&3
+}
 
 @test "a folder that is not there: reload says where that stands, and changes nothing; check says it too" {
 	share '/home /nowhere'
