@@ -7,6 +7,11 @@
 
 LAN=mcast=230.77.0.1:17701,localaddr=127.0.0.1
 
+# Of every machine's kernel. norandmaps: where a library lies at another address in each process, QEMU translates it for each anew. That is slow, and what it has translated
+# piles up on the library's pages, until the kernel takes minutes to clear one of them for something else.
+# shellcheck disable=SC2034 # for master.sh
+KERNEL_ARGS='console=ttyS0 mitigations=off norandmaps'
+
 # KVM only where the processor really has it: a paravirtual /dev/kvm may exist and hang every guest.
 machine_accel() {
 	if [ -n "${SSI_LAB_ACCEL:-}" ]; then
@@ -56,7 +61,9 @@ machine_start() { # MACHINE
 		mapfile -t -O "${#args[@]}" args < <(master_args)
 	else
 		mapfile -t -O "${#args[@]}" args < <(device_args "$1")
-		args+=(-netdev "socket,id=lan,$LAN" -device "$(<"$dir/nic"),netdev=lan,mac=$(<"$dir/mac"),bootindex=1")
+		# Firmware that got no answer (a busy host loses packets) begins again, as a server's does, and does not halt.
+		args+=(-boot reboot-timeout=2000
+			-netdev "socket,id=lan,$LAN" -device "$(<"$dir/nic"),netdev=lan,mac=$(<"$dir/mac"),bootindex=1")
 		[ "$(<"$dir/firmware")" = bios ] || args+=(
 			-drive "if=pflash,format=raw,unit=0,readonly=on,file=$(machine_ovmf CODE)"
 			-drive "if=pflash,format=raw,unit=1,file=$dir/vars.fd")

@@ -87,7 +87,7 @@ master_nodes() {
 	[ "$LAB_DHCP" = proxy ] || echo 'pool      = 10.77.0.200-10.77.0.250'
 	printf 'discovery = %s\nimage     = compute\n\n' "$LAB_DISCOVERY"
 	if [ "$LAB_NODES" -gt 0 ]; then
-		printf '[node n[01-%02d]]\naddress   = 10.77.0.11\ninit      = %s\nargs      = console=ttyS0 mitigations=off\n' "$LAB_NODES" "$LAB_INIT"
+		printf '[node n[01-%02d]]\naddress   = 10.77.0.11\ninit      = %s\nargs      = %s\n' "$LAB_NODES" "$LAB_INIT" "$KERNEL_ARGS"
 	fi
 	for ((i = 1; i <= LAB_KNOWN; i++)); do
 		machine=$(printf 'm%02d' "$i")
@@ -102,7 +102,7 @@ master_nodes() {
 master_args() {
 	local dir=$LAB/master lan="socket,id=lan,$LAN"
 	printf '%s\n' -kernel "$dir/image/vmlinuz" -initrd "$dir/image/initramfs" \
-		-append "ssi.root=disk:/dev/vda ssi.state=disk:/dev/vdb ssi.init=systemd net.ifnames=0 console=ttyS0 mitigations=off quiet" \
+		-append "ssi.root=disk:/dev/vda ssi.state=disk:/dev/vdb ssi.init=systemd net.ifnames=0 $KERNEL_ARGS quiet" \
 		-drive "if=none,id=root,format=raw,readonly=on,file=$dir/image/root.erofs" -device virtio-blk-pci,drive=root \
 		-drive "if=none,id=state,format=raw,cache=writeback,file=$dir/state.img" -device virtio-blk-pci,drive=state \
 		-netdev "user,id=host,hostfwd=tcp:127.0.0.1:$MASTER_SSH_PORT-:22" -device virtio-net-pci,id=nic0,netdev=host,mac=52:54:00:00:00:ff,romfile= \

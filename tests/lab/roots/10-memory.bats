@@ -73,7 +73,7 @@ setup_file() {
 @test "a machine that is too small is refused before anything is fetched, and says so on its console and to the master" {
 	local size old
 	size=$(console_size m03)
-	boot_with n03 root=ram 'args=console=ttyS0 mitigations=off mem=256M'
+	boot_with n03 root=ram 'args=console=ttyS0 mitigations=off norandmaps mem=256M'
 	await 300 failed_at_image 'memory too small for root = ram: .* free, the image takes'
 	if fetching n03; then false; fi
 	console_says m03 "$size" 'FAILED at image: memory too small for root = ram'
