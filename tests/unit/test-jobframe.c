@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Frames of jobs over a socket: what is sent comes in whole and in order, however full the socket; what is no frame is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "libssi/comm/jobframe.h"
+
+static void ends(struct ssi_jobhop *a, struct ssi_jobhop *b)
+{
+	int s[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+	ssi_jobhop_init(a, s[0]);
+	ssi_jobhop_init(b, s[1]);
+}
+
+static void test_header(void **state)
+{
+	const struct ssi_jobframe f = { .size = 0x10203, .type = 7, .job = 0x0102030405060708 };
+	const uint8_t want[SSI_JOBFRAME_HEAD] = { 3, 2, 1, 0, 7, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1 };
+	uint8_t p[SSI_JOBFRAME_HEAD];
+	struct ssi_jobframe g;
+
+	ssi_jobframe_encode(&f, p);
+	assert_memory_equal(p, want, sizeof(p));
+	assert_int_equal(ssi_jobframe_decode(p, &g), 0);
+	assert_true(g.size == f.size && g.type == f.type && g.job == f.job);
+	p[6] = 1;
+	assert_int_equal(ssi_jobframe_decode(p, &g), -EBADMSG);
+	p[6] = p[4] = 0;
+	assert_int_equal(ssi_jobframe_decode(p, &g), -EBADMSG);
+	p[4] = 1;
+	p[2] = 3;
+	assert_int_equal(ssi_jobframe_decode(p, &g), -EMSGSIZE);
+}
+
+/* More than a socket holds: the rest waits, and goes on where it stopped. */
+static void test_many(void **state)
+{
+	static uint8_t body[SSI_JOBFRAME_MAX];
+	struct ssi_jobhop a, b;
+	struct ssi_jobframe f;
+	const uint8_t *p;
+	unsigned n = 0;
+
+	ends(&a, &b);
+	for (unsigned i = 0; i < 40; i++) {
+		memset(body, (int)i, sizeof(body));
+		assert_int_equal(ssi_jobhop_send(&a, 5, i, body, i % 3 ? i * 1000 : sizeof(body)), 0);
+	}
+	assert_true(ssi_jobhop_waits(&a));
+	assert_true(ssi_jobhop_full(&a));
+	while (n < 40) {
+		int r = ssi_jobhop_next(&b, &f, &p);
+
+		assert_true(r >= 0);
+		if (r == 0) {
+			assert_int_equal(ssi_jobhop_flush(&a), 0);
+			assert_true(ssi_jobhop_read(&b) > 0);
+			continue;
+		}
+		assert_int_equal(f.job, n);
+		assert_int_equal(f.size, n % 3 ? n * 1000 : sizeof(body));
+		assert_true(!f.size || (p[0] == n && p[f.size - 1] == n));
+		n++;
+	}
+	assert_false(ssi_jobhop_waits(&a));
+	ssi_jobhop_close(&a);
+	assert_int_equal(ssi_jobhop_read(&b), 0);
+	assert_int_equal(ssi_jobhop_send(&b, 5, 1, "x", 1), -EPIPE);
+	ssi_jobhop_close(&b);
+	ssi_jobhop_close(&b);
+}
+
+static void test_refused(void **state)
+{
+	struct ssi_jobhop a, b;
+	struct ssi_jobframe f;
+	const uint8_t *p;
+
+	ends(&a, &b);
+	assert_int_equal(ssi_jobhop_send(&a, 5, 1, NULL, SSI_JOBFRAME_MAX + 1), -EMSGSIZE);
+	assert_int_equal(ssi_jobhop_read(&b), -EAGAIN);
+	assert_int_equal(send(a.fd, "no frame, certainly not", 23, 0), 23);
+	assert_int_equal(ssi_jobhop_read(&b), 23);
+	assert_true(ssi_jobhop_next(&b, &f, &p) < 0);
+	ssi_jobhop_close(&a);
+	ssi_jobhop_close(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_header), cmocka_unit_test(test_many), cmocka_unit_test(test_refused) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
