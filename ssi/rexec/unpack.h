@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * A program that came, on the node: from its Program message and the blobs to what is executed. Called by a job's keeper as root, before it becomes the
+ * user: comparing the node's own files may block on the file systems that these lie in.
+ *
+ * Each file is the node's own where path and digest agree, else a blob. Then one of two ways:
+ * - the loader and all of libc are the node's own (or the program is static): it is executed by its own name. Libraries that the node has not come by
+ * LD_LIBRARY_PATH.
+ * - they are not: the loader that came is executed, and told by its arguments where the libraries are, so that what the job starts from the node's own disk
+ *   has the node's own libc. /proc/self/exe is the loader then.
+ * The folder DIR of the job (an absolute path, the caller's to make and to remove, in the file system of the blobs; reachable under the same path in the
+ * job's mount namespace, and the blobs' folder too) gets: pin/ with a link to each blob in use, bin/NAME the link that is executed (so comm is what it is at
+ * home), lib/ the libraries by name, script/NAME. bin, lib and script are searchable by all: DIR itself is to be the user's alone.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "libssi/base/err.h"
+#include "libssi/base/hash.h"
+#include "ssi/rexec/blobs.h"
+#include "ssi/rexec/job.pb-c.h"
+
+struct ssi_unpack;
+
+/*
+ * Checks the message (it came over the network) and this machine (-ENOEXEC: it is for another), compares the node's own files, and pins the blobs that are
+ * here. program is borrowed and must outlive it, blobs too. -EBADMSG: what cannot be a program.
+ */
+int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, const char *dir, struct ssi_unpack **ret, struct ssi_err *e);
+void ssi_unpack_free(struct ssi_unpack *u);            /* leaves DIR as it is */
+
+/*
+ * What Need.digests is to be: each that is not whole, in the order in which they are to come. What was partly there of one begins anew. m's array is u's and
+ * stays until the next call; m is initialised here. Returns how many.
+ */
+size_t ssi_unpack_need(struct ssi_unpack *u, Ssi__Job__Need *m);
+/* A piece came. 1: now all are here; 0: there is more to come; -EBADMSG: none that was asked for, or not what its digest says; -ENOSPC and others: ssi_blobs_write. */
+int ssi_unpack_piece(struct ssi_unpack *u, const Ssi__Job__Blob *m, struct ssi_err *e);
+
+struct ssi_unpacked {
+	char *path;              /* for execve */
+	char **argv;             /* NULL at its end */
+	char **env;              /* the job's environment with what is added or changed; NULL at its end */
+};
+/* All are here: the folder's links, and what to execute. argv and env: the caller's (Spec), n_argv at least 1. */
+int ssi_unpack_make(struct ssi_unpack *u, size_t n_argv, const ProtobufCBinaryData *argv, size_t n_env, const ProtobufCBinaryData *env,
+	struct ssi_unpacked *ret, struct ssi_err *e);
+void ssi_unpacked_free(struct ssi_unpacked *x);
