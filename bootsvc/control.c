@@ -37,6 +37,7 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "machine.rm", control_machine_rm },
 	{ "events", control_events },
 	{ "exec", control_exec },
+	{ "load", control_load },
 };
 
 int control_start(struct daemon *d, struct ssi_err *e)

@@ -50,4 +50,5 @@ int control_node_state_accept(struct ssi_control_request *q, const json_t *args,
 int control_machine_list(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_machine_rm(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_events(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_load(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_exec(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);

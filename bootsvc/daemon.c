@@ -26,6 +26,7 @@
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
 #include "bootsvc/targets.h"
+#include "bootsvc/viewfiles.h"
 #include "bootsvc/volumes.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -139,6 +140,8 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 	if (r == 0)
 		r = failover_new(d, &d->failover, e);
 	if (r == 0)
+		r = viewfiles_new(d, &d->viewfiles, e);
+	if (r == 0)
 		r = control_start(d, e);
 	if (r == 0)
 		images_look(d->images);
@@ -170,6 +173,7 @@ static int daemon_start(struct daemon *d, struct ssi_err *e)
 static void daemon_end(struct daemon *d)
 {
 	ssi_control_server_free(d->control);
+	viewfiles_free(TAKE_PTR(d->viewfiles));
 	fence_free(TAKE_PTR(d->fence));
 	ssi_power_free(d->power);
 	failover_free(d->failover);

@@ -37,6 +37,8 @@ struct daemon {
 	struct ssi_boot_master boot;
 	struct ssi_head *head;
 	struct ssi_rexec *rexec;
+	struct ssi_load_head *loads;
+	struct viewfiles *viewfiles;             /* NULL while the daemon starts and stops */
 	struct ssi_power *power;
 	struct doors *doors;
 	struct fence *fence;                     /* NULL while the daemon starts and stops */

@@ -13,6 +13,7 @@
 #include "bootsvc/failover.h"
 #include "bootsvc/images.h"
 #include "bootsvc/inventory.h"
+#include "bootsvc/loads.h"
 #include "bootsvc/members.h"
 #include "bootsvc/patience.h"
 #include "bootsvc/targets.h"
@@ -108,6 +109,7 @@ static void on_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, void *u
 
 	log_debug("connection of %s closed: %s", id ? id->who : "?", why ? why->text : "");
 	ssi_rexec_closed(d->rexec, c, why);
+	ssi_load_head_closed(d->loads, c);
 	ssi_head_closed(d->head, c);
 }
 
@@ -327,6 +329,8 @@ static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before,
 	if (state_node_put(d->state, n->name, ssi_nodestate_name(n->state), n->incarnation, n->since_ms, n->reason, &e) < 0)
 		log_error("state of %s: %s", n->name, e.text);
 	keep_view(d, n->system);
+	if (n->state != SSI_NODE_JOINED && n->state != SSI_NODE_SUSPECT)
+		loads_left(d, n->name);
 	if (n->state != SSI_NODE_BOOTING)
 		patience_end(d->patience, n->name);
 	switch (ev) {
@@ -414,7 +418,7 @@ int members_start(struct daemon *d, struct ssi_err *e)
 		r = ssi_boot_master(d->ccm, &d->boot);
 	if (r >= 0)
 		r = ssi_rexec_new(d->ccm, &d->rexec);
-	return r < 0 ? ssi_errno(e, r, "membership") : 0;
+	return r < 0 ? ssi_errno(e, r, "membership") : loads_start(d, e);
 }
 
 /* Every life of the master has a number of its own, higher than the one before, also when the clock or the store was set back: stored before it is used. */
@@ -447,10 +451,12 @@ int members_listen(struct daemon *d, struct ssi_err *e)
 void members_stop(struct daemon *d)
 {
 	ssi_rexec_free(d->rexec);
+	ssi_load_head_free(d->loads);
 	ssi_head_free(d->head);
 	ssi_ccm_free(d->ccm);
 	patience_free(d->patience);
 	d->rexec = NULL;
+	d->loads = NULL;
 	d->head = NULL;
 	d->ccm = NULL;
 }

@@ -33,6 +33,8 @@ struct agent {
 	sd_event_source *events_io;
 	char events_rest[AGENT_EVENTS_READ];   /* the beginning of a line whose end is still in the fifo */
 	size_t events_rest_len;
+	/* load.c */
+	struct load *load;
 	/* hotplug.c */
 	struct hotplug *hotplug;
 	/* view.c */
@@ -59,6 +61,7 @@ bool machine_changed(const struct ssi_inventory *known);     /* did a processor 
 void machine_protect(void);                                  /* keep this process in memory and ahead of the others */
 
 int machine_sysfs(void);                                     /* /sys, held open; borrowed */
+int machine_procfs(void);                                    /* /proc, likewise */
 
 /* hotplug.c: what comes to this machine while it runs, and goes. */
 int hotplug_open(struct agent *a, struct ssi_err *e);
@@ -68,6 +71,11 @@ void hotplug_close(struct agent *a);
 int session_start(struct agent *a, struct ssi_err *e);
 void session_leave(struct agent *a, const char *reason);     /* then the loop ends */
 void session_hardware(struct agent *a);                      /* look whether this machine is what the master was told, and tell it if not */
+
+/* load.c: what this machine does, to the master each second while we are joined. */
+int load_open(struct agent *a, struct ssi_err *e);
+void load_enable(struct agent *a, bool joined);
+void load_close(struct agent *a);
 
 /* events.c: lines from the fifo, to the master while we are joined. */
 int events_open(struct agent *a, struct ssi_err *e);

@@ -67,6 +67,11 @@ int machine_sysfs(void)
 	return machine_sys;
 }
 
+int machine_procfs(void)
+{
+	return machine_proc;
+}
+
 void machine_inventory(struct ssi_inventory *ret)
 {
 	struct utsname u;

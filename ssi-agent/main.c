@@ -105,6 +105,7 @@ static void close_all(struct agent *a)
 	order_close(a);
 	view_close(a);
 	hotplug_close(a);
+	load_close(a);
 	events_close(a);
 	ssi_rexec_node_free(a->rexec);
 	ssi_member_free(a->member);
@@ -134,6 +135,8 @@ int main(int argc, char **argv)
 		r = events_open(&a, &e);
 	if (r >= 0)
 		r = hotplug_open(&a, &e);
+	if (r >= 0)
+		r = load_open(&a, &e);
 	if (r >= 0)
 		r = session_start(&a, &e);
 	if (r < 0)

@@ -77,6 +77,7 @@ static void session_joined(bool again, void *userdata)
 	a->tries = 1;
 	sd_notify(false, "READY=1\nSTATUS=joined");
 	events_enable(a, true);
+	load_enable(a, true);
 }
 
 static void session_lost(const struct ssi_err *why, void *userdata)
@@ -86,6 +87,7 @@ static void session_lost(const struct ssi_err *why, void *userdata)
 
 	a->tries++;
 	events_enable(a, false);
+	load_enable(a, false);
 	if (!strcmp(why->text, a->complaint) && now - a->complained_ms < SESSION_REPEAT_MS)
 		return;
 	log_warning("not joined: %s; trying again", why->text);

@@ -26,6 +26,7 @@ static const struct ssi_cmd cmds[] = {
 	{ "machine list", "", 0, 0, verb_machine_list, "List the machines that were ever seen", NULL, NULL, 0 },
 	{ "machine accept", "MAC", 1, 1, verb_machine_accept, "Take a machine that has failed, or that waits, for a spare", NULL, NULL, 0 },
 	{ "machine rm", "MAC", 1, 1, verb_machine_rm, "Forget a machine that is bound to no node", NULL, NULL, 0 },
+	{ "load", "[RANGE]", 0, 1, verb_load, "Show what nodes do: processors, memory, pressure", NULL, "@node", 0 },
 	{ "exec", "RANGE COMMAND...", 2, -1, verb_exec, "Run a command on nodes; their lines are prefixed where there are several", verb_exec_opts, "@node", 1 },
 	{ 0 },
 };

@@ -30,4 +30,5 @@ int verb_node_state_rm(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_state_accept(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_rm(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_load(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_exec(struct ssi_cmd_args *a, int argc, char **argv);

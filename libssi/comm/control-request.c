@@ -26,6 +26,7 @@ const struct ssi_control_spec ssi_control_specs[] = {
 	{ "node.failover", { { "range", SSI_CONTROL_STRING, true } } },
 	{ "node.move", { { "range", SSI_CONTROL_STRING, true }, { "machine", SSI_CONTROL_STRING, true } } },
 	{ "exec", { { "range", SSI_CONTROL_STRING, true }, { "argv", SSI_CONTROL_STRINGS, true }, { "input", SSI_CONTROL_BOOL, false } } },
+	{ "load", { { "range", SSI_CONTROL_STRING, false } } },
 	{ "node.state.list", { { "range", SSI_CONTROL_STRING, false } } },
 	{ "node.state.snapshot", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, false } } },
 	{ "node.state.restore", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, true } } },

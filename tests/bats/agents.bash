@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2317 # what await calls is reached
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Real agents beside the real daemon of bootsvc.bash, each as if on a machine of its own: in pid, mount and host name namespaces of its own, with a
 # pid 1 that reaps and outlives the agent, its own /run (the agent's folder is /run/ssi there, and nodes/NAME outside), over loopback. A cases file begins with

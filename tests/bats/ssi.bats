@@ -76,6 +76,13 @@ asked() { # the last request
 	[ "$(jq -r '.systems[0].cpus, (.not_well | map(.name) | join(","))' <<<"$output")" = $'6\nn04,n05' ]
 }
 
+@test "ssi load" {
+	golden load ssi load
+	[ "$status" -eq 0 ]
+	ssi load 'n[01-02]'
+	asked 'load {"range":"n[01-02]"}'
+}
+
 @test "ssi node list" {
 	golden node-list ssi node list
 	golden node-list-state ssi node list --state detached

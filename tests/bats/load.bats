@@ -1,0 +1,10 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What nodes do, told each second by real agents to the real daemon, and where programs are placed by it. What each test does stands in load-cases.bash.
+bats_require_minimum_version 1.5.0
+
+load bootsvc.bash
+
+export CASES=load-cases.bash
+
+@test "load: every node's, a second old; over an agent and a daemon that die; gone with the node" { in_net case_load; }
