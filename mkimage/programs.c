@@ -23,6 +23,7 @@ static const struct {
 	{ "node master", PROGRAMS_INIT, true },
 	{ "node", PROGRAMS_INIT_HELPERS, false },
 	{ "node", "usr/libexec/ssi/node-*", false },
+	{ "node", "usr/libexec/ssi/ssi-keeper", false },
 	{ "node", "usr/lib/systemd/system/ssi-agent.service", false },
 	{ "node master", "usr/bin/ssi", true },
 	{ "master", "usr/sbin/ssi-bootsvc", true },

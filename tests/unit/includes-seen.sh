@@ -6,7 +6,7 @@ here=$(cd "${srcdir:-.}" && pwd)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 
-mkdir -p "$tree/doc" "$tree/libssi/base" "$tree/libssi/model" "$tree/ssi/boot" "$tree/ssi-init" "$tree/ssi-agent" "$tree/mkimage" "$tree/bootsvc"
+mkdir -p "$tree/doc" "$tree/libssi/base" "$tree/libssi/model" "$tree/ssi/boot" "$tree/ssi-init" "$tree/ssi-agent" "$tree/ssi-keeper" "$tree/mkimage" "$tree/bootsvc"
 cp "$here/doc/map.md" "$tree/doc/"
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	echo '#include "libssi/base/err.h"' > "$tree/bootsvc/file$i.c"

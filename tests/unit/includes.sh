@@ -75,4 +75,4 @@ END {
 		bad = 1
 	}
 	exit bad
-}' doc/map.md $(find libssi ssi ssi-init ssi-agent mkimage bootsvc -name '*.[ch]' ! -name '*.pb-c.[ch]' | sort)
+}' doc/map.md $(find libssi ssi ssi-init ssi-agent ssi-keeper mkimage bootsvc -name '*.[ch]' ! -name '*.pb-c.[ch]' | sort)

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Does a keeper keep its job: how it starts, what it writes, how it ends, and that nothing of it stays, wherever what it is attached to breaks? Only root can try. */
+#include "keeper-fixture.h"
+
+static void run(struct keeper_test *t, const char *command)
+{
+	struct keeper_spec s;
+
+	keeper_open(t);
+	keeper_spec(&s, command);
+	keeper_start(t, &s);
+	keeper_until(t, keeper_ended(t));
+}
+
+static const char *said(struct keeper_test *t, int stream)
+{
+	return t->out[stream].data ? t->out[stream].data : "";
+}
+
+static void test_exit(void **state)
+{
+	struct keeper_test t;
+
+	run(&t, "echo out; echo err >&2; exit 3");
+	assert_int_equal(t.started, 1);
+	assert_string_equal(said(&t, 1), "out\n");
+	assert_string_equal(said(&t, 2), "err\n");
+	assert_true(t.end[1] && t.end[2]);
+	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__EXITED);
+	assert_int_equal(t.exit->status, 3);
+	assert_true(t.exit->usage->max_rss > 0);
+	assert_true(keeper_has(&t, "exit"));
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* It is who it should be, where it should be, with the number it should have, and alone. */
+static void test_who(void **state)
+{
+	struct keeper_test t;
+
+	run(&t, "id -u; id -G; umask; echo $$ $PPID $MARK; env | wc -l; ls /proc | grep -c '^[0-9]'; cat; touch a && stat -c %U:%a . a; cat /proc/self/oom_score_adj; ls /tmp/leak /dev/shm");
+	assert_string_equal(t.exit->text, "");
+	assert_ptr_equal(strstr(said(&t, 1), "65534\n65534\n0027\n1500000 0 here\n3\n"), said(&t, 1));
+	assert_non_null(strstr(said(&t, 1), "nobody:700\nnobody:640\n0\n/dev/shm:\n"));
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+static void test_signals(void **state)
+{
+	static const struct { const char *command; int sig; Ssi__Job__Exit__Cause cause; } cases[] = {
+		{ "kill -TERM $$", SIGTERM, SSI__JOB__EXIT__CAUSE__KILLED }, { "kill -KILL $$", SIGKILL, SSI__JOB__EXIT__CAUSE__KILLED },
+		{ "ulimit -c 0; kill -SEGV $$", SIGSEGV, SSI__JOB__EXIT__CAUSE__CRASHED }, { "kill -ABRT $$", SIGABRT, SSI__JOB__EXIT__CAUSE__CRASHED },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct keeper_test t;
+
+		run(&t, cases[i].command);
+		assert_int_equal(t.exit->signal, cases[i].sig);
+		assert_int_equal(t.exit->cause, cases[i].cause);
+		keeper_over(&t);
+		keeper_close(&t);
+	}
+}
+
+static void test_not_there(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "");
+	s.argv[0] = (ProtobufCBinaryData){ 9, (uint8_t *)"/no/where" };
+	keeper_start(&t, &s);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.started, 0);
+	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__NOT_STARTED);
+	assert_int_equal(t.exit->error, ENOENT);
+	assert_non_null(strstr(t.exit->text, "/no/where"));
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+static void say_data(struct keeper_test *t, uint32_t stream, uint64_t offset, const char *text, bool end)
+{
+	Ssi__Job__Data m = SSI__JOB__DATA__INIT;
+
+	m.stream = stream;
+	m.offset = offset;
+	m.data = (ProtobufCBinaryData){ strlen(text), (uint8_t *)text };
+	m.end = end;
+	keeper_say(t, SSI_JOB_DATA, &m.base);
+}
+
+static void say_signal(struct keeper_test *t, int number, bool group)
+{
+	Ssi__Job__Signal m = SSI__JOB__SIGNAL__INIT;
+
+	m.number = (uint32_t)number;
+	m.group = group;
+	keeper_say(t, SSI_JOB_SIGNAL, &m.base);
+}
+
+/* Pieces that come twice are taken once, and one that comes too early not at all. */
+static void test_input(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "cat");
+	s.spec.input = true;
+	keeper_start(&t, &s);
+	say_data(&t, 0, 0, "one ", false);
+	keeper_until(&t, t.at[1] == 4 && t.acked[0] == 4);
+	say_data(&t, 0, 9, "never", true);
+	say_data(&t, 0, 0, "one two ", false);
+	keeper_until(&t, t.at[1] == 8);
+	keeper_attach(&t);
+	say_data(&t, 0, 4, "two three", true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_string_equal(said(&t, 1), "one two three");
+	assert_int_equal(t.acked[0], 13);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+static void test_stopped(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "trap 'echo heard; exit 5' USR1; echo ready; while :; do sleep 0.05; done");
+	keeper_start(&t, &s);
+	keeper_until(&t, t.at[1] == 6);
+	say_signal(&t, SIGSTOP, false);
+	keeper_until(&t, t.what == SSI__JOB__STATE__WHAT__STOPPED);
+	keeper_attach(&t);
+	t.what = SSI__JOB__STATE__WHAT__NONE;
+	keeper_until(&t, t.what == SSI__JOB__STATE__WHAT__STOPPED);
+	say_signal(&t, SIGCONT, false);
+	keeper_until(&t, t.what == SSI__JOB__STATE__WHAT__RUNNING);
+	say_signal(&t, SIGUSR1, false);
+	keeper_until(&t, keeper_ended(&t));
+	assert_string_equal(said(&t, 1), "ready\nheard\n");
+	assert_int_equal(t.exit->status, 5);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+static void test_terminal(void **state)
+{
+	Ssi__Job__Terminal tty = SSI__JOB__TERMINAL__INIT, other = SSI__JOB__TERMINAL__INIT;
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "tty -s && echo terminal; stty size; trap 'stty size; exit 4' WINCH; read x; echo got $x; while :; do sleep 0.05; done");
+	tty.rows = 30;
+	tty.columns = 90;
+	s.spec.terminal = &tty;
+	s.spec.input = true;
+	keeper_start(&t, &s);
+	keeper_until(&t, t.at[1] == strlen("terminal\r\n30 90\r\n"));
+	say_data(&t, 0, 0, "word\r", false);
+	keeper_until(&t, strstr(said(&t, 1), "got word\r\n"));
+	other.rows = 40;
+	other.columns = 100;
+	keeper_say(&t, SSI_JOB_WINDOW, &other.base);
+	keeper_until(&t, keeper_ended(&t));
+	assert_non_null(strstr(said(&t, 1), "40 100\r\n"));
+	assert_int_equal(t.exit->status, 4);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* ^C in a terminal is for who is in front there, not for the shell behind it. */
+static void test_terminal_front(void **state)
+{
+	Ssi__Job__Terminal tty = SSI__JOB__TERMINAL__INIT;
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "set -m; sh -c 'trap \"exit 7\" INT; echo in front; while :; do sleep 0.05; done'; echo status $?; exit 6");
+	s.spec.terminal = &tty;
+	keeper_start(&t, &s);
+	keeper_until(&t, strstr(said(&t, 1), "in front"));
+	say_signal(&t, SIGINT, true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_non_null(strstr(said(&t, 1), "status 7"));
+	assert_int_equal(t.exit->status, 6);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+#define MUCH 10000000
+/* 10 MB of numbers; the connection breaks every few hundred KB, and what was under way is lost. */
+static void test_breaks(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+	char line[32];
+	uint64_t next = 300000;
+	size_t at = 0;
+	unsigned breaks = 0;
+
+	keeper_open(&t);
+	keeper_spec(&s, "seq 1000000 2250000");
+	keeper_start(&t, &s);
+	while (!keeper_ended(&t)) {
+		assert_true(keeper_hear(&t, KEEPER_WAIT_MS));
+		if (t.at[1] > next && !t.exit) {
+			keeper_attach(&t);
+			breaks++;
+			next = t.at[1] + 300000;
+		}
+	}
+	assert_true(breaks > 15);
+	for (unsigned i = 1000000; i <= 2250000; i++) {
+		int n = snprintf(line, sizeof(line), "%u\n", i);
+
+		assert_memory_equal(t.out[1].data + at, line, (size_t)n);
+		at += (size_t)n;
+	}
+	assert_int_equal(at, t.at[1]);
+	assert_true(at >= MUCH);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* Nobody is there for a while: it writes until the window is full, waits, and goes on. The record waits too, and is repeated. */
+static void test_alone(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "head -c 3000000 /dev/zero; echo done >&2; exit 9");
+	t.mute = true;
+	keeper_start(&t, &s);
+	keeper_until(&t, t.at[1] == SSI_JOB_WINDOW_BYTES);
+	keeper_hear(&t, 50);
+	assert_int_equal(t.at[1], SSI_JOB_WINDOW_BYTES);
+	t.mute = false;
+	keeper_attach(&t);
+	keeper_until(&t, keeper_ended(&t));
+	for (unsigned i = 2; i < 5; i++) {
+		keeper_attach(&t);
+		keeper_until(&t, t.exits == i);
+	}
+	assert_int_equal(t.at[1], 3000000);
+	assert_string_equal(said(&t, 2), "done\n");
+	assert_int_equal(t.exit->status, 9);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* What it leaves running goes with it, and does not hold it up. */
+static void test_left_behind(void **state)
+{
+	struct keeper_test t;
+
+	run(&t, "sleep 1000 & setsid sleep 1000 & (trap '' TERM HUP; sleep 1000) & echo started");
+	assert_string_equal(said(&t, 1), "started\n");
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+static void wait_gone(struct keeper_test *t)
+{
+	int status;
+
+	assert_int_equal(waitpid(t->keeper, &status, 0), t->keeper);
+	assert_false(keeper_has(t, ""));
+	t->keeper = 0;
+}
+
+static void test_lease(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "sleep 1000");
+	s.spec.lease_ms = 300;
+	keeper_start(&t, &s);
+	keeper_until(&t, t.started);
+	ssi_jobhop_close(&t.hop);
+	for (int i = 0; i < 2000 && !keeper_has(&t, "exit"); i++)
+		usleep(5000);
+	keeper_attach(&t);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__LEASE);
+	assert_int_equal(t.exit->signal, SIGKILL);
+	ssi_jobhop_close(&t.hop);
+	wait_gone(&t);                           /* nor is the record kept longer */
+	keeper_close(&t);
+}
+
+static void test_time(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "trap '' TERM; while :; do sleep 1; done");
+	s.spec.time_ms = 200;
+	keeper_start(&t, &s);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__TIME);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* Nobody ever said SPEC. */
+static void test_spare(void **state)
+{
+	struct keeper_test t;
+	int status;
+
+	keeper_open(&t);
+	keeper_spawn(&t);
+	ssi_jobhop_close(&t.hop);
+	assert_int_equal(waitpid(t.keeper, &status, 0), t.keeper);
+	assert_int_equal(status, 0);
+	t.keeper = 0;
+	keeper_close(&t);
+}
+
+/* The folder was removed before the keeper was there: nothing is started. */
+static void test_unwanted(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+	char path[128];
+	int status;
+
+	keeper_open(&t);
+	snprintf(path, sizeof(path), "%s/jobs/7", t.dir);
+	assert_int_equal(rmdir(path), 0);
+	keeper_spec(&s, "echo never");
+	keeper_start(&t, &s);
+	assert_int_equal(waitpid(t.keeper, &status, 0), t.keeper);
+	t.keeper = 0;
+	keeper_close(&t);
+}
+
+/* The keeper is killed: so is its job. */
+static void test_killed(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+	int i;
+
+	keeper_open(&t);
+	keeper_spec(&s, "setsid sleep 1000 & echo ready; exec sleep 1000");
+	keeper_start(&t, &s);
+	keeper_until(&t, t.at[1] == 6);
+	kill(t.keeper, SIGKILL);
+	waitpid(t.keeper, NULL, 0);
+	t.keeper = 0;
+	for (i = 0; i < 2000 && kill((pid_t)t.pid, 0) == 0; i++)
+		usleep(5000);
+	assert_true(i < 2000);
+	assert_true(!t.cgroup[0] || rmdir(t.cgroup) == 0);       /* the next agent does */
+	t.cgroup[0] = '\0';
+	keeper_close(&t);
+}
+
+/* What the first keeper made for all. */
+static int clean(void **state)
+{
+	(void)rmdir("/sys/fs/cgroup/ssi-jobs");
+	(void)rmdir("/sys/fs/cgroup/unified/ssi-jobs");
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exit), cmocka_unit_test(test_who), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_input), cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
+		cmocka_unit_test(test_breaks), cmocka_unit_test(test_alone), cmocka_unit_test(test_left_behind), cmocka_unit_test(test_lease),
+		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed),
+	};
+
+	if (geteuid() != 0)
+		return 77;
+	return cmocka_run_group_tests(tests, NULL, clean);
+}
