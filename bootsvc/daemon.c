@@ -22,6 +22,7 @@
 #include "bootsvc/failover.h"
 #include "bootsvc/http.h"
 #include "bootsvc/images.h"
+#include "bootsvc/jobs.h"
 #include "bootsvc/members.h"
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
@@ -141,6 +142,8 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 		r = failover_new(d, &d->failover, e);
 	if (r == 0)
 		r = viewfiles_new(d, &d->viewfiles, e);
+	if (r == 0)
+		r = jobs_listen(d->jobs, e);
 	if (r == 0)
 		r = control_start(d, e);
 	if (r == 0)

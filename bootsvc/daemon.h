@@ -39,6 +39,7 @@ struct daemon {
 	struct ssi_rexec *rexec;
 	struct ssi_load_head *loads;
 	struct viewfiles *viewfiles;             /* NULL while the daemon starts and stops */
+	struct jobs *jobs;
 	struct ssi_power *power;
 	struct doors *doors;
 	struct fence *fence;                     /* NULL while the daemon starts and stops */

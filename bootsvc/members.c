@@ -14,6 +14,7 @@
 #include "bootsvc/images.h"
 #include "bootsvc/inventory.h"
 #include "bootsvc/loads.h"
+#include "bootsvc/jobs.h"
 #include "bootsvc/members.h"
 #include "bootsvc/patience.h"
 #include "bootsvc/targets.h"
@@ -110,12 +111,16 @@ static void on_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, void *u
 	log_debug("connection of %s closed: %s", id ? id->who : "?", why ? why->text : "");
 	ssi_rexec_closed(d->rexec, c, why);
 	ssi_load_head_closed(d->loads, c);
+	jobs_closed(d->jobs, c);
 	ssi_head_closed(d->head, c);
 }
 
 static void on_drained(struct ssi_ccm_conn *c, void *userdata)
 {
-	ssi_rexec_drained(((struct daemon *)userdata)->rexec, c);
+	struct daemon *d = userdata;
+
+	ssi_rexec_drained(d->rexec, c);
+	jobs_drained(d->jobs, c);
 }
 
 /* The boot dialogue. */
@@ -361,6 +366,7 @@ static void on_changed(const struct ssi_head_node *n, enum ssi_nodestate before,
 		break;
 	}
 	failover_node_changed(d->failover, n, ev);
+	jobs_node_changed(d->jobs, n);
 }
 
 static void on_join_refused(struct ssi_ccm_conn *c, const char *text, void *userdata)
@@ -418,7 +424,10 @@ int members_start(struct daemon *d, struct ssi_err *e)
 		r = ssi_boot_master(d->ccm, &d->boot);
 	if (r >= 0)
 		r = ssi_rexec_new(d->ccm, &d->rexec);
-	return r < 0 ? ssi_errno(e, r, "membership") : loads_start(d, e);
+	if (r < 0)
+		return ssi_errno(e, r, "membership");
+	r = loads_start(d, e);
+	return r < 0 ? r : jobs_new(d, &d->jobs, e);
 }
 
 /* Every life of the master has a number of its own, higher than the one before, also when the clock or the store was set back: stored before it is used. */
@@ -450,6 +459,7 @@ int members_listen(struct daemon *d, struct ssi_err *e)
 
 void members_stop(struct daemon *d)
 {
+	jobs_free(TAKE_PTR(d->jobs));
 	ssi_rexec_free(d->rexec);
 	ssi_load_head_free(d->loads);
 	ssi_head_free(d->head);

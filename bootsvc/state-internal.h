@@ -20,6 +20,7 @@ enum state_query {
 	Q_FENCE_PUT, Q_FENCE_GET, Q_FENCE_EACH, Q_FENCE_RM, Q_DOOR_PUT, Q_DOOR_EACH, Q_DOOR_RM,
 	Q_MACHINE_FAIL, Q_MACHINE_KEEP, Q_MACHINE_WAITS, Q_BIND_INSTEAD, Q_INSTEAD_OF, Q_SPARE_COUNT, Q_SPARE_EACH,
 	Q_FAILOVER_PUT, Q_FAILOVER_RM, Q_FAILOVER_EACH, Q_FAILOVER_BEGUN, Q_FAILOVER_LATELY, Q_FAILOVER_PRUNE, Q_IDENTITY_NEW, Q_IDENTITY_GET,
+	Q_JOB_PUT, Q_JOB_EACH, Q_JOB_RM,
 	Q_COUNT
 };
 
@@ -34,7 +35,7 @@ struct state {
 
 /* SQL by enum state_query, entries of other files NULL. */
 extern const char *const state_machine_sql[Q_COUNT], *const state_node_sql[Q_COUNT], *const state_event_sql[Q_COUNT];
-extern const char *const state_volume_sql[Q_COUNT], *const state_fence_sql[Q_COUNT], *const state_failover_sql[Q_COUNT];
+extern const char *const state_volume_sql[Q_COUNT], *const state_fence_sql[Q_COUNT], *const state_failover_sql[Q_COUNT], *const state_job_sql[Q_COUNT];
 
 /* A statement with its parameters bound: t text, i uint64_t, n int, b SSI_CCM_KEY bytes or NULL. Borrowed: end it with state_done (or _cleanup_query_). */
 sqlite3_stmt *state_query(struct state *s, enum state_query q, const char *types, ...);

@@ -51,6 +51,10 @@ static const char *const schema[] = {
 	"CREATE TABLE failover_begun(id INTEGER PRIMARY KEY AUTOINCREMENT, system TEXT NOT NULL, node TEXT NOT NULL, time INTEGER NOT NULL);"
 	/* what a node is known by, whatever machine plays it */
 	"CREATE TABLE identity(node TEXT PRIMARY KEY, seed BLOB NOT NULL) WITHOUT ROWID;",
+	/* phase: enum state_job_phase; the rest is of the record that the job left, once it has ended */
+	"CREATE TABLE job(number INTEGER PRIMARY KEY, pid INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, node TEXT NOT NULL, incarnation INTEGER NOT NULL,"
+	"  command TEXT NOT NULL, phase INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, cause INTEGER NOT NULL, status INTEGER NOT NULL,"
+	"  signal INTEGER NOT NULL, core INTEGER NOT NULL, error INTEGER NOT NULL, user_us INTEGER NOT NULL, system_us INTEGER NOT NULL, max_rss INTEGER NOT NULL, text TEXT NOT NULL);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 
@@ -297,7 +301,7 @@ static int schema_update(struct state *s, const char *path, struct ssi_err *e)
 
 static int prepare_all(struct state *s, struct ssi_err *e)
 {
-	static const char *const *const tables[] = { frame_sql, state_machine_sql, state_node_sql, state_event_sql, state_volume_sql, state_fence_sql, state_failover_sql };
+	static const char *const *const tables[] = { frame_sql, state_machine_sql, state_node_sql, state_event_sql, state_volume_sql, state_fence_sql, state_failover_sql, state_job_sql };
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++)
 		for (int q = 0; q < Q_COUNT; q++)

@@ -216,6 +216,24 @@ int state_door_put(struct state *s, const char *mac, const char *node, uint64_t 
 int state_door_rm(struct state *s, const char *mac, struct ssi_err *e);        /* 1 = was there */
 int state_door_each(struct state *s, void (*fn)(const char *mac, const char *node, void *userdata), void *userdata, struct ssi_err *e);
 
+/* state-job.c: jobs (jobs.h), those that are not over and the last ones that are. */
+enum state_job_phase { STATE_JOB_SENT = 1, STATE_JOB_RUNS, STATE_JOB_ENDED, STATE_JOB_OVER };   /* OVER: its record was taken by who waited for it */
+struct state_job {
+	uint64_t number;
+	uint32_t pid, uid, gid;
+	char node[64], command[64];                   /* command: the name of its program, printable */
+	uint64_t incarnation;                         /* of the node */
+	int phase;
+	uint64_t started, ended;                      /* wall clock, ms */
+	int cause, status, signal, core, error;       /* as in Exit of ssi/rexec/job.proto */
+	uint64_t user_us, system_us, max_rss;
+	char text[160];
+};
+typedef void (*state_job_fn)(const struct state_job *j, void *userdata);
+int state_job_put(struct state *s, const struct state_job *j, struct ssi_err *e);
+int state_job_each(struct state *s, state_job_fn fn, void *userdata, struct ssi_err *e);   /* by number */
+int state_job_rm(struct state *s, uint64_t number, struct ssi_err *e);
+
 /* Small values: the number a system's view goes on from. */
 int state_value_get(struct state *s, const char *name, uint64_t *ret, struct ssi_err *e);
 int state_value_put(struct state *s, const char *name, uint64_t v, struct ssi_err *e);

@@ -317,15 +317,19 @@ int ssi_cmd_main(const struct ssi_program *p, int argc, char **argv)
 
 const char *ssi_cmd_opt(const struct ssi_cmd_args *a, const char *name)
 {
+	const struct ssi_opt *own = cmd_find_opt(a->cmd->opts, name, strlen(name), 0);
+
 	for (int i = a->n_opts - 1; i >= 0; i--)
-		if (!strcmp(a->opts[i]->name, name))
+		if (own ? a->opts[i] == own : !strcmp(a->opts[i]->name, name))
 			return a->values[i];
 	return NULL;
 }
 
+/* By its letter: a verb may have a --output of its own. */
 bool ssi_cmd_json(const struct ssi_cmd_args *a)
 {
-	const char *v = ssi_cmd_opt(a, "output");
-
-	return v && !strcmp(v, "json");
+	for (int i = a->n_opts - 1; i >= 0; i--)
+		if (a->opts[i]->letter == 'o' && !strcmp(a->opts[i]->name, "output"))
+			return !strcmp(a->values[i], "json");
+	return false;
 }

@@ -94,6 +94,11 @@ int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_
 	return 1;
 }
 
+void ssi_jobhop_again(struct ssi_jobhop *h, const struct ssi_jobframe *f)
+{
+	h->in_at -= SSI_JOBFRAME_HEAD + f->size;
+}
+
 /* What the socket takes of two pieces at once; bytes or -errno. */
 static ssize_t jobhop_write(struct ssi_jobhop *h, const void *a, size_t n, const void *b, size_t m)
 {

@@ -36,6 +36,8 @@ void ssi_jobhop_close(struct ssi_jobhop *h);   /* what was to go and did not is 
 int ssi_jobhop_read(struct ssi_jobhop *h);
 /* The next whole frame of what was read: 1 and it (body borrowed until the next call for this hop's input, not aligned); 0: more has to come; -EBADMSG, -EMSGSIZE: the other end is no such. */
 int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_t **ret_body);
+/* Give the frame that ssi_jobhop_next said last back: it comes again. For who has no room for it now. */
+void ssi_jobhop_again(struct ssi_jobhop *h, const struct ssi_jobframe *f);
 /* Say it: what the socket does not take waits for ssi_jobhop_flush. 0, -EMSGSIZE, -ENOMEM, -errno of the socket (-EPIPE: nobody is there any more). */
 int ssi_jobhop_send(struct ssi_jobhop *h, uint16_t type, uint64_t job, const void *body, size_t n);
 int ssi_jobhop_flush(struct ssi_jobhop *h);    /* 0, also if there is something left; -errno */

@@ -64,6 +64,8 @@ static void test_many(void **state)
 			assert_true(ssi_jobhop_read(&b) > 0);
 			continue;
 		}
+		ssi_jobhop_again(&b, &f);
+		assert_int_equal(ssi_jobhop_next(&b, &f, &p), 1);
 		assert_int_equal(f.job, n);
 		assert_int_equal(f.size, n % 3 ? n * 1000 : sizeof(body));
 		assert_true(!f.size || (p[0] == n && p[f.size - 1] == n));

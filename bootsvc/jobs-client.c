@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Jobs, towards who starts them: RUN/jobs.sock, open to everyone, a connection for each job. Who is there is what the kernel says of the socket's other end. A
+ * connection whose frames its node has no room for is not read; one that goes away takes its job with it, unless another one has attached to it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "bootsvc/jobs-internal.h"
+#include "libssi/base/clock.h"
+#include "libssi/base/fd.h"
+#include "libssi/base/log.h"
+#include "libssi/base/path.h"
+#include "ssi/rexec/job.pb-c.h"
+
+/* What of a job a client may say, and how large. */
+static const uint32_t may_say[] = {
+	[SSI_JOB_SPEC] = SSI_JOBFRAME_MAX, [SSI_JOB_BLOB] = SSI_JOBFRAME_MAX, [SSI_JOB_DATA] = SSI_JOBFRAME_MAX, [SSI_JOB_ACK] = 64, [SSI_JOB_SIGNAL] = 64,
+	[SSI_JOB_WINDOW] = 1024, [SSI_JOB_EXIT_ACK] = 1, [SSI_JOB_ATTACH] = 256, [SSI_JOB_ASK] = SSI_JOBFRAME_MAX,
+};
+
+static void client_arm(struct job_client *c)
+{
+	sd_event_source_set_io_events(c->io, (c->blocked ? 0 : EPOLLIN) | (ssi_jobhop_waits(&c->hop) ? EPOLLOUT : 0));
+}
+
+static void client_block(struct job_client *c, bool blocked)
+{
+	if (blocked && !c->blocked)
+		LIST_INSERT_HEAD(&c->jobs->blocked, c, waiting);
+	else if (!blocked && c->blocked)
+		LIST_REMOVE(c, waiting);
+	c->blocked = blocked;
+}
+
+static void client_free(struct job_client *c)
+{
+	struct job *job = c->job;
+
+	client_block(c, false);
+	LIST_REMOVE(c, link);
+	c->jobs->n_clients--;
+	if (job)
+		job->client = NULL;
+	sd_event_source_disable_unref(c->io);
+	ssi_jobhop_close(&c->hop);
+	free(c);
+}
+
+/* Who is left without it: the job dies with who started it. */
+static void client_gone(struct job_client *c)
+{
+	struct jobs *j = c->jobs;
+	struct job *job = c->job;
+
+	client_free(c);
+	if (job)
+		job_doom(j, job);
+}
+
+/* To be closed from the loop, not from where somebody stands who uses it. */
+static void client_drop(struct job_client *c)
+{
+	shutdown(c->hop.fd, SHUT_RDWR);
+}
+
+static void client_say(struct job_client *c, uint16_t type, uint64_t number, const void *body, size_t n)
+{
+	if (c->hop.out.len - c->hop.out_at > 8 * SSI_JOB_WINDOW_BYTES || ssi_jobhop_send(&c->hop, type, number, body, n) < 0)
+		client_drop(c);                  /* more than any job may have on its way, or nobody is there */
+	client_arm(c);
+}
+
+int job_to_client(struct job *job, uint16_t type, const void *body, size_t n)
+{
+	if (!job->client)
+		return -ENOTCONN;
+	client_say(job->client, type, job->s.number, body, n);
+	return 0;
+}
+
+void job_tell_state(struct job *job, int what)
+{
+	Ssi__Job__State m = SSI__JOB__STATE__INIT;
+	uint8_t p[32];
+
+	m.what = (Ssi__Job__State__What)what;
+	job_to_client(job, SSI_JOB_STATE, p, protobuf_c_message_pack(&m.base, p));
+}
+
+static void say_gone(struct job_client *c, uint64_t number, int error, const char *text)
+{
+	Ssi__Job__Gone m = SSI__JOB__GONE__INIT;
+	uint8_t p[256];
+
+	m.text = (char *)text;
+	m.error = (uint32_t)-error;
+	client_say(c, SSI_JOB_GONE, number, p, protobuf_c_message_pack(&m.base, p));
+}
+
+/* --- taking a job up again --- */
+
+static int attach(struct job_client *c, struct job *job)
+{
+	struct job_client *other = job->client;
+	int r = job->conn ? job_to_node(job, SSI_JOB_ATTACH, c->attach, c->n_attach) : 0;
+
+	if (r == -EAGAIN)
+		return r;
+	if (other && other != c) {
+		say_gone(other, job->s.number, -ESTALE, "somebody else has attached to it");
+		other->job = NULL;
+	}
+	c->job = job;
+	c->wants = 0;
+	job->client = c;
+	if (!job->conn)
+		job_tell_state(job, SSI__JOB__STATE__WHAT__AWAY);
+	return 0;
+}
+
+static int on_attach(struct job_client *c, uint64_t number, const uint8_t *body, size_t n)
+{
+	struct job *job = job_find(c->jobs, number);
+
+	memcpy(c->attach, body, n);
+	c->n_attach = n;
+	if (job && c->uid && c->uid != job->s.uid)
+		say_gone(c, number, -EPERM, "it is not yours");
+	else if (job && (job->acked || job->doomed))
+		say_gone(c, number, -ESRCH, "it is over");
+	else if (job && job->state == JOB_ENDED && job->s.cause == SSI__JOB__EXIT__CAUSE__NODE_LOST) {
+		c->job = job;
+		job->client = c;
+		job_lost(c->jobs, job, job->s.text);
+	} else if (job)
+		return attach(c, job);
+	else if (ssi_clock_wall_ms() - c->jobs->d->started < JOBS_BACK_MS)
+		c->wants = number;
+	else
+		say_gone(c, number, -ESRCH, "there is no such job");
+	return 0;
+}
+
+void jobs_client_named(struct jobs *j, struct job *job)
+{
+	struct job_client *c, *next;
+
+	for (c = LIST_FIRST(&j->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->wants == job->s.number && (!c->uid || c->uid == job->s.uid) && attach(c, job) == -EAGAIN)
+			client_drop(c);          /* it comes again */
+	}
+}
+
+/* --- what clients say --- */
+
+/* Is this frame one that the connection may bring? The job it is about is the connection's, but with ASK, SPEC and ATTACH, which make it so. */
+static bool frame_ok(const struct job_client *c, const struct ssi_jobframe *f)
+{
+	bool begins = f->type == SSI_JOB_ASK || f->type == SSI_JOB_SPEC || f->type == SSI_JOB_ATTACH;
+
+	if (f->type >= sizeof(may_say) / sizeof(*may_say) || f->size > may_say[f->type])
+		return false;
+	return begins || (c->job && c->job->s.number == f->job) || !c->job;
+}
+
+static int on_exit_ack(struct job_client *c)
+{
+	struct job *job = c->job;
+
+	if (job->state != JOB_ENDED)
+		return -EPROTO;
+	job->owes |= JOB_OWES_EXIT_ACK;
+	job_pay(job);
+	job_over(c->jobs, job);
+	job_changed(c->jobs, job);
+	return 0;
+}
+
+/* -EAGAIN: not now. Other failures: the client is none. */
+static int on_frame(struct job_client *c, const struct ssi_jobframe *f, const uint8_t *body)
+{
+	int r;
+
+	switch (f->type) {
+	case SSI_JOB_ASK:
+		return jobs_on_ask(c, body, f->size);
+	case SSI_JOB_SPEC:
+		return jobs_on_spec(c, f->job, body, f->size);
+	case SSI_JOB_ATTACH:
+		return on_attach(c, f->job, body, f->size);
+	}
+	if (!c->job || c->job->acked)
+		return 0;                        /* it was taken from it, or is over: what was on its way is nothing any more */
+	if (f->type == SSI_JOB_EXIT_ACK)
+		return on_exit_ack(c);
+	r = job_to_node(c->job, f->type, body, f->size);
+	if (r == -ENOTCONN && f->type == SSI_JOB_SIGNAL) {
+		Ssi__Job__Signal *m = ssi__job__signal__unpack(NULL, f->size, body);
+
+		if (m)
+			job_signal(c->job, m->number);
+		ssi__job__signal__free_unpacked(m, NULL);
+	}
+	return r == -ENOTCONN ? 0 : r;           /* it comes again with the ATTACH */
+}
+
+/* All that is there, until there is no room for it. */
+static void client_frames(struct job_client *c)
+{
+	struct ssi_jobframe f;
+	const uint8_t *body;
+	int r;
+
+	while ((r = ssi_jobhop_next(&c->hop, &f, &body)) > 0) {
+		r = frame_ok(c, &f) ? on_frame(c, &f, body) : -EPROTO;
+		if (r == -EAGAIN) {
+			ssi_jobhop_again(&c->hop, &f);
+			client_block(c, true);
+			return;
+		}
+		if (r < 0)
+			break;
+	}
+	if (r < 0) {
+		log_debug("jobs: uid %u: what came is no frame of a job", c->uid);
+		client_drop(c);
+	}
+}
+
+void jobs_client_pump(struct job_client *c)
+{
+	client_block(c, false);
+	client_frames(c);
+	client_arm(c);
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct job_client *c = userdata;
+	int r = revents & EPOLLOUT ? ssi_jobhop_flush(&c->hop) : 0;
+
+	if (r == 0 && revents & (EPOLLIN | EPOLLHUP | EPOLLERR) && !c->blocked) {
+		r = ssi_jobhop_read(&c->hop);
+		if (r > 0)
+			client_frames(c);
+		r = r == 0 ? -EPIPE : r == -EAGAIN || r > 0 ? 0 : r;
+	} else if (revents & (EPOLLHUP | EPOLLERR))
+		r = -EPIPE;
+	if (r < 0)
+		client_gone(c);
+	else
+		client_arm(c);
+	return 0;
+}
+
+static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct jobs *j = userdata;
+	_cleanup_close_ int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred who;
+	socklen_t n = sizeof(who);
+	struct job_client *c;
+
+	if (conn < 0 || getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || j->n_clients >= JOBS_CLIENTS)
+		return 0;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return 0;
+	c->jobs = j;
+	c->uid = who.uid;
+	c->gid = who.gid;
+	if (sd_event_add_io(j->d->event, &c->io, conn, EPOLLIN, on_io, c) < 0) {
+		free(c);
+		return 0;
+	}
+	ssi_jobhop_init(&c->hop, TAKE_FD(conn));
+	LIST_INSERT_HEAD(&j->clients, c, link);
+	j->n_clients++;
+	return 0;
+}
+
+int jobs_client_listen(struct jobs *j, struct ssi_err *e)
+{
+	_cleanup_free_ char *path = ssi_path_join(j->d->opt->run, "jobs.sock");
+	int r;
+
+	j->fd = path ? ssi_jobhop_listen(path, 0666, e) : ssi_errf(e, -ENOMEM, "jobs.sock");
+	if (j->fd < 0)
+		return j->fd;
+	r = sd_event_add_io(j->d->event, &j->door, j->fd, EPOLLIN, on_door, j);
+	return r < 0 ? ssi_errno(e, r, "%s", path) : 0;
+}
+
+void jobs_client_free_all(struct jobs *j)
+{
+	struct job_client *c;
+
+	while ((c = LIST_FIRST(&j->clients)))
+		client_free(c);
+	sd_event_source_disable_unref(j->door);
+	if (j->fd >= 0)
+		close(j->fd);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a job begins: ASK, where may it run, and SPEC, what it is. Called by jobs-client.c. Who it runs as is written here, from the socket's other end; what the client said
+ * there is thrown away.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "bootsvc/control.h"
+#include "bootsvc/jobs-internal.h"
+#include "libssi/base/clock.h"
+#include "libssi/base/log.h"
+#include "ssi/boot/text.h"
+#include "ssi/rexec/job.pb-c.h"
+
+#define USER_MS 10000                        /* so long the name of a user is not asked for again */
+
+/* --- ASK --- */
+
+struct answer {
+	Ssi__Job__Places m;
+	Ssi__Job__Place *places;
+	Ssi__Job__Place **list;
+	size_t n;
+};
+
+static void answer_free(struct answer *a)
+{
+	free(a->places);
+	free(a->list);
+}
+
+static int answer_send(struct job_client *c, struct answer *a)
+{
+	size_t n;
+	uint8_t *p;
+	int r;
+
+	a->m.places = a->list;
+	a->m.n_places = a->n;
+	n = protobuf_c_message_get_packed_size(&a->m.base);
+	if (n > SSI_JOBFRAME_MAX)
+		return -EMSGSIZE;
+	p = malloc(n + 1);
+	if (!p)
+		return -ENOMEM;
+	r = ssi_jobhop_send(&c->hop, SSI_JOB_PLACES, 0, p, protobuf_c_message_pack(&a->m.base, p));
+	free(p);
+	return r;
+}
+
+static void place_one(struct job_client *c, const struct ssi_head_node *n, const char *name, Ssi__Job__Place *ret)
+{
+	struct jobs *j = c->jobs;
+	struct ssi_err e;
+	struct job *job;
+
+	ssi__job__place__init(ret);
+	ret->node = (char *)name;
+	if (!n || !ssi_head_conn(j->d->head, name))
+		ret->error = (char *)"it is not joined";
+	else if (c->uid && jobs_of_user(j, c->uid) >= JOBS_OF_USER)
+		ret->error = (char *)"you have as many jobs as one user may have";
+	else if (job_new(j, name, n->incarnation, c->uid, c->gid, &job, &e) < 0) {
+		log_error("jobs: %s", e.text);
+		ret->error = (char *)"the master can take no more jobs just now";
+	} else {
+		ret->job = job->s.number;
+		ret->pid = job->s.pid;
+		ret->arch = (char *)n->inventory.arch;
+	}
+}
+
+static int answer_room(struct answer *a, size_t n)
+{
+	a->places = calloc(n + 1, sizeof(*a->places));
+	a->list = calloc(n + 1, sizeof(*a->list));
+	return a->places && a->list ? 0 : -ENOMEM;
+}
+
+static int ask_nodes(struct job_client *c, const Ssi__Job__Ask *m, struct answer *a, struct ssi_err *e)
+{
+	struct daemon *d = c->jobs->d;
+	_cleanup_free_ const struct ssi_node **nodes = NULL;
+	size_t n;
+	int r = control_nodes(d, m->range, &nodes, &n, e);
+
+	if (r == 0)
+		r = answer_room(a, n) < 0 ? ssi_errf(e, -ENOMEM, "no memory for so many nodes") : 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		place_one(c, ssi_head_node(d->head, nodes[i]->name), nodes[i]->name, &a->places[i]);
+		a->list[a->n++] = &a->places[i];
+	}
+	return r;
+}
+
+/* How much there is to do on a node, for each of its processors. */
+static double busy(const struct jobs *j, const struct ssi_head_node *n)
+{
+	double jobs = jobs_on_node(j, n->name);
+
+	return (jobs > n->load ? jobs : n->load) / (n->inventory.cpus ?: 1);
+}
+
+static const struct ssi_head_node *least(struct jobs *j)
+{
+	const struct ssi_registry *reg = j->d->registry;
+	const struct ssi_head_node *best = NULL;
+
+	for (size_t i = 0; i < reg->n_nodes; i++) {
+		const struct ssi_head_node *n = ssi_head_node(j->d->head, reg->nodes[i]->name);
+
+		if (n && n->state == SSI_NODE_JOINED && n->hold == SSI_HOLD_NONE && ssi_head_conn(j->d->head, n->name) && (!best || busy(j, n) < busy(j, best)))
+			best = n;
+	}
+	return best;
+}
+
+static int ask_any(struct job_client *c, const Ssi__Job__Ask *m, struct answer *a, struct ssi_err *e)
+{
+	size_t n = m->count ?: 1;
+
+	if (n > JOBS_OF_USER || answer_room(a, n) < 0)
+		return ssi_errf(e, -EINVAL, "at most %u at once", JOBS_OF_USER);
+	for (size_t i = 0; i < n; i++) {
+		const struct ssi_head_node *best = least(c->jobs);
+
+		if (!best)
+			return ssi_errf(e, -ENOENT, "no node is joined that takes new jobs");
+		place_one(c, best, best->name, &a->places[i]);
+		a->list[a->n++] = &a->places[i];
+	}
+	return 0;
+}
+
+int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
+{
+	SSI_CLEANUP(answer_free) struct answer a = { .m = SSI__JOB__PLACES__INIT };
+	Ssi__Job__Ask *m = ssi__job__ask__unpack(NULL, n, body);
+	struct ssi_err e = { 0 };
+	char text[256];
+	int r;
+
+	if (!m)
+		return -EBADMSG;
+	r = m->range[0] ? ask_nodes(c, m, &a, &e) : ask_any(c, m, &a, &e);
+	if (r < 0)
+		a.m.error = ssi_text_copy(text, sizeof(text), e.text);
+	r = answer_send(c, &a);
+	ssi__job__ask__free_unpacked(m, NULL);
+	return r;
+}
+
+/* --- SPEC --- */
+
+static int refuse(struct job_client *c, uint64_t number, int error, const char *text)
+{
+	Ssi__Job__Gone m = SSI__JOB__GONE__INIT;
+	uint8_t p[512];
+
+	m.text = (char *)text;
+	m.error = (uint32_t)-error;
+	return ssi_jobhop_send(&c->hop, SSI_JOB_GONE, number, p, protobuf_c_message_pack(&m.base, p));
+}
+
+/* The name of who is there. Asked for once in a while: it may be far away. */
+static const char *user_name(struct jobs *j, uid_t uid)
+{
+	struct passwd *pw;
+
+	if (j->user[0] && j->user_uid == uid && ssi_clock_mono_ms() - j->user_at < USER_MS)
+		return j->user;
+	pw = getpwuid(uid);
+	snprintf(j->user, sizeof(j->user), "%s", pw ? pw->pw_name : "");
+	j->user_uid = uid;
+	j->user_at = ssi_clock_mono_ms();
+	return j->user;
+}
+
+/* What the kernel knows of the client, over what it says. groups: of JOBS_GROUPS, for the new list. */
+static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, gid_t *groups)
+{
+	const struct ssi_head_node *n = ssi_head_node(c->jobs->d->head, job->s.node);
+	socklen_t size = JOBS_GROUPS * sizeof(*groups);
+
+	if (getsockopt(c->hop.fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		return errno == ERANGE ? -E2BIG : -errno;
+	m->uid = c->uid;
+	m->gid = c->gid;
+	m->groups = groups;
+	m->n_groups = size / sizeof(*groups);
+	m->pid = job->s.pid;
+	m->user = (char *)user_name(c->jobs, c->uid);
+	m->system = (char *)(n ? n->system : "");
+	m->started_by = c->jobs->life;
+	return 0;
+}
+
+static int spec_send(struct job_client *c, struct job *job, Ssi__Job__Spec *m)
+{
+	gid_t groups[JOBS_GROUPS];
+	/* What stood there before: it is the message's to free. */
+	uint32_t *their_groups = m->groups;
+	size_t n_their = m->n_groups, n;
+	char *their_user = m->user, *their_system = m->system;
+	uint8_t *p = NULL;
+	int r = spec_fill(c, job, m, groups);
+
+	n = protobuf_c_message_get_packed_size(&m->base);
+	if (r == 0)
+		r = n > SSI_JOBFRAME_MAX ? -E2BIG : 0;
+	if (r == 0)
+		p = malloc(n);
+	if (r == 0)
+		r = p ? job_to_node(job, SSI_JOB_SPEC, p, protobuf_c_message_pack(&m->base, p)) : -ENOMEM;
+	free(p);
+	m->groups = their_groups;
+	m->n_groups = n_their;
+	m->user = their_user;
+	m->system = their_system;
+	return r;
+}
+
+static void job_begun(struct jobs *j, struct job *job, const Ssi__Job__Spec *m)
+{
+	char name[64];
+	const char *slash;
+
+	snprintf(name, sizeof(name), "%.*s", (int)m->argv[0].len, (const char *)m->argv[0].data);
+	slash = strrchr(name, '/');
+	ssi_text_copy(job->s.command, sizeof(job->s.command), slash && slash[1] ? slash + 1 : name);
+	job->state = JOB_SENT;
+	job->s.phase = STATE_JOB_SENT;
+	job->s.started = ssi_clock_wall_ms();
+	job_changed(j, job);
+}
+
+int jobs_on_spec(struct job_client *c, uint64_t number, const uint8_t *body, size_t n)
+{
+	struct job *job = job_find(c->jobs, number);
+	Ssi__Job__Spec *m;
+	int r;
+
+	if (!job || job->state != JOB_PLACED || job->s.uid != c->uid || (job->client && job->client != c))
+		return refuse(c, number, -ESRCH, "this number is not for you, or its time is over");
+	job->conn = ssi_head_conn(c->jobs->d->head, job->s.node);
+	if (!job->conn)
+		return refuse(c, number, -EHOSTUNREACH, "the node is not joined any more");
+	m = ssi__job__spec__unpack(NULL, n, body);
+	if (!m || !m->n_argv) {
+		ssi__job__spec__free_unpacked(m, NULL);
+		return -EBADMSG;
+	}
+	r = spec_send(c, job, m);
+	if (r >= 0) {
+		c->job = job;
+		job->client = c;
+		job_begun(c->jobs, job, m);
+	}
+	ssi__job__spec__free_unpacked(m, NULL);
+	if (r == -E2BIG || r == -EMSGSIZE)
+		return refuse(c, number, -E2BIG, "arguments and environment are more than a job may have (128 KiB)");
+	return r;
+}
