@@ -23,6 +23,7 @@ struct ssi_pack_ask {
 	const char *command;         /* argv[0] as it was typed: with a '/' a path, else looked for in env's PATH */
 	char *const *env;            /* the job's environment: PATH and LD_LIBRARY_PATH are read from it; NULL: environ */
 	const char *digests;         /* file in which digests are remembered; NULL: none are */
+	bool many;                   /* for more than one node: what was compressed is kept for the next one, in memory, to 64 MiB */
 };
 
 /*

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What the parts of pack share: pack.c (what a program is), pack-find.c (files, PATH and #! lines), pack-libs.c (libraries), pack-piece.c (sending). */
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <zstd.h>
+#include "libssi/base/arena.h"
+#include "ssi/rexec/digests.h"
+#include "ssi/rexec/elf.h"
+#include "ssi/rexec/ldcache.h"
+#include "ssi/rexec/pack.h"
+
+/* A file that travels. All but the descriptor lies in the pack's arena. */
+struct pack_file {
+	const char *path;                    /* absolute, as it was found */
+	int fd;
+	struct stat st;
+	uint8_t digest[SSI_HASH_BYTES];
+	Ssi__Job__File message;
+	struct ssi_elf elf;
+	struct pack_file *by;                /* who asked for it; NULL: the program itself */
+	/* sending */
+	unsigned tried, shrunk;              /* pieces that were compressed, and those of them that became smaller */
+	struct pack_piece { uint8_t *data; uint32_t len; bool zstd; } *pieces;      /* kept ones; NULL: none are yet */
+};
+
+struct ssi_pack {
+	struct ssi_arena arena;
+	struct pack_file **files;
+	size_t n_files;
+	Ssi__Job__Program program;
+	struct pack_file *main, *elf;        /* elf: the one that is executed, for a script its interpreter */
+	char *const *env;
+	struct ssi_digests *digests;
+	struct utsname own;                  /* the machine we are on */
+	/* libraries */
+	char **folders;
+	char *cache_text;
+	struct ssi_ldcache cache;
+	/* sending */
+	bool many;
+	size_t kept;
+	ZSTD_CCtx *zstd;
+	uint8_t raw[SSI_PACK_PIECE];
+	uint8_t *packed;
+};
+
+/* pack-find.c */
+const char *pack_env(char *const *env, const char *name);
+/* The command as execvp(3) finds it: an absolute path in the arena. */
+int pack_find(struct ssi_pack *p, const char *command, const char **ret, struct ssi_err *e);
+/* Opened, looked at, and one of p->files. */
+int pack_open(struct ssi_pack *p, const char *path, struct pack_file **ret, struct ssi_err *e);
+int pack_digest(struct ssi_pack *p, struct pack_file *f, struct ssi_err *e);
+/* The #! line of f, or /bin/sh for a text without one: 1 and path and argument (NULL: none), in the arena; 0: it is an ELF file. */
+int pack_script(struct ssi_pack *p, const struct pack_file *f, const char **ret_path, const char **ret_arg, struct ssi_err *e);
+
+/* pack-libs.c: all libraries of p->elf, as files of p from its n_files on. */
+int pack_libs(struct ssi_pack *p, struct ssi_err *e);
+
+/* pack-piece.c */
+void pack_piece_free(struct pack_file *f);
