@@ -38,6 +38,8 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "events", control_events },
 	{ "exec", control_exec },
 	{ "load", control_load },
+	{ "policy.list", control_policy_list },
+	{ "policy.show", control_policy_show },
 };
 
 int control_start(struct daemon *d, struct ssi_err *e)

@@ -51,4 +51,6 @@ int control_machine_list(struct ssi_control_request *q, const json_t *args, void
 int control_machine_rm(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_events(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_load(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_policy_list(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_policy_show(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_exec(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);

@@ -24,6 +24,7 @@
 #include "bootsvc/images.h"
 #include "bootsvc/jobs.h"
 #include "bootsvc/members.h"
+#include "bootsvc/placement.h"
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
 #include "bootsvc/targets.h"
@@ -141,6 +142,10 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 	if (r == 0)
 		r = failover_new(d, &d->failover, e);
 	if (r == 0)
+		r = policies_new(d, &d->policies, e);
+	if (r == 0)
+		r = (d->placements = placements_new()) ? 0 : ssi_errf(e, -ENOMEM, "placements");
+	if (r == 0)
 		r = viewfiles_new(d, &d->viewfiles, e);
 	if (r == 0)
 		r = jobs_listen(d->jobs, e);
@@ -177,6 +182,8 @@ static void daemon_end(struct daemon *d)
 {
 	ssi_control_server_free(d->control);
 	viewfiles_free(TAKE_PTR(d->viewfiles));
+	placements_free(TAKE_PTR(d->placements));
+	policies_free(TAKE_PTR(d->policies));
 	fence_free(TAKE_PTR(d->fence));
 	ssi_power_free(d->power);
 	failover_free(d->failover);

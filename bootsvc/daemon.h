@@ -38,6 +38,8 @@ struct daemon {
 	struct ssi_head *head;
 	struct ssi_rexec *rexec;
 	struct ssi_load_head *loads;
+	struct policies *policies;
+	struct placements *placements;           /* placement.c: what was placed where */
 	struct viewfiles *viewfiles;             /* NULL while the daemon starts and stops */
 	struct jobs *jobs;
 	struct ssi_power *power;

@@ -12,6 +12,7 @@
 #include "bootsvc/failover.h"
 #include "bootsvc/images.h"
 #include "bootsvc/members.h"
+#include "bootsvc/policies.h"
 #include "bootsvc/ra.h"
 #include "bootsvc/reload.h"
 #include "bootsvc/shared.h"
@@ -161,6 +162,12 @@ int reload_run(struct daemon *d, struct reload_stats *ret, struct ssi_buf *error
 	}
 	if (r < 0)
 		log_error("%snodes of these systems wait until it is there and 'ssi-bootsvc reload' was run", errors->data);
+	/* Before anything is changed: their mistakes are no less mistakes. At the start they are read later. */
+	r = d->policies ? policies_reload(d->policies, errors) : 0;
+	if (r < 0) {
+		ssi_registry_free(fresh);
+		return r;
+	}
 	r = apply(d, fresh, ret, &e);
 	if (r < 0) {
 		ssi_buf_addf(errors, "%s\n", e.text[0] ? e.text : strerror(-r));

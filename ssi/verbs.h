@@ -7,6 +7,7 @@ extern const struct ssi_opt verb_node_list_opts[];
 extern const struct ssi_opt verb_node_fence_opts[];
 extern const struct ssi_opt verb_node_move_opts[];
 extern const struct ssi_opt verb_node_state_show_opts[];
+extern const struct ssi_opt verb_policy_show_opts[];
 extern const struct ssi_opt verb_exec_opts[];
 
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
@@ -31,4 +32,7 @@ int verb_node_state_accept(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_rm(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_load(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_policy_list(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_policy_show(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_policy_check(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_exec(struct ssi_cmd_args *a, int argc, char **argv);

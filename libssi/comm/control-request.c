@@ -27,6 +27,8 @@ const struct ssi_control_spec ssi_control_specs[] = {
 	{ "node.move", { { "range", SSI_CONTROL_STRING, true }, { "machine", SSI_CONTROL_STRING, true } } },
 	{ "exec", { { "range", SSI_CONTROL_STRING, true }, { "argv", SSI_CONTROL_STRINGS, true }, { "input", SSI_CONTROL_BOOL, false } } },
 	{ "load", { { "range", SSI_CONTROL_STRING, false } } },
+	{ .verb = "policy.list" },
+	{ "policy.show", { { "name", SSI_CONTROL_STRING, true }, { "system", SSI_CONTROL_STRING, false } } },
 	{ "node.state.list", { { "range", SSI_CONTROL_STRING, false } } },
 	{ "node.state.snapshot", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, false } } },
 	{ "node.state.restore", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, true } } },

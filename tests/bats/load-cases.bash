@@ -45,3 +45,73 @@ case_load() {
 	[ "$(ssi load -o json | jq -r '[.[].name] | join(" ")')" = "n01 n02" ]
 	of n03 '.state == "detached" and (has("load") | not)'
 }
+
+policy() { # NAME FIELD
+	ssi policy list -o json | jq -r --arg n "$1" ".[] | select(.name == \$n) | .$2"
+}
+policy_is() { [ "$(policy "$1" "$2")" = "$3" ]; }     # NAME FIELD VALUE
+
+case_policies() {
+	mkdir policy.d
+	start_daemon --no-dhcp
+	[ "$(ssi policy list -o json | jq -r '[.[].name] | join(" ")')" = "least-loaded local memory pack round-robin same-as" ]
+	policy_is memory version 1
+	policy_is memory file ''
+	ssi policy show memory | grep -q '^pressure_memory = 4'
+	# Over a shipped one, and a new one, without a word to the daemon.
+	ssi policy show memory -o json | jq -r .text | sed 's/^help = .*/help = ours/' >new
+	ssi policy check new
+	cp new policy.d/memory.ini
+	await 5 policy_is memory version 2
+	policy_is memory help ours
+	policy_is memory file "$PWD/policy.d/memory.ini"
+	printf '[policy]\nchoose = lowest\n[weight]\nbusy = 2\n' >policy.d/idle.ini
+	await 5 policy_is idle version 1
+	# A mistake, in one of two files that change: nothing does.
+	printf '[policy]\nchoose = lowest\n[weight]\nluck = 1\n' >bad.ini
+	if ssi policy check new bad.ini 2>said; then fail "the mistake was not seen"; fi
+	grep -q '^bad.ini:4: ' said
+	[ "$(ssi policy check bad.ini -o json | jq -r '.[0].errors | length')" = 1 ] || fail "not one mistake"
+	cp bad.ini policy.d/bad.ini
+	told() { events policy | grep -q 'nothing was changed: .*bad.ini:4: '; }
+	await 5 told
+	sed -i 's/ours/theirs/' policy.d/memory.ini
+	if bootsvc reload 2>said; then fail "a reload with a mistake"; fi
+	grep -q 'bad.ini:4: ' said
+	policy_is memory help ours
+	rm policy.d/bad.ini
+	await 5 policy_is memory help theirs
+	policy_is memory version 3
+	# What it was before is another version; over a restart it is the same one.
+	rm policy.d/memory.ini
+	await 5 policy_is memory version 4
+	kill_daemon
+	start_daemon --no-dhcp
+	policy_is memory version 4
+	policy_is idle version 1
+	# A start with a mistake: what is shipped is there.
+	cp bad.ini policy.d/
+	kill_daemon
+	start_daemon --no-dhcp
+	policy_is memory version 4
+	policy_is idle version ''
+	if ssi policy show nosuch 2>said; then fail "there is no such policy"; fi
+	grep -q "no policy 'nosuch'" said
+}
+
+seen() { # POLICY EXPRESSION, of how it sees the nodes
+	ssi policy show "$1" -o json | jq -e ".nodes | $2"
+}
+
+case_policy_show() {
+	mkdir policy.d
+	printf '[policy]\nchoose = lowest\n[filter]\nnodes = n[01-02]\n[weight]\nload = 1\nmemory = 1\n' >policy.d/few.ini
+	agents_up 3
+	await 5 seen round-robin 'length == 3 and all(.metrics.memory > 0 and (has("objection") | not))'
+	seen round-robin 'map(.name) == ["n01", "n02", "n03"]'
+	seen few '(.[0:2] | all(.score > 0)) and .[2].name == "n03" and .[2].objection == "the policy does not name it"'
+	seen local 'length == 0'
+	ssi node drain n01
+	seen round-robin 'map(.name) == ["n02", "n03", "n01"] and .[2].objection == "it is drained"'
+	ssi policy show few | grep -q '^n01 .*it is drained'
+}
