@@ -13,6 +13,7 @@
 #include "libssi/model/registry.h"
 #include "ssi/boot/master.h"
 #include "ssi/membership/head.h"
+#include "ssi/procspace/procs-head.h"
 #include "ssi/rexec/head.h"
 #include "bootsvc/power.h"
 
@@ -42,6 +43,7 @@ struct daemon {
 	struct placements *placements;           /* placement.c: what was placed where */
 	struct viewfiles *viewfiles;             /* NULL while the daemon starts and stops */
 	struct jobs *jobs;
+	struct ssi_procs *procs;
 	struct ssi_power *power;
 	struct doors *doors;
 	struct fence *fence;                     /* NULL while the daemon starts and stops */

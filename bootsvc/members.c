@@ -17,6 +17,7 @@
 #include "bootsvc/jobs.h"
 #include "bootsvc/members.h"
 #include "bootsvc/patience.h"
+#include "bootsvc/processes.h"
 #include "bootsvc/targets.h"
 #include "bootsvc/volumes.h"
 #include "libssi/base/buf.h"
@@ -112,6 +113,7 @@ static void on_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, void *u
 	ssi_rexec_closed(d->rexec, c, why);
 	ssi_load_head_closed(d->loads, c);
 	jobs_closed(d->jobs, c);
+	ssi_procs_closed(d->procs, c);
 	ssi_head_closed(d->head, c);
 }
 
@@ -424,6 +426,8 @@ int members_start(struct daemon *d, struct ssi_err *e)
 		r = ssi_boot_master(d->ccm, &d->boot);
 	if (r >= 0)
 		r = ssi_rexec_new(d->ccm, &d->rexec);
+	if (r >= 0)
+		r = processes_new(d, &d->procs);
 	if (r < 0)
 		return ssi_errno(e, r, "membership");
 	r = loads_start(d, e);
@@ -460,11 +464,13 @@ int members_listen(struct daemon *d, struct ssi_err *e)
 void members_stop(struct daemon *d)
 {
 	jobs_free(TAKE_PTR(d->jobs));
+	ssi_procs_free(d->procs);
 	ssi_rexec_free(d->rexec);
 	ssi_load_head_free(d->loads);
 	ssi_head_free(d->head);
 	ssi_ccm_free(d->ccm);
 	patience_free(d->patience);
+	d->procs = NULL;
 	d->rexec = NULL;
 	d->loads = NULL;
 	d->head = NULL;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 #include "bootsvc/loads.h"
+#include "bootsvc/processes.h"
 #include "bootsvc/viewfiles.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -19,13 +21,14 @@
 
 static const struct { const char *name; int (*write)(struct daemon *d, struct ssi_buf *ret); } viewfiles_table[VIEWFILES] = {
 	[VIEWFILE_NODES] = { "nodes", loads_write },
+	[VIEWFILE_PROCESSES] = { "processes", processes_write },
 };
 
 struct viewfiles {
 	struct daemon *daemon;
 	char *dir;
 	int wanted;                          /* the lock's file */
-	sd_event_source *timer;
+	sd_event_source *timer, *opened;
 	bool armed, told[VIEWFILES], there[VIEWFILES];
 	uint64_t written_ms;
 };
@@ -36,6 +39,23 @@ static bool viewfiles_wanted(const struct viewfiles *v)
 		return errno == EWOULDBLOCK;
 	flock(v->wanted, LOCK_UN);
 	return false;
+}
+
+/* Who may not see others' processes in /proc here may not see them in a file either. */
+static mode_t viewfiles_mode(void)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest, *line;
+
+	if (ssi_file_read("/proc/self/mounts", 1 << 20, &text, NULL) < 0)
+		return 0600;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const char *hide = strstr(line, "hidepid=");
+
+		if (strstr(line, " /proc proc ") && hide && strncmp(hide, "hidepid=0", 9) != 0 && strncmp(hide, "hidepid=off", 11) != 0)
+			return 0600;
+	}
+	return 0644;
 }
 
 static void viewfiles_put(struct viewfiles *v, enum viewfile which, bool wanted)
@@ -53,7 +73,7 @@ static void viewfiles_put(struct viewfiles *v, enum viewfile which, bool wanted)
 	}
 	r = viewfiles_table[which].write(v->daemon, &b);
 	if (r >= 0)
-		r = ssi_file_write_atomic(path, b.data, b.len, 0644);
+		r = ssi_file_write_atomic(path, b.data, b.len, which == VIEWFILE_PROCESSES ? viewfiles_mode() : 0644);
 	if (r < 0)
 		log_warning("%s: %s", path, strerror(-r));
 	v->there[which] = r >= 0;
@@ -86,6 +106,14 @@ void viewfiles_told(struct viewfiles *v, enum viewfile which)
 	v->armed = sd_event_source_set_time_relative(v->timer, (due - now) * 1000) >= 0 && sd_event_source_set_enabled(v->timer, SD_EVENT_ONESHOT) >= 0;
 }
 
+/* Somebody comes to read. */
+static int viewfiles_on_opened(sd_event_source *s, const struct inotify_event *ev, void *userdata)
+{
+	for (int i = 0; i < VIEWFILES; i++)
+		viewfiles_told(userdata, (enum viewfile)i);
+	return 0;
+}
+
 int viewfiles_new(struct daemon *d, struct viewfiles **ret, struct ssi_err *e)
 {
 	_cleanup_free_ char *path = NULL;
@@ -107,6 +135,8 @@ int viewfiles_new(struct daemon *d, struct viewfiles **ret, struct ssi_err *e)
 		r = sd_event_add_time(d->event, &v->timer, CLOCK_MONOTONIC, 0, 10000, viewfiles_on_timer, v);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(v->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_inotify(d->event, &v->opened, path, IN_OPEN, viewfiles_on_opened, v);
 	if (r < 0) {
 		viewfiles_free(v);
 		return ssi_errno(e, r, "%s/view", d->opt->run);
@@ -121,6 +151,7 @@ void viewfiles_free(struct viewfiles *v)
 {
 	if (!v)
 		return;
+	sd_event_source_disable_unref(v->opened);
 	sd_event_source_disable_unref(v->timer);
 	if (v->wanted >= 0)
 		close(v->wanted);

@@ -8,7 +8,7 @@
 #include "bootsvc/daemon.h"
 #include "libssi/base/buf.h"
 
-enum viewfile { VIEWFILE_NODES, VIEWFILES };           /* viewfiles.c has the table of them */
+enum viewfile { VIEWFILE_NODES, VIEWFILE_PROCESSES, VIEWFILES };           /* viewfiles.c has the table of them */
 
 struct viewfiles;
 int viewfiles_new(struct daemon *d, struct viewfiles **ret, struct ssi_err *e);

@@ -8,6 +8,7 @@
 #include "libssi/comm/ccm.h"
 #include "libssi/model/bootargs.h"
 #include "ssi/membership/node.h"
+#include "ssi/procspace/act-node.h"
 #include "ssi/rexec/node.h"
 
 #define AGENT_EVENTS_READ 4096           /* PIPE_BUF: no line is longer */
@@ -22,6 +23,7 @@ struct agent {
 	struct ssi_ccm *ccm;
 	struct ssi_member *member;
 	struct ssi_rexec_node *rexec;
+	struct ssi_act_node *act;
 	/* session.c */
 	unsigned tries;
 	struct ssi_inventory inventory;  /* as it was told last */
@@ -37,6 +39,8 @@ struct agent {
 	struct load *load;
 	/* hotplug.c */
 	struct hotplug *hotplug;
+	/* procs.c */
+	struct procs *procs;
 	/* view.c */
 	const struct ssi_view *view;
 	sd_event_source *view_timer;
@@ -81,6 +85,11 @@ void load_close(struct agent *a);
 int events_open(struct agent *a, struct ssi_err *e);
 void events_enable(struct agent *a, bool joined);
 void events_close(struct agent *a);
+
+/* procs.c: this machine's processes, told each second. */
+int procs_open(struct agent *a, struct ssi_err *e);
+void procs_close(struct agent *a);
+void procs_joined(struct agent *a);                          /* a session began: all is told anew */
 
 /* view.c: the merged system as a file, run_dir/view. */
 void view_changed(struct agent *a, const struct ssi_view *v);

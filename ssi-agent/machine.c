@@ -62,14 +62,14 @@ static void machine_cpu_model(char *ret, size_t n)
 	snprintf(ret, n, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
-int machine_sysfs(void)
-{
-	return machine_sys;
-}
-
 int machine_procfs(void)
 {
 	return machine_proc;
+}
+
+int machine_sysfs(void)
+{
+	return machine_sys;
 }
 
 void machine_inventory(struct ssi_inventory *ret)

@@ -106,10 +106,12 @@ static void close_all(struct agent *a)
 	view_close(a);
 	hotplug_close(a);
 	load_close(a);
+	procs_close(a);
 	events_close(a);
 	ssi_rexec_node_free(a->rexec);
 	ssi_member_free(a->member);
 	ssi_ccm_free(a->ccm);
+	ssi_act_node_free(a->act);
 	sd_event_unref(a->event);
 	explicit_bzero(a->key, sizeof(a->key));
 }
@@ -137,6 +139,8 @@ int main(int argc, char **argv)
 		r = hotplug_open(&a, &e);
 	if (r >= 0)
 		r = load_open(&a, &e);
+	if (r >= 0)
+		r = procs_open(&a, &e);
 	if (r >= 0)
 		r = session_start(&a, &e);
 	if (r < 0)

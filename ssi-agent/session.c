@@ -78,6 +78,7 @@ static void session_joined(bool again, void *userdata)
 	sd_notify(false, "READY=1\nSTATUS=joined");
 	events_enable(a, true);
 	load_enable(a, true);
+	procs_joined(a);
 }
 
 static void session_lost(const struct ssi_err *why, void *userdata)
@@ -154,6 +155,8 @@ int session_start(struct agent *a, struct ssi_err *e)
 	r = ssi_ccm_new(a->event, &session_ccm_ops, a, &a->ccm);
 	if (r >= 0)
 		r = ssi_rexec_node_new(a->event, a->ccm, &a->rexec);
+	if (r >= 0)
+		r = ssi_act_node_new(a->ccm, machine_procfs(), &a->act);
 	if (r >= 0)
 		r = ssi_member_new(a->event, a->ccm, &config, &session_member_ops, a, &a->member);
 	if (r >= 0)

@@ -4,8 +4,7 @@
  * The remote processes of the merged system as a file, RUN/view/processes: written by ssi-bootsvc from what the agents say, mapped by whoever shows them
  * (ssi ps, ssi top, the merged /proc). Numbers are those of doc/pids.md. Pure.
  *
- * The file is written anew and renamed, at most once a second, while somebody holds a shared flock(2) on RUN/view/wanted: who wants it opens that file, locks it, opens
- * this one, and opens it again for news. A mapping stays as it is. All is in the byte order of the machine that writes it, which is the one that reads it:
+ * How and when the file is written, and how it is waited for: doc/procspace.md, libssi/comm/viewfile.h. A mapping stays as it is; a newer table is another file by that name. All is in the byte order of the machine that writes it, which is the one that reads it:
  *
  *     struct ssi_proctable_head
  *     struct ssi_proctable_node [n_nodes]         by their number

@@ -14,7 +14,7 @@ enum ssi_wire_membership { SSI_MEMBER_JOIN = 1, SSI_MEMBER_JOIN_REPLY, SSI_MEMBE
 enum ssi_wire_rexec { SSI_REXEC_EXEC = 1, SSI_REXEC_OUTPUT, SSI_REXEC_EXIT, SSI_REXEC_INPUT, SSI_REXEC_KILL, SSI_REXEC_CREDIT, SSI_REXEC_ERRORS };
 enum ssi_wire_job { SSI_JOB_SPEC = 1, SSI_JOB_NEED, SSI_JOB_BLOB, SSI_JOB_STARTED, SSI_JOB_DATA, SSI_JOB_ACK, SSI_JOB_SIGNAL, SSI_JOB_WINDOW,
 	SSI_JOB_EXIT, SSI_JOB_EXIT_ACK, SSI_JOB_ATTACH, SSI_JOB_GONE, SSI_JOB_STATE, SSI_JOB_HELD, SSI_JOB_ASK, SSI_JOB_PLACES };
-enum ssi_wire_procspace { SSI_PROCSPACE_LOAD = 1, SSI_PROCSPACE_PROCS, SSI_PROCSPACE_PROCS_RESET };
+enum ssi_wire_procspace { SSI_PROCSPACE_LOAD = 1, SSI_PROCSPACE_PROCS, SSI_PROCSPACE_ACT, SSI_PROCSPACE_ACTED };
 
 /* The PSK identities of doc/wire.md: "boot:<mac>:<incarnation>" and "node:<name>:<incarnation>". */
 struct ssi_identity { enum { SSI_IDENTITY_BOOT = 1, SSI_IDENTITY_NODE = 2 } kind; char who[64]; uint64_t incarnation; };
