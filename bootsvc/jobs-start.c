@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include "bootsvc/control.h"
 #include "bootsvc/jobs-internal.h"
+#include "bootsvc/placement.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "ssi/boot/text.h"
@@ -95,40 +96,26 @@ static int ask_nodes(struct job_client *c, const Ssi__Job__Ask *m, struct answer
 	return r;
 }
 
-/* How much there is to do on a node, for each of its processors. */
-static double busy(const struct jobs *j, const struct ssi_head_node *n)
+/* As a policy has it. With local there are no places: the program runs where it was asked for. */
+static int ask_policy(struct job_client *c, const Ssi__Job__Ask *m, struct answer *a, struct ssi_err *e)
 {
-	double jobs = jobs_on_node(j, n->name);
+	struct placement_ask ask = { .policy = m->policy[0] ? m->policy : NULL, .count = m->count ?: 1, .cpus = m->cpus, .memory = m->memory };
+	SSI_CLEANUP(placement_free) struct placement got = { 0 };
+	char same_as[32];
+	int r;
 
-	return (jobs > n->load ? jobs : n->load) / (n->inventory.cpus ?: 1);
-}
-
-static const struct ssi_head_node *least(struct jobs *j)
-{
-	const struct ssi_registry *reg = j->d->registry;
-	const struct ssi_head_node *best = NULL;
-
-	for (size_t i = 0; i < reg->n_nodes; i++) {
-		const struct ssi_head_node *n = ssi_head_node(j->d->head, reg->nodes[i]->name);
-
-		if (n && n->state == SSI_NODE_JOINED && n->hold == SSI_HOLD_NONE && ssi_head_conn(j->d->head, n->name) && (!best || busy(j, n) < busy(j, best)))
-			best = n;
+	if (m->same_as && strcmp(m->policy, "same-as") == 0) {
+		snprintf(same_as, sizeof(same_as), "same-as=%u", m->same_as);
+		ask.policy = same_as;
 	}
-	return best;
-}
-
-static int ask_any(struct job_client *c, const Ssi__Job__Ask *m, struct answer *a, struct ssi_err *e)
-{
-	size_t n = m->count ?: 1;
-
-	if (n > JOBS_OF_USER || answer_room(a, n) < 0)
-		return ssi_errf(e, -EINVAL, "at most %u at once", JOBS_OF_USER);
-	for (size_t i = 0; i < n; i++) {
-		const struct ssi_head_node *best = least(c->jobs);
-
-		if (!best)
-			return ssi_errf(e, -ENOENT, "no node is joined that takes new jobs");
-		place_one(c, best, best->name, &a->places[i]);
+	r = placement_choose(c->jobs->d, &ask, &got, e);
+	if (r < 0)
+		return r;
+	a->m.policy = (char *)got.policy;
+	if (answer_room(a, got.n) < 0)
+		return ssi_errf(e, -ENOMEM, "no memory for so many nodes");
+	for (size_t i = 0; i < got.n; i++) {
+		place_one(c, got.nodes[i], got.nodes[i]->name, &a->places[i]);
 		a->list[a->n++] = &a->places[i];
 	}
 	return 0;
@@ -144,7 +131,7 @@ int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
 
 	if (!m)
 		return -EBADMSG;
-	r = m->range[0] ? ask_nodes(c, m, &a, &e) : ask_any(c, m, &a, &e);
+	r = m->range[0] ? ask_nodes(c, m, &a, &e) : ask_policy(c, m, &a, &e);
 	if (r < 0)
 		a.m.error = ssi_text_copy(text, sizeof(text), e.text);
 	r = answer_send(c, &a);

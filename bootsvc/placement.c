@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bootsvc/jobs.h"
 #include "bootsvc/loads.h"
 #include "bootsvc/placement.h"
 #include "libssi/base/cleanup.h"
@@ -17,12 +18,11 @@
 
 #define PLACEMENT_SLICE_MS 1000
 
-/* Of one node: processors and bytes that were promised in this slice of time and in the one before, and the jobs that run. */
+/* Of one node: processors and bytes that were promised in this slice of time and in the one before. */
 struct placed {
 	char name[64];
 	uint64_t slice;
 	double cpus[2], memory[2];
-	unsigned jobs;
 };
 struct placements { struct ssi_map nodes; uint32_t last; };     /* last: the number of the node that had the last turn */
 
@@ -67,22 +67,14 @@ static struct placed *placed_at(struct placements *p, const char *name)
 	return o;
 }
 
-void placement_jobs(struct daemon *d, const char *node, int change)
-{
-	struct placed *o = placed_at(d->placements, node);
-
-	if (o && (change > 0 || o->jobs))
-		o->jobs += (unsigned)change;
-}
-
-bool placement_same_as(const char *policy, uint32_t *ret_pid)
+static bool is_same_as(const char *policy, uint32_t *ret_pid)
 {
 	return policy && strncmp(policy, "same-as=", 8) == 0 && ssi_num_u32(policy + 8, 1, INT32_MAX, ret_pid) == 0;
 }
 
 /* --- what a node looks like --- */
 
-static void metrics_of(struct ssi_policy_node *o, const struct ssi_load_of *l, const struct placed *at)
+static void metrics_of(struct ssi_policy_node *o, const struct ssi_load_of *l, const struct placed *at, unsigned jobs)
 {
 	const uint64_t *v = l->load->values;
 	double cpus = l->load->shape.n_cpus ?: 1, busy = (double)l->busy / 1000, memory = (double)v[SSI_LOAD_MEM_TOTAL] * 1024;
@@ -99,10 +91,21 @@ static void metrics_of(struct ssi_policy_node *o, const struct ssi_load_of *l, c
 	o->metric[SSI_METRIC_AVERAGE] = (double)v[SSI_LOAD_1] / 100 / cpus;
 	o->metric[SSI_METRIC_BUSY] = busy;
 	o->metric[SSI_METRIC_MEMORY] = memory > 0 ? 1 - available / memory : 1;
-	o->metric[SSI_METRIC_JOBS] = (at ? at->jobs : 0) / cpus;
+	o->metric[SSI_METRIC_JOBS] = jobs / cpus;
 	o->metric[SSI_METRIC_PRESSURE_CPU] = (double)v[SSI_LOAD_CPU_SOME10] / 10000;
 	o->metric[SSI_METRIC_PRESSURE_MEMORY] = (double)v[SSI_LOAD_MEM_SOME10] / 10000;
 	o->metric[SSI_METRIC_PRESSURE_IO] = (double)v[SSI_LOAD_IO_SOME10] / 10000;
+}
+
+/* It has just come: what its heartbeats say will do. */
+static void metrics_of_beat(struct ssi_policy_node *o, const struct ssi_head_node *h)
+{
+	double cpus = h->inventory.cpus ?: 1;
+
+	o->cpus = h->inventory.cpus;
+	o->available = h->mem_free ?: h->inventory.memory;
+	o->metric[SSI_METRIC_LOAD] = o->metric[SSI_METRIC_AVERAGE] = h->load / cpus;
+	o->metric[SSI_METRIC_MEMORY] = h->inventory.memory ? 1 - (double)o->available / (double)h->inventory.memory : 1;
 }
 
 static struct ssi_policy_node view_of(struct daemon *d, const struct ssi_head_node *h, const char *avoid)
@@ -118,10 +121,10 @@ static struct ssi_policy_node view_of(struct daemon *d, const struct ssi_head_no
 		o.objection = "it is drained";
 	else if (avoid && strcmp(avoid, h->name) == 0)
 		o.objection = "it is where it was";
-	else if (!l)
-		o.objection = "it has not told its load yet";
-	if (l)
-		metrics_of(&o, l, placed_at(d->placements, h->name));
+	if (!l)
+		metrics_of_beat(&o, h);
+	else
+		metrics_of(&o, l, placed_at(d->placements, h->name), jobs_on_node(d->jobs, h->name));
 	return o;
 }
 
@@ -181,18 +184,22 @@ static int system_of(struct daemon *d, const char **system, struct ssi_err *e)
 
 /* --- choosing --- */
 
-static int policy_of(struct daemon *d, const char *name, const struct ssi_policy **ret, struct ssi_err *e)
+/* ret_as: the node that same-as means, NULL if there is none. */
+static int policy_of(struct daemon *d, const char *name, const struct policies_entry **ret, const char **ret_as, struct ssi_err *e)
 {
 	const struct policies_entry *o = policies_get(d->policies, name ?: "default");
 	uint32_t pid;
 
 	if (!name && !o)
 		o = policies_get(d->policies, PLACEMENT_DEFAULT);
-	if (placement_same_as(name, &pid))
+	*ret_as = NULL;
+	if (is_same_as(name, &pid)) {
 		o = policies_get(d->policies, "same-as");
+		*ret_as = jobs_node_of(d->jobs, pid);
+	}
 	if (!o)
 		return ssi_errf(e, -ENOENT, "no policy '%.64s': 'ssi policy list' shows those there are", name ?: PLACEMENT_DEFAULT);
-	*ret = o->policy;
+	*ret = o;
 	return 0;
 }
 
@@ -209,17 +216,17 @@ static void promise(struct daemon *d, const struct placement_ask *ask, const str
 
 int placement_choose(struct daemon *d, const struct placement_ask *ask, struct placement *ret, struct ssi_err *e)
 {
-	struct ssi_policy_want w = { ask->count, ask->cpus, ask->memory, d->placements->last, ask->same_as };
+	struct ssi_policy_want w = { ask->count, ask->cpus, ask->memory, d->placements->last, NULL };
 	SSI_CLEANUP(candidates_free) struct candidates c = { 0 };
 	const char *system = ask->system;
-	const struct ssi_policy *p = NULL;
+	const struct policies_entry *o = NULL;
 	size_t chosen[PLACEMENT_NODES_MAX];
-	int r = policy_of(d, ask->policy, &p, e);
+	int r = policy_of(d, ask->policy, &o, &w.same_as, e);
 
 	if (r < 0)
 		return r;
-	if (p->choose == SSI_CHOOSE_LOCAL) {
-		*ret = (struct placement) { .local = true };
+	if (o->policy->choose == SSI_CHOOSE_LOCAL) {
+		*ret = (struct placement) { .policy = o->name, .local = true };
 		return 0;
 	}
 	if (!ask->count || ask->count > PLACEMENT_NODES_MAX)
@@ -228,9 +235,10 @@ int placement_choose(struct daemon *d, const struct placement_ask *ask, struct p
 	if (r == 0)
 		r = candidates_find(d, system, ask->range, ask->avoid, &c, e);
 	if (r == 0)
-		r = ssi_policy_choose(p, c.nodes, c.n, &w, chosen, e);
+		r = ssi_policy_choose(o->policy, c.nodes, c.n, &w, chosen, e);
 	if (r < 0)
 		return r;
+	ret->policy = o->name;
 	ret->local = false;
 	ret->n = ask->count;
 	ret->nodes = calloc(ask->count, sizeof(*ret->nodes));

@@ -16,9 +16,9 @@ struct placement_ask {
 	uint32_t cpus;                   /* what each is to have; 0: no matter */
 	uint64_t memory;                 /* bytes */
 	const char *avoid;               /* a node not to take (where the job was before), or NULL */
-	const char *same_as;             /* the node of the job that same-as names (placement_same_as); NULL: it is not known */
 };
 struct placement {
+	const char *policy;              /* the name of that which chose; borrowed */
 	bool local;                      /* nowhere: where it was asked for; n is 0 */
 	const struct ssi_head_node **nodes; size_t n;      /* the nodes are borrowed */
 };
@@ -29,10 +29,6 @@ struct placement {
  */
 int placement_choose(struct daemon *d, const struct placement_ask *ask, struct placement *ret, struct ssi_err *e);
 void placement_free(struct placement *p);
-/* Is it same-as=PID? Then *ret_pid is that. */
-bool placement_same_as(const char *policy, uint32_t *ret_pid);
-/* A job runs on a node from now on (+1), or does no more (-1), however it came there. */
-void placement_jobs(struct daemon *d, const char *node, int change);
 
 /* How a policy sees each node of the system (NULL: the only one), for people: [{"name","score","objection" (where it cannot be taken),"metrics":{…}}], the best first. NULL: out of memory. */
 json_t *placement_scores(struct daemon *d, const struct ssi_policy *p, const char *system);
