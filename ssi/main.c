@@ -30,6 +30,7 @@ static const struct ssi_cmd cmds[] = {
 	{ "policy list", "", 0, 0, verb_policy_list, "List the policies by which programs are placed", NULL, NULL, 0 },
 	{ "policy show", "POLICY", 1, 1, verb_policy_show, "Show a policy, and how it sees the nodes now, the best first", verb_policy_show_opts, NULL, 0 },
 	{ "policy check", "FILE...", 1, -1, verb_policy_check, "Look for mistakes in files before they are put into policy.d", NULL, "@file", 0 },
+	{ "shell", "[COMMAND...]", 0, -1, verb_shell, "A shell, or a command, in which ps, top and all else see the whole system", verb_shell_opts, NULL, 1 },
 	{ "exec", "RANGE COMMAND...", 2, -1, verb_exec, "Run a command on nodes; their lines are prefixed where there are several", verb_exec_opts, "@node", 1 },
 	{ 0 },
 };

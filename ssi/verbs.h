@@ -9,6 +9,7 @@ extern const struct ssi_opt verb_node_move_opts[];
 extern const struct ssi_opt verb_node_state_show_opts[];
 extern const struct ssi_opt verb_policy_show_opts[];
 extern const struct ssi_opt verb_exec_opts[];
+extern const struct ssi_opt verb_shell_opts[];
 
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_list(struct ssi_cmd_args *a, int argc, char **argv);
@@ -35,4 +36,5 @@ int verb_load(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_show(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_check(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_shell(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_exec(struct ssi_cmd_args *a, int argc, char **argv);

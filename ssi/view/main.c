@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ssi-view: a shell, or a command, in the merged view (`ssi shell`); and the file system behind it. Installed setuid root, as a user may not mount: it
+ * drops that for good before it executes anything of the user's. As a login shell (in /etc/shells) it needs no arguments.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "config.h"
+#include "libssi/base/log.h"
+#include "libssi/base/num.h"
+#include "ssi/view/serve.h"
+#include "ssi/view/session.h"
+
+static const char help[] =
+	"Usage: ssi-view [-l] [--local] [-c COMMAND | COMMAND [ARG...]]\n"
+	"A shell, or a command, that sees the processes and processors of all nodes; 'ssi shell' starts it.\n\n"
+	"  -c, --command=COMMAND  run this by the shell, and end\n"
+	"  -l, --login            a login shell\n"
+	"      --local            this machine alone again\n"
+	"      --view=DIR         where the daemon writes what it knows (only for root; default " SSI_RUNDIR "/view)\n"
+	"  -h, --help             show this and exit\n"
+	"      --version          show the version and exit\n";
+
+struct args { const char *command, *dir; char **words; uint32_t serve, state; bool local, login; };
+enum { OPT_LOCAL = 256, OPT_VIEW, OPT_SERVE, OPT_STATE, OPT_VERSION };
+
+/* 1: go on; 0: done; negative: wrong usage. */
+static int parse(int argc, char **argv, struct args *a)
+{
+	static const struct option options[] = {
+		{ "command", required_argument, NULL, 'c' }, { "login", no_argument, NULL, 'l' }, { "local", no_argument, NULL, OPT_LOCAL },
+		{ "view", required_argument, NULL, OPT_VIEW }, { "serve", required_argument, NULL, OPT_SERVE }, { "state", required_argument, NULL, OPT_STATE },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, OPT_VERSION }, { 0 },
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+c:lh", options, NULL)) >= 0)
+		switch (o) {
+		case 'c': a->command = optarg; break;
+		case 'l': a->login = true; break;
+		case OPT_LOCAL: a->local = true; break;
+		case OPT_VIEW: a->dir = optarg; break;
+		case OPT_SERVE:
+		case OPT_STATE:
+			if (ssi_num_u32(optarg, 3, INT_MAX, o == OPT_SERVE ? &a->serve : &a->state) < 0)
+				return -EINVAL;
+			break;
+		case 'h': fputs(help, stdout); return 0;
+		case OPT_VERSION: puts("ssi-view " PACKAGE_VERSION); return 0;
+		default: fputs("Try 'ssi-view --help'.\n", stderr); return -EINVAL;
+		}
+	a->words = argv + optind;
+	if ((a->serve || a->state || strcmp(a->dir, SSI_RUNDIR "/view") != 0) && getuid() != 0) {
+		log_error("only root may say where the view is");
+		return -EINVAL;
+	}
+	return 1;
+}
+
+/* The path of this program, which may have been replaced since. */
+static int find_self(char *buf, size_t n)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t k = readlink("/proc/self/exe", buf, n - 1);
+
+	if (k < 0)
+		return -errno;
+	buf[k] = '\0';
+	if ((size_t)k > strlen(deleted) && !strcmp(buf + k - strlen(deleted), deleted))
+		buf[(size_t)k - strlen(deleted)] = '\0';
+	return 0;
+}
+
+/* The user's shell; not this program, if that is the login shell. */
+static const char *shell(void)
+{
+	const char *s = getenv("SHELL"), *base = s ? strrchr(s, '/') : NULL;
+
+	if (base && strcmp(base, "/ssi-view") != 0)
+		return s;
+	return access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
+}
+
+/* Be what was asked for, as who asked. Does not return on success. */
+static int execute(const struct args *a)
+{
+	const char *s = shell(), *base = strrchr(s, '/') + 1;
+	char name[NAME_MAX + 2];
+
+	if (setresgid(getgid(), getgid(), getgid()) < 0 || setresuid(getuid(), getuid(), getuid()) < 0) {
+		log_error("cannot give up root: %m");
+		return EXIT_FAILURE;
+	}
+	setenv("SSI_VIEW", a->local ? "local" : "system", 1);
+	snprintf(name, sizeof(name), "%s%s", a->login ? "-" : "", base);
+	if (a->command) {
+		execl(s, name, "-c", a->command, (char *)NULL);
+	} else if (*a->words) {
+		s = a->words[0];
+		execvp(s, a->words);
+	} else {
+		execl(s, name, (char *)NULL);
+	}
+	log_error("%s: %m", s);
+	return errno == ENOENT ? 127 : 126;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = { .dir = SSI_RUNDIR "/view", .login = argc > 0 && argv[0][0] == '-' };
+	struct ssi_err e = { 0 };
+	char self[PATH_MAX];
+	int r;
+
+	ssi_log_open("ssi-view", LOG_INFO);
+	r = parse(argc, argv, &a);
+	if (r <= 0)
+		return r < 0 ? 2 : 0;
+	r = find_self(self, sizeof(self));
+	if (r == 0 && a.serve) {
+		prctl(PR_SET_NAME, "ssi-view");
+		prctl(PR_SET_DUMPABLE, 0);
+		return serve((int)a.serve, a.state ? (int)a.state : -1, a.dir, self, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	if (r < 0)
+		ssi_errno(&e, r, "/proc/self/exe");
+	else if (geteuid() != 0)
+		r = ssi_errf(&e, -EPERM, "only root may mount: install ssi-view setuid root (chmod u+s %s)", self);
+	else if (a.local)
+		r = session_is_in() ? session_leave(&e) : 0;
+	else if (!session_is_in())
+		r = session_enter(a.dir, self, &e);
+	if (r < 0) {
+		log_error("%s", e.text);
+		return EXIT_FAILURE;
+	}
+	return execute(&a);
+}

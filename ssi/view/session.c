@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The mount namespace of a session: the merged /proc in the place of the real one, which lies below it as /proc/ssi/local. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <grp.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "ssi/view/session.h"
+
+#define FUSE_MAGIC 0x65735546
+
+/* What lies over what: the tree's folder, and the real one with the place where that is to be seen then. */
+static const struct { const char *real, *merged, *kept; } over[] = {
+	{ "/sys/devices/system/cpu", "/proc/ssi/cpu", "/proc/ssi/local-cpu" }, { "/sys/devices/system/node", "/proc/ssi/node", "/proc/ssi/local-node" },
+};
+enum { N_OVER = sizeof(over) / sizeof(*over) };
+
+bool session_is_in(void)
+{
+	struct statfs fs;
+
+	return statfs("/proc", &fs) == 0 && fs.f_type == FUSE_MAGIC && access("/proc/ssi/age", F_OK) == 0;
+}
+
+/* The file system's process: root's alone, of no terminal and no session, and a child of nobody here. */
+static void be_server(int fuse, int go, const char *dir, const char *self)
+{
+	char fd[16], c;
+	int null = open("/dev/null", O_RDWR);
+
+	if (setsid() < 0 || fork() != 0 || read(go, &c, 1) != 1)
+		_exit(0);
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0)
+		_exit(1);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	snprintf(fd, sizeof(fd), "%d", fuse);
+	fcntl(fuse, F_SETFD, 0);
+	execle(self, "ssi-view", "--serve", fd, "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
+	_exit(1);
+}
+
+static int start_server(int fuse, const char *dir, const char *self, int *ret_go)
+{
+	_cleanup_close_ int in = -1, out = -1;
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	in = p[0];
+	out = p[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		close(out);
+		be_server(fuse, in, dir, self);
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*ret_go = TAKE_FD(out);
+	return 0;
+}
+
+/* A folder with all that is mounted below, to be seen elsewhere too. */
+static int keep(const char *path)
+{
+	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+}
+
+static int show(int tree, const char *path, struct ssi_err *e)
+{
+	return move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? ssi_errno(e, -errno, "%s", path) : 0;
+}
+
+static int mount_sys(const int *kept, struct ssi_err *e)
+{
+	for (int i = 0; i < N_OVER; i++) {
+		if (kept[i] < 0)
+			continue;
+		int r = show(kept[i], over[i].kept, e);
+
+		if (r < 0)
+			return r;
+		if (mount(over[i].merged, over[i].real, NULL, MS_BIND, NULL) < 0)
+			return ssi_errno(e, -errno, "%s over %s", over[i].merged, over[i].real);
+	}
+	return 0;
+}
+
+static int mount_all(int fuse, int go, struct ssi_err *e)
+{
+	_cleanup_close_ int proc = keep("/proc");
+	int kept[N_OVER], r;
+	char options[128];
+
+	if (proc < 0)
+		return ssi_errno(e, -errno, "/proc");
+	for (int i = 0; i < N_OVER; i++)
+		kept[i] = keep(over[i].real);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40555,user_id=0,group_id=0,allow_other", fuse);
+	r = mount("ssi", "/proc", "fuse.ssi-view", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0 ? ssi_errno(e, -errno, "mount on /proc") : 0;
+	if (r == 0 && write(go, "", 1) != 1)
+		r = ssi_errno(e, -errno, "the file system's process");
+	close(fuse);
+	if (r == 0)
+		r = show(proc, "/proc/ssi/local", e);
+	if (r == 0)
+		r = mount_sys(kept, e);
+	for (int i = 0; i < N_OVER; i++)
+		if (kept[i] >= 0)
+			close(kept[i]);
+	return r;
+}
+
+/* What is mounted later in the system is to be seen here, but not the other way round. */
+static int own_mounts(struct ssi_err *e)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return ssi_errno(e, -errno, "a mount namespace");
+	return 0;
+}
+
+int session_enter(const char *dir, const char *self, struct ssi_err *e)
+{
+	_cleanup_close_ int go = -1;
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), r;
+
+	if (fuse < 0)
+		return ssi_errno(e, -errno, "/dev/fuse");
+	r = start_server(fuse, dir, self, &go);
+	if (r < 0) {
+		close(fuse);
+		return ssi_errno(e, r, "the file system's process");
+	}
+	r = own_mounts(e);
+	if (r < 0) {
+		close(fuse);
+		return r;
+	}
+	return mount_all(fuse, go, e);
+}
+
+int session_leave(struct ssi_err *e)
+{
+	int r = own_mounts(e);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < N_OVER; i++)
+		umount2(over[i].real, MNT_DETACH);
+	return umount2("/proc", MNT_DETACH) < 0 ? ssi_errno(e, -errno, "/proc") : 0;
+}

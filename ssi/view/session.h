@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* The mounts of a session. All of this needs CAP_SYS_ADMIN. */
+#include <stdbool.h>
+#include "libssi/base/err.h"
+
+bool session_is_in(void);                                     /* is /proc the merged one here? */
+/* A mount namespace in which /proc is the merged one, out of the files in dir (RUN/view). Another process, self executed with --serve, is the file system
+ * until the last process has left. 0 or -errno. */
+int session_enter(const char *dir, const char *self, struct ssi_err *e);
+/* A mount namespace in which /proc is the real one again. */
+int session_leave(struct ssi_err *e);

@@ -1,0 +1,140 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `ssi shell`: unmodified programs in the view of nodes that do not exist (tests/sim/view-table.c says what they are), and what is local as ever.
+# Needs root and FUSE.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	VIEW=$(mktemp -d /tmp/ssi-view-XXXXXX)
+	TABLE=$(dirname "$(command -v ssi)")/../../../view-table
+	SSI_VIEW_PROGRAM=$(dirname "$(command -v ssi)")/../libexec/ssi/ssi-view
+	chmod 755 "$VIEW"
+	export VIEW TABLE SSI_VIEW_PROGRAM
+	unset SSI_VIEW
+}
+
+teardown_file() {
+	rm -rf "$VIEW"
+}
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	[ -c /dev/fuse ] || skip "needs /dev/fuse"
+	"$TABLE" "$VIEW/view" 3 50
+}
+
+# A script in the view, with pids of its own so that nothing outlives it.
+view() { # SCRIPT [ARG...]
+	timeout -k 5 40 unshare --pid --fork --kill-child --mount-proc "$SSI_VIEW_PROGRAM" --view "$VIEW/view" bash -euo pipefail -c "$@" 3>&-
+}
+
+@test "ps: every remote process with what the table says of it" {
+	# shellcheck disable=SC2016
+	view 'ps -eo pid,ppid,user:8,stat,ni,psr,rss,comm --no-headers | awk "\$1 >= 2097152"' >"$VIEW/ps"
+	local cpus
+	cpus=$(getconf _NPROCESSORS_CONF)
+	awk -v cpus="$cpus" 'BEGIN { for (i = 0; i < 50; i++) {
+		stat = i % 10 == 9 ? "T" : "S"; ni = i % 20
+		print 2097152 + i, 1, i % 2 ? 1234 : "root", stat (ni ? "N" : "") "s", ni, cpus + (i % 3) * 4 + i % 4, (1 + i % 50) * 1024, "cc1-" i } }' >"$VIEW/want"
+	awk '{ $1 = $1 } 1' "$VIEW/ps" | diff - "$VIEW/want"
+	[ "$(view 'ps -o args= -p 2097160')" = "cc1 -O2 file.c" ]
+	[ "$(view 'ps -ef | grep -c "cc1 -O2 file.c$"')" = 50 ]
+}
+
+@test "pgrep, pstree, top, htop" {
+	[ "$(view 'pgrep -c cc1')" = 50 ]
+	[ "$(view 'pgrep -x cc1-7')" = 2097159 ]
+	view 'pstree -p' | grep -q 'cc1-49(2097201)'
+	[ "$(view 'top -b -n 1 -w 200' | grep -c ' cc1')" = 50 ]
+	view 'TERM=xterm script -qc "stty rows 100 cols 200; timeout 2 htop -d 5 --no-color" /dev/null </dev/null || :' | grep -q 'file.c'
+}
+
+@test "nproc of the files, free, uptime, lscpu, vmstat: the sums" {
+	local cpus total
+	cpus=$(($(getconf _NPROCESSORS_CONF) + 12))
+	[ "$(view 'grep -c ^processor /proc/cpuinfo')" = "$cpus" ]
+	[ "$(view 'grep -c "^cpu[0-9]" /proc/stat')" = "$cpus" ]
+	[ "$(view 'cat /sys/devices/system/cpu/online')" = "0-$((cpus - 1))" ]
+	[ "$(view 'lscpu' | awk '/^CPU\(s\):/ { print $2 }')" = "$cpus" ]
+	view 'lscpu -e=CPU,NODE,CORE' | grep -q "^ *$((cpus - 1)) "
+	total=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) + 3 * 8388608))
+	[ "$(view 'free -k' | awk '/^Mem:/ { print $2 }')" = "$total" ]
+	view 'uptime' | grep -q 'load average: [0-9]*[0-9]\.'
+	awk '{ exit !($1 >= 6) }' < <(view 'cat /proc/loadavg')
+	[ "$(view 'vmstat' | wc -l)" = 3 ]
+	view 'cat /proc/diskstats' | grep -q ' n03.vda '
+	view 'cat /proc/net/dev' | grep -q '^n02.eth0:'
+}
+
+@test "what is local is as it was" {
+	# shellcheck disable=SC2016
+	view '
+		[ "$(readlink /proc/self/exe)" = "$(command -v readlink | xargs realpath)" ]
+		[ "$(cat <(echo text))" = text ]
+		echo word | (read -r a </dev/stdin; [ "$a" = word ])
+		[ "$(cat /proc/$$/comm)" = bash ]
+		[ "$(tr "\0" "\n" <"/proc/$$/environ" | grep -c ^SSI_VIEW=system)" = 1 ]
+		echo 1 >/proc/self/oom_score_adj
+		[ -n "$(cat /proc/sys/kernel/hostname)" ]
+		[ -d /proc/1/task/1 ]
+		[ "$(cat /proc/1/task/1/comm)" = bash ]
+		sleep 60 & kill $!; wait $! || [ $? = 143 ]
+		[ "$(ls -d /proc/[0-9]* | wc -l)" -ge 51 ]
+		[ ! -e /proc/999999 ]
+	'
+}
+
+@test "what only a node could say is refused; the age can be read" {
+	view '! cat /proc/2097152/environ; ! readlink /proc/2097152/exe; ! ls /proc/2097152/fd' 2>"$VIEW/err"
+	[ "$(grep -c 'Permission denied' "$VIEW/err")" = 2 ]
+	[ "$(view 'cat /proc/2097153/ssi')" = "n02 101" ]
+	[ "$(view 'cat /proc/ssi/age')" -lt 60000 ]
+}
+
+@test "the table may be replaced, broken, and gone" {
+	# shellcheck disable=SC2016
+	view '
+		count() { ls /proc | grep -c "^20[0-9]\{5\}$" || :; }
+		[ "$(count)" = 50 ]
+		"$0" "$1/view" 3 70; sleep 0.1
+		[ "$(count)" = 70 ]
+		echo broken >"$1/view/processes.new"; mv "$1/view/processes.new" "$1/view/processes"; sleep 0.1
+		[ "$(count)" = 0 ]
+		rm "$1/view/processes" "$1/view/nodes"; sleep 0.1
+		[ "$(count)" = 0 ]; ps -e >/dev/null; nproc >/dev/null
+	' "$TABLE" "$VIEW"
+}
+
+@test "SSI_VIEW=local and --local go back" {
+	[ "$(view 'SSI_VIEW=local ps -e | grep -c cc1 || :')" = 0 ]
+	[ "$(view 'SSI_VIEW=local grep -c ^processor /proc/cpuinfo')" = "$(grep -c ^processor /proc/cpuinfo)" ]
+	# shellcheck disable=SC2016
+	[ "$(view '"$0" --local -c "stat -f -c %T /proc; ps -e | grep -c cc1 || :"' "$SSI_VIEW_PROGRAM" | paste -sd' ')" = "proc 0" ]
+}
+
+@test "another program takes over while files are open, and the mount ends with the session" {
+	# shellcheck disable=SC2016
+	view '
+		exec 5</proc/meminfo
+		read -r _ <&5
+		server=$(pgrep -f "ssi-view --serv[e]")
+		kill -HUP "$server"
+		for ((i = 0; i < 100; i++)); do grep -qz -- --state "/proc/$server/cmdline" && break; sleep 0.05; done
+		grep -qz -- --state "/proc/$server/cmdline"
+		read -r _ <&5
+		[ "$(pgrep -c cc1)" = 50 ]
+		[ "$(ps -e | grep -c cc1)" = 50 ]
+	'
+	run ! grep -q ssi-view /proc/mounts
+}
+
+@test "a user sees all; with hidepid only what is his, of nodes too" {
+	# shellcheck disable=SC2016
+	user() { timeout -k 5 20 unshare --pid --fork --kill-child --mount-proc bash -c "$1"'
+		exec "$0" --view "$1" setpriv --reuid=1234 --regid=1234 --clear-groups bash -c "$2"' "$SSI_VIEW_PROGRAM" "$VIEW/view" "$2" 3>&-; }
+	[ "$(user : 'pgrep -c cc1')" = 50 ]
+	[ "$(user 'mount -o remount,hidepid=2 /proc' 'pgrep -c cc1')" = 25 ]
+	[ "$(user 'mount -o remount,hidepid=2 /proc' 'cat /proc/2097152/stat 2>&1 | grep -c "No such file"')" = 1 ]
+	[ "$(user 'mount -o remount,hidepid=2,gid=1234 /proc' 'pgrep -c cc1')" = 50 ]
+	[ "$(user 'mount -o remount,hidepid=1 /proc' 'cat /proc/2097153/comm; cat /proc/2097152/comm 2>&1 | grep -c permitted' | paste -sd' ')" = "cc1-1 1" ]
+}
