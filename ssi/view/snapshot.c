@@ -119,7 +119,7 @@ static void take_nodes(struct snapshot *s)
 	list_nodes(s);
 }
 
-/* The daemon writes only for who holds this lock. */
+/* The daemon writes only for who holds this lock; when it looks at that very moment whether anybody does, the next refresh gets it. */
 static void want(struct snapshot *s)
 {
 	_cleanup_free_ char *path = ssi_path_join(s->dir, "wanted");
@@ -127,8 +127,10 @@ static void want(struct snapshot *s)
 	if (!path)
 		return;
 	s->wanted = open(path, O_RDONLY | O_CLOEXEC);
-	if (s->wanted >= 0)
-		flock(s->wanted, LOCK_SH | LOCK_NB);
+	if (s->wanted >= 0 && flock(s->wanted, LOCK_SH | LOCK_NB) < 0) {
+		close(s->wanted);
+		s->wanted = -1;
+	}
 }
 
 /* A daemon that has started anew has made its own file. */
