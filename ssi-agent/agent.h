@@ -15,6 +15,7 @@
 
 struct agent {
 	const char *run_dir;             /* /run/ssi, and where we work: see machine_open */
+	const char *keeper;              /* the program that keeps a job */
 	pid_t init;                      /* who reboots this machine: 1 */
 	struct ssi_bootargs bootargs;
 	uint8_t key[SSI_CCM_KEY];
@@ -35,6 +36,8 @@ struct agent {
 	sd_event_source *events_io;
 	char events_rest[AGENT_EVENTS_READ];   /* the beginning of a line whose end is still in the fifo */
 	size_t events_rest_len;
+	/* jobs.c */
+	struct jobs *jobs;
 	/* load.c */
 	struct load *load;
 	/* hotplug.c */
@@ -80,6 +83,13 @@ void session_hardware(struct agent *a);                      /* look whether thi
 int load_open(struct agent *a, struct ssi_err *e);
 void load_enable(struct agent *a, bool joined);
 void load_close(struct agent *a);
+
+/* jobs.c: the programs that run here for others, each with a keeper that outlives this agent. */
+int jobs_open(struct agent *a, struct ssi_err *e);           /* registers with a->ccm */
+void jobs_joined(struct agent *a);                           /* tell the master what is here */
+void jobs_closed(struct agent *a);                           /* the session is over: keepers wait for the next */
+void jobs_drained(struct agent *a);
+void jobs_close(struct agent *a);
 
 /* events.c: lines from the fifo, to the master while we are joined. */
 int events_open(struct agent *a, struct ssi_err *e);

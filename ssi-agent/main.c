@@ -12,23 +12,26 @@
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
 #include "ssi-agent/agent.h"
+#include "ssi-agent/keepers.h"
 
 static const char help[] =
 	"Usage: ssi-agent [OPTION]...\n"
 	"The node's half of the merged system: joins the master that booted this machine, and stays joined.\n\n"
 	"      --run-dir=DIR  where ssi-init left bootargs and node.key (default " SSI_RUNDIR ")\n"
 	"      --init=PID     the process that is asked to reboot or power off (default 1)\n"
+	"      --keeper=PROGRAM  what keeps a job (default " KEEPERS_PROGRAM ")\n"
 	"      --debug        say more\n"
 	"  -h, --help         show this and exit\n"
 	"      --version      show the version and exit\n";
 
-enum { OPT_RUN_DIR = 256, OPT_INIT, OPT_DEBUG, OPT_VERSION };
+enum { OPT_RUN_DIR = 256, OPT_INIT, OPT_KEEPER, OPT_DEBUG, OPT_VERSION };
 
 /* 1: go on; 0: done; negative: wrong usage. */
 static int parse_options(int argc, char **argv, struct agent *a, int *level)
 {
 	static const struct option options[] = {
-		{ "run-dir", required_argument, NULL, OPT_RUN_DIR }, { "init", required_argument, NULL, OPT_INIT }, { "debug", no_argument, NULL, OPT_DEBUG },
+		{ "run-dir", required_argument, NULL, OPT_RUN_DIR }, { "init", required_argument, NULL, OPT_INIT }, { "keeper", required_argument, NULL, OPT_KEEPER },
+		{ "debug", no_argument, NULL, OPT_DEBUG },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, OPT_VERSION }, { 0 },
 	};
 	uint32_t pid;
@@ -45,6 +48,9 @@ static int parse_options(int argc, char **argv, struct agent *a, int *level)
 				return -EINVAL;
 			}
 			a->init = (pid_t)pid;
+			break;
+		case OPT_KEEPER:
+			a->keeper = optarg;
 			break;
 		case OPT_DEBUG:
 			*level = LOG_DEBUG;
@@ -108,6 +114,7 @@ static void close_all(struct agent *a)
 	load_close(a);
 	procs_close(a);
 	events_close(a);
+	jobs_close(a);
 	ssi_rexec_node_free(a->rexec);
 	ssi_member_free(a->member);
 	ssi_ccm_free(a->ccm);
@@ -118,7 +125,7 @@ static void close_all(struct agent *a)
 
 int main(int argc, char **argv)
 {
-	struct agent a = { .run_dir = SSI_RUNDIR, .init = 1, .events_fd = -1, .started_ms = ssi_clock_boot_ms() };
+	struct agent a = { .run_dir = SSI_RUNDIR, .keeper = KEEPERS_PROGRAM, .init = 1, .events_fd = -1, .started_ms = ssi_clock_boot_ms() };
 	int level = LOG_INFO, r;
 	struct ssi_err e;
 

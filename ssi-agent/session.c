@@ -75,6 +75,7 @@ static void session_joined(bool again, void *userdata)
 	if (!again)
 		session_first_join(a);
 	a->tries = 1;
+	jobs_joined(a);
 	sd_notify(false, "READY=1\nSTATUS=joined");
 	events_enable(a, true);
 	load_enable(a, true);
@@ -129,6 +130,7 @@ static void session_closed(struct ssi_ccm_conn *c, const struct ssi_err *why, vo
 	struct agent *a = userdata;
 
 	ssi_rexec_node_closed(a->rexec, c);
+	jobs_closed(a);
 	ssi_member_closed(a->member, c, why);
 	if (a->leaving)
 		sd_event_exit(a->event, 0);
@@ -139,6 +141,7 @@ static void session_drained(struct ssi_ccm_conn *c, void *userdata)
 	struct agent *a = userdata;
 
 	ssi_rexec_node_drained(a->rexec, c);
+	jobs_drained(a);
 }
 
 static const struct ssi_ccm_ops session_ccm_ops = { .opened = session_opened, .closed = session_closed, .drained = session_drained };
@@ -157,6 +160,8 @@ int session_start(struct agent *a, struct ssi_err *e)
 		r = ssi_rexec_node_new(a->event, a->ccm, &a->rexec);
 	if (r >= 0)
 		r = ssi_act_node_new(a->ccm, machine_procfs(), &a->act);
+	if (r >= 0)
+		r = jobs_open(a, e);
 	if (r >= 0)
 		r = ssi_member_new(a->event, a->ccm, &config, &session_member_ops, a, &a->member);
 	if (r >= 0)

@@ -40,6 +40,7 @@ struct keeper_program { char *path; char **argv, **env; };
 struct keeper {
 	enum keeper_phase phase;
 	char run_dir[PATH_MAX];          /* absolute: as the program sees it */
+	char helper_path[PATH_MAX];      /* node-files, which lies where we do */
 	uint64_t job;
 	char dir[64];                    /* "jobs/NUMBER" */
 	Ssi__Job__Spec *spec;

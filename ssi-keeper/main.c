@@ -124,7 +124,7 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int prepare(struct keeper *k, struct ssi_err *e)
+static int prepare(struct keeper *k, const char *self, struct ssi_err *e)
 {
 	static const uint32_t numbers[] = { 1, 2, 4 };
 
@@ -140,6 +140,7 @@ static int prepare(struct keeper *k, struct ssi_err *e)
 		return ssi_errno(e, -errno, "descriptors");
 	if (!getcwd(k->run_dir, sizeof(k->run_dir)))
 		return ssi_errno(e, -errno, "the folder it works in");
+	snprintf(k->helper_path, sizeof(k->helper_path), "%.*snode-files", (int)(strlen(self) - strlen(basename(self))), self);
 	cgroup_ready();
 	return room_make(k, e);
 }
@@ -156,7 +157,7 @@ int main(int argc, char **argv)
 	}
 	setsid();
 	umask(022);
-	if (prepare(&k, &k.unfit) < 0)
+	if (prepare(&k, argv[0], &k.unfit) < 0)
 		log_error("no job can be kept here: %s", k.unfit.text);
 	if (k.hop.fd < 0)
 		return 1;
@@ -165,7 +166,7 @@ int main(int argc, char **argv)
 		return 1;
 	while (k.phase != KEEPER_DONE)
 		step(&k);
+	job_clear(&k);                       /* then the agent is told, by our end */
 	ssi_jobhop_close(&k.hop);
-	job_clear(&k);
 	return 0;
 }

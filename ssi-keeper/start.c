@@ -250,7 +250,7 @@ int start_program(struct keeper *k, struct ssi_err *e)
 int start_helper(struct keeper *k, const char *what, int in, int out, struct ssi_err *e)
 {
 	char *argv[] = { (char *)"node-files", (char *)what, k->spec->result, NULL }, *env[] = { NULL };
-	const struct keeper_program p = { (char *)SSI_LIBEXECDIR "/node-files", argv, env };
+	const struct keeper_program p = { k->helper_path, argv, env };
 	struct start_fds f = { .in = in, .out = out, .err = -1, .slave = -1, .report = -1 };
 	int r = 0;
 

@@ -7,6 +7,7 @@
 #
 # and a case says `agents_up 3`. What a node shares with the others: network, files (a job is to find nothing that is not on the node: move it away).
 
+AGENTS_KEEPER=$(dirname "$(command -v ssi-agent)")/../libexec/ssi/ssi-keeper
 AGENTS_SIM=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../../build/sim-nodes")
 
 # Starts the daemon, and nodes n01 ... until they are joined. Further words are options of the daemon.
@@ -73,7 +74,7 @@ agent_start() { # NODE
 	local name=$1 i
 	i=$(cat "nodes/$name/init.pid")
 	# nsenter stays as its parent out here, and dies with it.
-	on_node "$name" ssi-agent --run-dir /run/ssi --init 1 >>"nodes/$name/agent.log" 2>&1 </dev/null &
+	on_node "$name" ssi-agent --run-dir /run/ssi --init 1 --keeper "$AGENTS_KEEPER" >>"nodes/$name/agent.log" 2>&1 </dev/null &
 	OTHERS+=($!)
 	agent_found() { pgrep --ns "$i" --nslist pid -x ssi-agent >"nodes/$name/agent.pid"; }
 	await 5 agent_found

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Owns what the agent knows of its keepers by their folders, and how they are started. Called by jobs.c. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/fd.h"
+#include "libssi/base/file.h"
+#include "libssi/base/num.h"
+#include "libssi/base/path.h"
+#include "libssi/base/spawn.h"
+#include "ssi-agent/keepers.h"
+
+#define KEEPERS_HELD_MAX 1024
+#define KEEPERS_BUFFER (1 << 20)     /* of the socket to a keeper: it is not always there to read at once */
+
+static int keepers_on_end(sd_event_source *s, const siginfo_t *si, void *userdata)
+{
+	sd_event_source_set_floating(s, false);
+	sd_event_source_unref(s);
+	return 0;
+}
+
+int keepers_start(sd_event *event, const char *program, struct ssi_err *e)
+{
+	_cleanup_close_ int ours = -1, theirs = -1, report = -1;
+	char *argv[] = { (char *)program, NULL };
+	const int size = KEEPERS_BUFFER;
+	sd_event_source *child = NULL;
+	int p[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, p) < 0)
+		return ssi_errno(e, -errno, "a socket to a keeper");
+	ours = p[0];
+	theirs = p[1];
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	r = ssi_spawn_start(argv, &(struct ssi_spawn_io){ theirs, -1, -1, NULL, NULL }, 0, &pid, &report, e);
+	if (r < 0)
+		return r;
+	r = sd_event_add_child(event, &child, pid, WEXITED, keepers_on_end, NULL);
+	if (r >= 0)
+		r = sd_event_source_set_floating(child, true);
+	return r < 0 ? ssi_errno(e, r, "event loop") : TAKE_FD(ours);
+}
+
+int keepers_folder(uint64_t job)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "jobs/%" PRIu64, job);
+	if (mkdir("jobs", 0711) < 0 && errno != EEXIST)
+		return -errno;
+	return mkdir(path, 0711) < 0 ? -errno : 0;
+}
+
+int keepers_connect(uint64_t job)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const int size = KEEPERS_BUFFER;
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "jobs/%" PRIu64 "/socket", job);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	return TAKE_FD(fd);
+}
+
+int keepers_bury(uint64_t job)
+{
+	char path[64], file[80], cgroup[PATH_MAX], kill[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "jobs/%" PRIu64, job);
+	if (access(path, F_OK) < 0)
+		return 0;
+	snprintf(file, sizeof(file), "%s/cgroup", path);
+	if (ssi_file_read_line(file, cgroup, sizeof(cgroup)) >= 0 && cgroup[0] == '/') {
+		snprintf(kill, sizeof(kill), "%s/cgroup.kill", cgroup);
+		(void)ssi_file_poke(kill, "1");
+		if (rmdir(cgroup) < 0 && errno == EBUSY)
+			return -EBUSY;
+	}
+	return ssi_path_rmtree(path) < 0 ? -EBUSY : 1;
+}
+
+static int keepers_held(uint64_t job, int fd, int (*found)(const Ssi__Job__Held *held, int fd, void *userdata), void *userdata)
+{
+	Ssi__Job__Held none = SSI__JOB__HELD__INIT, *held = NULL;
+	_cleanup_free_ char *text = NULL;
+	char path[80];
+	size_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "jobs/%" PRIu64 "/held", job);
+	if (ssi_file_read(path, KEEPERS_HELD_MAX, &text, &n) >= 0)
+		held = ssi__job__held__unpack(NULL, n, (const uint8_t *)text);
+	none.job = job;
+	none.what = SSI__JOB__STATE__WHAT__LOADING;      /* so young that it has not said anything */
+	r = found(held ? held : &none, fd, userdata);
+	if (held)
+		ssi__job__held__free_unpacked(held, NULL);
+	return r;
+}
+
+int keepers_find(int (*found)(const Ssi__Job__Held *held, int fd, void *userdata), void *userdata)
+{
+	_cleanup_closedir_ DIR *d = opendir("jobs");
+	struct dirent *entry;
+	int r = 0;
+
+	while (r >= 0 && d && (entry = readdir(d))) {
+		uint64_t job;
+		int fd;
+
+		if (ssi_num_u64(entry->d_name, 1, UINT64_MAX, &job) < 0)
+			continue;
+		fd = keepers_connect(job);
+		if (fd >= 0)
+			r = keepers_held(job, fd, found, userdata);
+		else if ((fd == -ENOENT || fd == -ECONNREFUSED) && keepers_bury(job) == -EBUSY)
+			r = found(&(Ssi__Job__Held){ .job = job }, -1, userdata);
+	}
+	return r;
+}
