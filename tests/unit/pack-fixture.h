@@ -46,7 +46,7 @@ static inline char *px_path(const struct px *x, const char *name)
 	static unsigned at;
 	char *p = paths[at++ % 4];
 
-	snprintf(p, sizeof(paths[0]), "%s/%s", x->dir, name);
+	assert_true(snprintf(p, sizeof(paths[0]), "%s/%s", x->dir, name) < (int)sizeof(paths[0]));
 	return p;
 }
 

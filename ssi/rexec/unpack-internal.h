@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What the parts of unpack share: unpack.c (which files, from where, and what comes), unpack-make.c (the folder, and what is executed). */
+#include <stdbool.h>
+#include <zstd.h>
+#include "libssi/base/arena.h"
+#include "ssi/rexec/unpack.h"
+
+struct unpack_file {
+	const Ssi__Job__File *m;
+	bool own;                    /* the node's file of that path is the same one */
+	bool here;                   /* or its blob is here, and pinned */
+	char hex[SSI_HASH_HEX];
+};
+
+struct ssi_unpack {
+	struct ssi_arena arena;
+	const Ssi__Job__Program *program;
+	struct ssi_blobs *blobs;
+	const char *dir, *pins;
+	struct unpack_file *files;   /* main, script_interpreter, interpreter (those that there are), and the libraries */
+	size_t n_files;
+	struct unpack_file *main, *elf, *interpreter, *libraries;    /* elf: the one that is executed; interpreter: NULL for a static one */
+	char **folders;              /* where loaders look by themselves here */
+	bool foreign;                /* its loader and libc are not the node's */
+	/* what comes */
+	struct ssi_blob_writer *writer;
+	ProtobufCBinaryData *need;
+	uint8_t *raw;
+};
+
+const char *unpack_base(const char *path);
