@@ -1,0 +1,10 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ps, top and kill over nodes: the real daemon and real agents. What each test does stands in procs-cases.bash.
+bats_require_minimum_version 1.5.0
+
+load bootsvc.bash
+# shellcheck disable=SC2034       # in_net reads it
+CASES=procs-cases.bash
+
+@test "ps: what the nodes themselves see, each process under one number, and the same again" { in_net case_ps; }
