@@ -2,6 +2,7 @@
 /* The control socket's table of verbs, and the verbs about the daemon itself. Requests come in already checked (control-request.c). */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <config.h>
 #include "bootsvc/control.h"
@@ -37,22 +38,36 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "machine.rm", control_machine_rm },
 	{ "events", control_events },
 	{ "exec", control_exec },
+	{ "jobs", control_jobs },
+	{ "job.show", control_job_show },
+	{ "job.signal", control_job_signal },
 	{ "load", control_load },
 	{ "policy.list", control_policy_list },
 	{ "policy.show", control_policy_show },
 };
 
-int control_start(struct daemon *d, struct ssi_err *e)
+static int control_open(struct daemon *d, const char *name, bool users, struct ssi_control_server **ret, struct ssi_err *e)
 {
-	_cleanup_free_ char *path = ssi_path_join(d->opt->run, "bootsvc.sock");
-	int r = path ? ssi_control_listen(d->event, path, &d->control, e) : ssi_errno(e, -ENOMEM, "control socket");
+	_cleanup_free_ char *path = ssi_path_join(d->opt->run, name);
+	int r = path ? ssi_control_listen(d->event, path, ret, e) : ssi_errno(e, -ENOMEM, "control socket");
 
+	if (r >= 0 && users && chmod(path, 0666) < 0)
+		r = ssi_errno(e, -errno, "%s", path);
 	for (size_t i = 0; r >= 0 && i < sizeof(verbs) / sizeof(*verbs); i++) {
-		r = ssi_control_register(d->control, verbs[i].verb, verbs[i].run, d);
+		if (users && !ssi_control_for_users(verbs[i].verb))
+			continue;
+		r = ssi_control_register(*ret, verbs[i].verb, verbs[i].run, d);
 		if (r < 0)
 			return ssi_errno(e, r, "verb %s", verbs[i].verb);
 	}
 	return r;
+}
+
+int control_start(struct daemon *d, struct ssi_err *e)
+{
+	int r = control_open(d, "bootsvc.sock", false, &d->control, e);
+
+	return r < 0 ? r : control_open(d, SSI_CONTROL_USERS, true, &d->users, e);
 }
 
 int control_nodes(struct daemon *d, const char *range, const struct ssi_node ***ret, size_t *ret_n, struct ssi_err *e)

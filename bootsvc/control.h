@@ -53,4 +53,7 @@ int control_events(struct ssi_control_request *q, const json_t *args, void *user
 int control_load(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_policy_list(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_policy_show(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_jobs(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_job_show(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_job_signal(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_exec(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);

@@ -181,6 +181,7 @@ static int daemon_start(struct daemon *d, struct ssi_err *e)
 static void daemon_end(struct daemon *d)
 {
 	ssi_control_server_free(d->control);
+	ssi_control_server_free(d->users);
 	viewfiles_free(TAKE_PTR(d->viewfiles));
 	placements_free(TAKE_PTR(d->placements));
 	policies_free(TAKE_PTR(d->policies));

@@ -47,7 +47,7 @@ struct daemon {
 	struct ssi_power *power;
 	struct doors *doors;
 	struct fence *fence;                     /* NULL while the daemon starts and stops */
-	struct ssi_control_server *control;
+	struct ssi_control_server *control, *users;   /* for administrators, and for everyone */
 };
 
 /* Run until SIGTERM, SIGINT or the verb stop. *ready (may be -1) gets a byte once the daemon serves, and is closed then; else it stays the

@@ -32,6 +32,11 @@ static const struct ssi_cmd cmds[] = {
 	{ "policy show", "POLICY", 1, 1, verb_policy_show, "Show a policy, and how it sees the nodes now, the best first", verb_policy_show_opts, NULL, 0 },
 	{ "policy check", "FILE...", 1, -1, verb_policy_check, "Look for mistakes in files before they are put into policy.d", NULL, "@file", 0 },
 	{ "shell", "[COMMAND...]", 0, -1, verb_shell, "A shell, or a command, in which ps, top and all else see the whole system", verb_shell_opts, NULL, 1 },
+	{ "run", "COMMAND...", 1, -1, verb_run, "Run a program on a node that has nothing of it; the policy chooses where, or you do", verb_run_opts, NULL, 1 },
+	{ "jobs", "", 0, 0, verb_jobs, "List the programs that run so", verb_jobs_opts, NULL, 0 },
+	{ "job show", "JOB", 1, 1, verb_job_show, "Show all about a job: where it runs, or how it ended and why", NULL, NULL, 0 },
+	{ "job kill", "JOB...", 1, -1, verb_job_kill, "End jobs at once", NULL, NULL, 0 },
+	{ "job signal", "SIGNAL JOB...", 2, -1, verb_job_signal, "Send jobs a signal", NULL, NULL, 0 },
 	{ "exec", "RANGE COMMAND...", 2, -1, verb_exec, "Run a command on nodes; their lines are prefixed where there are several", verb_exec_opts, "@node", 1 },
 	{ 0 },
 };

@@ -11,6 +11,7 @@ extern const struct ssi_opt verb_policy_show_opts[];
 extern const struct ssi_opt verb_exec_opts[];
 extern const struct ssi_opt verb_shell_opts[];
 extern const struct ssi_opt verb_ps_opts[];
+extern const struct ssi_opt verb_run_opts[], verb_jobs_opts[];
 
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_list(struct ssi_cmd_args *a, int argc, char **argv);
@@ -40,3 +41,8 @@ int verb_policy_show(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_check(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_shell(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_exec(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_run(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_jobs(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_job_show(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_job_kill(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_job_signal(struct ssi_cmd_args *a, int argc, char **argv);

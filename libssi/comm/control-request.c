@@ -11,6 +11,7 @@
 
 #include "libssi/base/buf.h"
 #include "libssi/base/utf8.h"
+#include "libssi/base/words.h"
 
 const struct ssi_control_spec ssi_control_specs[] = {
 	{ .verb = "status" },
@@ -29,6 +30,9 @@ const struct ssi_control_spec ssi_control_specs[] = {
 	{ "load", { { "range", SSI_CONTROL_STRING, false } } },
 	{ .verb = "policy.list" },
 	{ "policy.show", { { "name", SSI_CONTROL_STRING, true }, { "system", SSI_CONTROL_STRING, false } } },
+	{ "jobs", { { "all", SSI_CONTROL_BOOL, false } } },
+	{ "job.show", { { "job", SSI_CONTROL_STRING, true } } },
+	{ "job.signal", { { "job", SSI_CONTROL_STRING, true }, { "signal", SSI_CONTROL_INTEGER, true } } },
 	{ "node.state.list", { { "range", SSI_CONTROL_STRING, false } } },
 	{ "node.state.snapshot", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, false } } },
 	{ "node.state.restore", { { "node", SSI_CONTROL_STRING, true }, { "name", SSI_CONTROL_STRING, true } } },
@@ -116,6 +120,11 @@ static int args_check(const struct ssi_control_spec *spec, const json_t *args, s
 		if (a->required && !json_object_get(args, a->name))
 			return ssi_errf(e, -EINVAL, "%s needs '%s'", spec->verb, a->name);
 	return 0;
+}
+
+bool ssi_control_for_users(const char *verb)
+{
+	return ssi_words_has("jobs job.show job.signal load procs policy.list policy.show", verb);
 }
 
 static const struct ssi_control_spec *spec_find(const char *verb)

@@ -12,6 +12,7 @@
 #include "libssi/comm/json.h"
 
 #define SSI_CONTROL_SOCKET SSI_RUNDIR "/bootsvc.sock"
+#define SSI_CONTROL_USERS "user.sock"            /* beside it, for everyone, with the verbs that are for everyone */
 #define SSI_CONTROL_REQUEST_MAX (1u << 20)       /* bytes of a request, with its newline */
 #define SSI_CONTROL_ANSWER_MAX (64u << 20)       /* bytes of an answer line: a list of 10,000 nodes with all they have */
 
@@ -23,6 +24,9 @@ struct ssi_control_spec {
 	struct ssi_control_arg args[6];          /* ends with a NULL name */
 };
 extern const struct ssi_control_spec ssi_control_specs[];        /* ends with a NULL verb */
+
+/* May everyone ask it? Then its handler looks at who asks. */
+bool ssi_control_for_users(const char *verb);
 
 /* Pure: one line (its newline may be there or not) into a verb of the table and its checked arguments: no unknown name, every required one there,
  * every type right, no empty list, no NUL in a string, integers not negative. *ret_args is never NULL on success, an object, the caller's.

@@ -80,7 +80,7 @@ int ssi_run_ask(const char *socket, const struct ssi_run_where *w, struct ssi_ru
 	int r = ssi_jobhop_connect(path, e);
 
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		return ssi_errf(e, r, "%s: no ssi-bootsvc is there (see 'systemctl status ssi-bootsvc')", path);
+		return ssi_errf(e, -EHOSTUNREACH, "%s: no ssi-bootsvc is there (see 'systemctl status ssi-bootsvc')", path);
 	if (r < 0)
 		return r;
 	ssi_jobhop_init(&h, r);

@@ -83,6 +83,37 @@ asked() { # the last request
 	asked 'load {"range":"n[01-02]"}'
 }
 
+@test "ssi jobs, job show, job kill, job signal" {
+	golden jobs ssi jobs
+	[ "$status" -eq 0 ]
+	asked 'jobs {"all":false}'
+	ssi jobs -a
+	asked 'jobs {"all":true}'
+	golden job-show ssi job show 4713
+	asked 'job.show {"job":"4713"}'
+	run --separate-stderr ssi job signal TERM 4712
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"job 4712"*waits* ]]
+	asked 'job.signal {"job":"4712","signal":15}'
+	ssi job kill 4712
+	asked 'job.signal {"job":"4712","signal":9}'
+	run ssi job signal NONE 4712
+	[ "$status" -eq 2 ]
+}
+
+@test "ssi run: what cannot be meant is said before anything is done" {
+	local words
+	for words in "-n n01 -N 2 true" "-n n[1 true" "-N 0 true" "--mem much true" "--time never true" "-t true" ""; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr ssi run $words </dev/null
+		[ "$status" -eq 2 ]
+		[[ "$stderr" == ssi:* ]]
+	done
+	run -127 --separate-stderr ssi run "$BATS_TEST_TMPDIR/nothing"
+	run -126 --separate-stderr ssi run true
+	[[ "$stderr" == *jobs.sock*"no ssi-bootsvc is there"* ]]
+}
+
 @test "ssi node list" {
 	golden node-list ssi node list
 	golden node-list-state ssi node list --state detached

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "run" with one node: this process is what its parent takes for the program. It passes on what comes in, signals among it, writes what the program writes, stops when
+ * the program stops, and ends as it ended. Called by run.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "libssi/base/cleanup.h"
+#include "libssi/base/num.h"
+#include "ssi/ask.h"
+#include "ssi/run.h"
+
+static struct termios before;
+static bool raw;
+
+static void terminal_raw(void)
+{
+	struct termios t = before;
+
+	cfmakeraw(&t);
+	raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0;
+}
+
+static void terminal_back(void)
+{
+	if (raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+	raw = false;
+}
+
+int run_status(const struct ssi_run_exit *x)
+{
+	return x->cause == SSI_RUN_NOT_STARTED || !x->signal ? x->status : 128 + x->signal;
+}
+
+const char *run_why(const struct ssi_run_exit *x, char *buf, size_t n)
+{
+	static const char *const causes[] = {
+		[SSI_RUN_NODE_LOST] = "its node was lost", [SSI_RUN_NOT_STARTED] = "it could not be started", [SSI_RUN_TIME] = "its time was over",
+		[SSI_RUN_MEMORY] = "it used more memory than it may", [SSI_RUN_LEASE] = "nobody asked for it for too long",
+	};
+
+	if (x->cause == SSI_RUN_EXITED || x->cause == SSI_RUN_KILLED || x->cause == SSI_RUN_CRASHED)
+		return x->text[0] ? x->text : NULL;
+	snprintf(buf, n, "%s%s%s", causes[x->cause], x->text[0] ? ": " : "", x->text);
+	return buf;
+}
+
+/* The shell that waits for us is to see what became of the program. */
+static int die_alike(const struct ssi_run_exit *x)
+{
+	const struct rlimit none = { 0, 0 };
+	sigset_t set;
+
+	if (x->cause == SSI_RUN_NOT_STARTED || !x->signal)
+		return x->status;
+	setrlimit(RLIMIT_CORE, &none);           /* the dump, if there is one, is the program's */
+	fflush(NULL);
+	signal(x->signal, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, x->signal);
+	raise(x->signal);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + x->signal;
+}
+
+static void on_stopped(int signal, void *userdata)
+{
+	bool was = raw;
+
+	terminal_back();
+	kill(getpid(), SIGSTOP);                 /* it goes on with SIGCONT, which the job gets too */
+	if (was)
+		terminal_raw();
+}
+
+static void print_json(const struct ssi_run_place *p, const struct ssi_run_exit *x)
+{
+	char buf[320];
+	const char *why = run_why(x, buf, sizeof(buf));
+	json_t *o = json_pack("{s:s, s:I, s:i, s:i, s:i, s:f, s:f, s:I}", "node", p->node, "job", (json_int_t)p->job, "pid", (int)p->pid, "status", run_status(x),
+			      "signal", x->signal, "user", (double)x->user_us / 1e6, "system", (double)x->system_us / 1e6, "max_rss", (json_int_t)x->max_rss);
+
+	if (why)
+		json_object_set_new(o, "error", ssi_control_text(why));
+	json_dumpf(o, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+	json_decref(o);
+}
+
+static int begin_files(const struct run_ask *q, struct ssi_run_io *io, pid_t pids[2], struct ssi_err *e)
+{
+	int r = q->input ? run_files_pack(q->input, &pids[0], &io->files, e) : 0;
+
+	return r < 0 || !q->output ? r : run_files_unpack(q->output, &pids[1], &io->result, e);
+}
+
+int run_alone(struct run_all *x)
+{
+	const struct run_ask *q = x->ask;
+	struct ssi_run_io io = { .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO, .files = -1, .result = -1, .signals = x->signals,
+				 .terminal = q->pty ? STDIN_FILENO : -1, .stopped = on_stopped };
+	const struct ssi_run_place *p = &x->places->place[0];
+	struct ssi_run_exit end = { 0 };
+	struct ssi_err e = { 0 };
+	pid_t pids[2] = { 0 };
+	const char *why;
+	char buf[320];
+	int r;
+
+	if (p->error[0]) {
+		fprintf(stderr, "ssi: run: %s: %s\n", p->node, p->error);
+		return 126;
+	}
+	r = ssi_pack_fits(x->pack, p->arch, 0, &e);
+	if (r >= 0)
+		r = begin_files(q, &io, pids, &e);
+	if (r >= 0 && q->pty && tcgetattr(STDIN_FILENO, &before) == 0)
+		terminal_raw();
+	if (r >= 0)
+		r = ssi_run_one(x->socket, TAKE_FD(x->fd), p, x->spec, x->pack, &io, &end, &e);
+	terminal_back();
+	if (r < 0) {
+		fprintf(stderr, "ssi: run: %s\n", e.text);
+		return 126;
+	}
+	if (io.files >= 0)
+		close(io.files);
+	r = run_files_wait(pids[1], "--output");
+	why = run_why(&end, buf, sizeof(buf));
+	if (q->json)
+		print_json(p, &end);
+	else if (why)
+		fprintf(stderr, "ssi: run: %s: %s\n", p->node, why);
+	return die_alike(&end) ?: r;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* "run": what goes before a job starts. Called by verb-run.c. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libssi/base/cleanup.h"
+#include "ssi/run.h"
+
+/* What is sent to this process is meant for the job. */
+static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGTTIN, SIGWINCH };
+
+static int signals_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
+		if (forwarded[i] != SIGTTIN)     /* who reads a terminal that is not its own stops, as ever */
+			sigaddset(&set, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* jobs.sock lies beside the control socket. */
+static char *jobs_socket(const char *control)
+{
+	const char *slash = control ? strrchr(control, '/') : NULL;
+	char *path;
+
+	if (!control && getenv("SSI_JOBS"))
+		return NULL;
+	if (!control)
+		control = getenv("SSI_SOCKET");
+	slash = control ? strrchr(control, '/') : NULL;
+	if (!slash || asprintf(&path, "%.*s/jobs.sock", (int)(slash - control), control) < 0)
+		return NULL;
+	return path;
+}
+
+static int fail(const struct ssi_err *e)
+{
+	fprintf(stderr, "ssi: run: %s\n", e->text);
+	return e->code == -ENOENT ? 127 : 126;
+}
+
+static int prepare(struct run_all *x, struct ssi_err *e)
+{
+	const struct run_ask *q = x->ask;
+	_cleanup_free_ char *digests = ssi_pack_digests_path();
+	const struct ssi_pack_ask ask = { .command = q->argv[0], .digests = digests };
+	const struct ssi_spec_ask how = {
+		.argv = q->argv, .input = STDIN_FILENO, .terminal = q->pty ? STDIN_FILENO : -1, .files = q->input, .result = q->output ? "output" : NULL,
+		.cpus = q->where.cpus, .memory = q->where.memory, .time_ms = q->time_ms,
+	};
+	struct stat st;
+	int r;
+
+	if (q->input && stat(q->input, &st) < 0)
+		return ssi_errno(e, -errno, "--input %s", q->input);
+	r = ssi_pack_new(&ask, &x->pack, e);
+	if (r >= 0)
+		r = ssi_spec_new(&how, ssi_pack_program(x->pack), &x->spec, e);
+	if (r >= 0)
+		r = ssi_run_ask(x->socket, &q->where, &x->places, &x->fd, e);
+	return r;
+}
+
+/* The policy has said: here. */
+static int run_here(const struct run_ask *q)
+{
+	execvp(q->argv[0], q->argv);
+	fprintf(stderr, "ssi: run: %s: %s\n", q->argv[0], strerror(errno));
+	return errno == ENOENT ? 127 : 126;
+}
+
+int run_do(const struct run_ask *q, const char *control)
+{
+	_cleanup_free_ char *socket = jobs_socket(control);
+	struct run_all x = { .ask = q, .socket = socket, .fd = -1, .signals = -1 };
+	struct ssi_err e = { 0 };
+	bool many = q->where.range ? strpbrk(q->where.range, ",[") != NULL : q->where.count > 1;
+	int r;
+
+	if (q->pty && (many || !isatty(STDIN_FILENO))) {
+		fprintf(stderr, "ssi: run: %s\n", many ? "--pty is for one node" : "--pty needs a terminal as standard input");
+		return 2;
+	}
+	r = prepare(&x, &e);
+	if (r < 0)
+		r = fail(&e);
+	else if (!x.places->n)
+		r = run_here(q);
+	else {
+		x.signals = signals_open();
+		r = many || x.places->n != 1 ? run_many(&x) : run_alone(&x);
+	}
+	ssi_spec_free(x.spec);
+	ssi_pack_free(x.pack);
+	free(x.places);
+	if (x.fd >= 0)
+		close(x.fd);
+	return r;
+}

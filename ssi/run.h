@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* What "run" does, once its options are read. */
+#include <stdbool.h>
+#include "ssi/rexec/pack.h"
+#include "ssi/rexec/run-one.h"
+#include "ssi/rexec/run-spec.h"
+
+struct run_ask {
+	char **argv;
+	struct ssi_run_where where;
+	const char *input, *output, *files;  /* or NULL */
+	uint64_t time_ms;
+	bool pty, prefix, json;
+};
+
+/* run.c: all of it. socket: the control socket that was named, or NULL. The exit status; a job that was ended by a signal ends this process by it. */
+int run_do(const struct run_ask *q, const char *socket);
+
+/* What is the same for one job and for many. */
+struct run_all {
+	const struct run_ask *ask;
+	const char *socket;                  /* jobs.sock, or NULL */
+	struct ssi_run_places *places;
+	int fd;                              /* of ssi_run_ask */
+	struct ssi_pack *pack;
+	Ssi__Job__Spec *spec;
+	int signals;                         /* a signalfd */
+};
+/* run-alone.c, run-many.c. */
+int run_alone(struct run_all *x);
+int run_many(struct run_all *x);
+
+/* run-files.c: a tar that writes PATH to a pipe, or reads what is to lie in DIR from one. *ret_fd: our end of it. */
+int run_files_pack(const char *path, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
+int run_files_unpack(const char *dir, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
+int run_files_wait(pid_t pid, const char *what);     /* 0, or 1 and said */
+
+/* run-alone.c: why a job ended otherwise than by its own exit, in a line; NULL: there is nothing to say. buf of n bytes. */
+const char *run_why(const struct ssi_run_exit *x, char *buf, size_t n);
+int run_status(const struct ssi_run_exit *x);        /* as a shell has it: 128 + signal */

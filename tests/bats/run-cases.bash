@@ -1,0 +1,230 @@
+# shellcheck shell=bash disable=SC2317 # what await calls is reached
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The bodies of run.bats: each runs in a network namespace of its own, with bootsvc.bash loaded and "set -e" on. What is run lies in ./prog: a job has a /tmp of its own,
+# so nothing of that is there when it runs.
+
+# shellcheck source=tests/bats/agents.bash
+. "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
+
+export HOME=$PWD
+
+compile() { # NAME [OPTION...], of standard input
+	cc -x c -o "prog/$1" - "${@:2}"
+}
+
+programs() {
+	mkdir -p prog/lib
+	chmod 755 prog prog/lib
+	compile static -static <<-'END'
+	#include <stdio.h>
+	#include <unistd.h>
+	int main(int argc, char **argv)
+	{
+		printf("static %s\n", argc > 1 ? argv[1] : "");
+		return access(argv[0], F_OK) == 0 ? 1 : 7;	/* nothing of that name is there */
+	}
+	END
+}
+
+fails() { # STATUS COMMAND...: it ends with that
+	local status=0
+	"${@:2}" || status=$?
+	[ "$status" -eq "$1" ] || { echo "status $status, not $1: ${*:2}" >&2; return 1; }
+}
+
+case_kinds() {
+	programs
+	agents_up 1
+	fails 7 ssi run "$PWD/prog/static" one >out
+	[ "$(cat out)" = "static one" ]
+	# A second time nothing is sent.
+	fails 7 ssi run prog/static two >out
+	[ "$(cat out)" = "static two" ]
+	# With a library that is nowhere else.
+	printf 'int answer(void) { return 42; }\n' | cc -x c -shared -fPIC -o prog/lib/libanswer.so -
+	compile dynamic -Lprog/lib -lanswer -Wl,-rpath,"\$ORIGIN/lib" <<-'END'
+	#include <stdio.h>
+	int answer(void);
+	int main(void) { printf("%d\n", answer()); return 0; }
+	END
+	[ "$(ssi run prog/dynamic)" = 42 ]
+	printf '#!/usr/bin/env python3\nimport sys\nprint("python", *sys.argv[1:])\n' >prog/script.py
+	printf '#!/bin/sh\necho "shell $1 $0" >&2\nexit 3\n' >prog/script.sh
+	chmod +x prog/script.*
+	fails 3 ssi run prog/script.sh x 2>err
+	grep -q '^shell x .*script.sh$' err
+	if command -v python3 | grep -q ^/usr/bin; then
+		[ "$(ssi run prog/script.py a 'b c')" = "python a b c" ]
+	fi
+	[ "$(ssi run echo of the path)" = "of the path" ]
+	# Nothing is left of them.
+	left() { [ "$(find nodes/n01/jobs -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
+	await 5 left
+	[ "$(ssi jobs -o json)" = "[]" ]
+	[ "$(ssi jobs -a -o json | jq -c '[.[] | .cause] | unique')" = '["exited"]' ]
+}
+
+case_like_here() {
+	agents_up 1
+	[ "$(ssi run printf '<%s>' a 'b c' '' $'d\ne')" = $'<a><b c><><d\ne>' ]
+	[ "$(WORD='x y' ssi run sh -c 'echo "$WORD"')" = "x y" ]
+	[ "$(umask 027 && ssi run sh -c umask)" = 0027 ]
+	[ "$(ulimit -n 77 && ssi run sh -c 'ulimit -n')" = 77 ]
+	[ "$(ssi run hostname)" = n01 ]
+	[ "$(ssi run sh -c 'echo $$')" -ge $((1 << 20)) ]
+	# Three streams, each its own.
+	ssi run sh -c 'cat; echo err >&2; echo out' <<<in >out 2>err
+	[ "$(cat out)" = $'in\nout' ]
+	[ "$(cat err)" = err ]
+	head -c 3000000 /dev/urandom >data
+	ssi run cat <data | cmp data
+	ssi run sh -c 'cat; exit 5' <data | cmp data
+	[ "$(ssi run wc -c </dev/null)" = 0 ]
+	# A reader that goes away, a status, a signal, a program that is none.
+	[ "$(ssi run yes | head -n 1)" = y ]
+	fails 5 ssi run sh -c 'exit 5'
+	fails 143 ssi run sh -c 'kill $$'
+	fails 137 ssi run sh -c 'kill -9 $$'
+	fails 127 ssi run no-such-program-at-all 2>err
+	grep -q no-such-program err
+	# A signal to it is one to the program.
+	mkfifo said
+	ssi run sh -c 'trap "echo caught; exit 9" USR1; echo ready; while :; do sleep 0.1; done' >said &
+	local pid=$! line
+	exec 9<said
+	read -r -u 9 line
+	[ "$line" = ready ]
+	kill -USR1 $pid
+	read -r -u 9 line
+	[ "$line" = caught ]
+	fails 9 wait $pid
+	# Killed itself, it takes the program along.
+	ssi run sleep 1000 &
+	pid=$!
+	running() { ssi jobs -o json | jq -e '.[0].state == "running"' >/dev/null; }
+	await 5 running
+	kill -9 $pid
+	gone() { [ "$(ssi jobs -o json)" = "[]" ]; }
+	await 5 gone
+	[ "$(ssi jobs -a -o json | jq -r '.[-1] | .command + " " + .cause')" = "sleep killed" ]
+	fails 137 ssi run --time 300ms sleep 1000 2>err
+	grep -q 'time was over' err
+}
+
+case_files() {
+	agents_up 1
+	mkdir -p in/sub
+	echo one >in/a
+	head -c 2000000 /dev/urandom >in/sub/b
+	ssi run --input in --output back sh -c 'mkdir -p output/x && cat a && cp sub/b output/x/ && echo done >output/c' >out
+	[ "$(cat out)" = one ]
+	cmp in/sub/b back/x/b
+	[ "$(cat back/c)" = "done" ]
+	[ "$(ssi run --input in/a cat a)" = one ]
+	# It has a place of its own, which is gone then.
+	[ "$(ssi run sh -c 'ls | wc -l')" = 0 ]
+}
+
+case_refused() {
+	programs
+	agents_up 1
+	# Another machine's: an ELF header that says so.
+	cp prog/static prog/other
+	printf '\x16' | dd of=prog/other bs=1 seek=18 conv=notrunc status=none
+	fails 126 ssi run prog/other 2>err
+	grep -Eqi 's390|machine|arch' err
+	echo nothing >prog/text
+	chmod +x prog/text
+	fails 126 ssi run prog/text 2>err
+	chmod -x prog/static
+	fails 126 ssi run prog/static 2>err
+	fails 126 ssi run -n n09 true 2>err
+	grep -q 'n09.*not joined' err
+	fails 126 ssi run -n n99 true 2>err
+	grep -q 'no node n99' err
+	ssi node drain n01
+	fails 126 ssi run true 2>err
+	# By name it runs on a drained one.
+	ssi run -n n01 true
+}
+
+case_many() {
+	agents_up 3
+	ssi run -n 'n[01-03]' hostname >out
+	[ "$(sort out)" = $'n01: n01\nn02: n02\nn03: n03' ]
+	[ "$(ssi run -N 3 --no-prefix hostname | sort | paste -sd' ')" = "n01 n02 n03" ]
+	fails 1 ssi run -n 'n[01-04]' sh -c 'echo hello; [ "$(hostname)" != n02 ] || exit 4' >out 2>err
+	[ "$(sort out)" = $'n01: hello\nn02: hello\nn03: hello' ]
+	grep -q '2 of 4 nodes failed' err
+	grep -Eq '^n02 +4' err
+	grep -Eq '^n04 +126 +it is not joined' err
+	ssi run -n 'n[01-02]' --files kept --output back sh -c 'mkdir output; hostname >output/name; echo out; echo err >&2'
+	[ "$(cat kept/n0[12].out kept/n0[12].err | paste -sd' ')" = "out out err err" ]
+	[ "$(cat back/n0[12]/name | paste -sd' ')" = "n01 n02" ]
+	[ "$(ssi run -n 'n[01-02]' -o json hostname | jq -c '[.[] | [.name, .status, .stdout]]')" = '[["n01",0,"n01\n"],["n02",0,"n02\n"]]' ]
+}
+
+case_broken() {
+	agents_up 1
+	# 20 MB that can be told apart, and a program that lives on without its agent.
+	seq 1 3000000 >want
+	mkfifo fed
+	ssi run sh -c 'seq 1 3000000' >got &
+	local pid=$! i
+	for i in 1 2 3; do
+		far() { [ "$(stat -c %s got)" -gt $((i * 3000000)) ]; }
+		await 20 far
+		agent_kill n01
+		agent_start n01
+	done
+	wait $pid
+	cmp want got
+	# The same with the daemon, and with input.
+	ssi run cat <want >got &
+	pid=$!
+	far() { [ "$(stat -c %s got)" -gt 2000000 ]; }
+	await 20 far
+	kill_daemon
+	start_daemon --no-dhcp
+	wait $pid
+	cmp want got
+	rest() { [ "$(ssi jobs -o json)" = "[]" ]; }
+	await 10 rest
+	# The node is lost: so is the program.
+	ssi run sleep 1000 2>err &
+	pid=$!
+	running() { ssi jobs -o json | jq -e '.[0].state == "running"' >/dev/null; }
+	await 5 running
+	agent_cut n01
+	fails 137 wait $pid
+	grep -q 'node was lost' err
+	[ "$(ssi jobs -a -o json | jq -r '.[-1].cause')" = node-lost ]
+}
+
+case_jobs() {
+	agents_up 2
+	ssi run -n n02 sleep 1000 &
+	local pid=$! job
+	running() { ssi jobs -o json | jq -e '.[0].state == "running"' >/dev/null; }
+	await 5 running
+	job=$(ssi jobs -o json | jq '.[0].job')
+	[ "$(ssi job show "$job" -o json | jq -r '.node + " " + .command')" = "n02 sleep" ]
+	[ "$(ssi job show "$(ssi jobs -o json | jq '.[0].pid')" -o json | jq .job)" = "$job" ]
+	# Somebody else may see that it is there, and no more.
+	other() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+	[ "$(other ssi jobs -o json | jq length)" = 1 ]
+	fails 1 other ssi job kill "$job" 2>err
+	grep -q 'not yours' err
+	fails 1 other ssi job show "$job" 2>err
+	# What it starts itself runs as it.
+	[ "$(cd / && other ssi run id -u)" = 65534 ]
+	ssi job signal STOP "$job"
+	stopped() { ssi jobs -o json | jq -e '.[0].state == "stopped"' >/dev/null; }
+	await 5 stopped
+	ssi job signal CONT "$job"
+	await 5 running
+	kill -CONT $pid
+	ssi job kill "$job"
+	fails 137 wait $pid
+	ssi job show "$job" | grep -q 'because *killed, signal 9'
+}
