@@ -17,11 +17,13 @@
 
 /* What is open: a text that does not change under its reader until that begins anew, or a list. */
 struct open_file { struct ssi_buf text; struct view_list list; bool used, made; };
+struct told { uint32_t table, files; };
 struct server {
 	struct view view;
 	struct serve_state state;
 	struct open_file **open;
 	uint32_t n_open;
+	struct told *told;               /* of each remote number, which files of which table the kernel has; untouched memory costs nothing */
 };
 
 static volatile sig_atomic_t reload;
@@ -78,13 +80,14 @@ static struct view *begin(fuse_req_t req, struct view_caller *c)
 
 	*c = (struct view_caller){ ctx->uid, ctx->pid };
 	snapshot_refresh(&s->view.snap);
+	local_look(&s->view);
 	return &s->view;
 }
 
 /* --- names and attributes --- */
 static int entry(struct view *w, const struct vnode *v, struct fuse_entry_param *e)
 {
-	*e = (struct fuse_entry_param){ .ino = view_ino(v), .entry_timeout = view_seconds(w, v), .attr_timeout = view_seconds(w, v) };
+	*e = (struct fuse_entry_param){ .ino = view_ino(v), .entry_timeout = view_seconds(w, v, false), .attr_timeout = view_seconds(w, v, true) };
 	return view_attr(w, v, &e->attr);
 }
 
@@ -99,6 +102,11 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (r == 0)
 		r = entry(w, &to, &e);
+	/* That a remote process has no such file is told once. */
+	if (r == -ENOENT && v.kind == VIEW_RPID && snapshot_process(&w->snap, v.a)) {
+		e = (struct fuse_entry_param){ .entry_timeout = 60 };
+		r = 0;
+	}
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -116,7 +124,7 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, view_seconds(w, &v));
+		fuse_reply_attr(req, &st, view_seconds(w, &v, true));
 }
 
 static void do_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -140,6 +148,22 @@ static void do_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 }
 
 /* --- files --- */
+/* Does the kernel have what this file of a remote process says in the table there is now? It will, after this. */
+static bool is_told(struct server *s, const struct vnode *v)
+{
+	uint32_t i = v->a - SSI_PID_JOB_FIRST;
+	uint64_t table = s->view.snap.table.head ? s->view.snap.table.head->written_ms : 0;
+	bool told;
+
+	if (v->kind != VIEW_RFILE || v->name >= 8 || v->a < SSI_PID_JOB_FIRST || v->a >= SSI_PID_END || !s->told)
+		return false;
+	if (s->told[i].table != (uint32_t)table)
+		s->told[i] = (struct told){ .table = (uint32_t)table };
+	told = s->told[i].files & 1u << v->name;
+	s->told[i].files |= 1u << v->name;
+	return told;
+}
+
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
@@ -152,7 +176,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->noflush = 1;
 	if (r == 0 && o->fixed) {
 		r = o->text(w, &c, &v, &b);      /* may this caller read it? */
-		fi->keep_cache = 1;
+		fi->keep_cache = r == 0 && is_told(fuse_req_userdata(req), &v);
 	} else if (r == 0) {
 		r = new_open(fuse_req_userdata(req), &fi->fh);
 		fi->direct_io = 1;
@@ -350,6 +374,7 @@ int serve(int fuse, int state, const char *dir, const char *self, struct ssi_err
 	struct fuse_session *se = NULL;
 	int r = view_open(&s.view, dir);
 
+	s.told = calloc(SSI_PID_END - SSI_PID_JOB_FIRST, sizeof(*s.told));
 	if (r == 0 && state >= 0)
 		r = serve_state_read(state, &s.state, &s.view);
 	if (r == 0 && !(se = fuse_session_new(&args, &ops, sizeof(ops), &s)))
@@ -369,6 +394,7 @@ int serve(int fuse, int state, const char *dir, const char *self, struct ssi_err
 		free(s.open[i]);
 	}
 	free(s.open);
+	free(s.told);
 	ssi_buf_free(&s.state.init);
 	view_close(&s.view);
 	if (se)

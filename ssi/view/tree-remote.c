@@ -6,18 +6,22 @@
 #include <string.h>
 #include "ssi/view/view.h"
 
-#define SIZE 4096              /* what a file is said to hold before it is read: a read that ends earlier tells the kernel better */
-
+/*
+ * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again. What is
+ * refused is a device, which the kernel opens for nobody here, and asks nobody about.
+ */
 static const struct rfile {
 	const char *name;
 	mode_t mode;
 	void (*text)(const struct remote_process *r, struct ssi_buf *b);   /* NULL: refused */
+	uint32_t size;                                                     /* 0: as long as it is */
 } files[] = {
-	{ "stat", S_IFREG | 0444, remote_stat }, { "status", S_IFREG | 0444, remote_status }, { "statm", S_IFREG | 0444, remote_statm },
-	{ "cmdline", S_IFREG | 0444, remote_cmdline }, { "comm", S_IFREG | 0444, remote_comm }, { "wchan", S_IFREG | 0444, remote_wchan },
-	{ "cgroup", S_IFREG | 0444, remote_cgroup }, { "oom_score", S_IFREG | 0444, remote_oom_score }, { "oom_score_adj", S_IFREG | 0444, remote_oom_score },
-	{ "ssi", S_IFREG | 0444, remote_node }, { "environ", S_IFREG | 0400, NULL }, { "io", S_IFREG | 0400, NULL }, { "maps", S_IFREG | 0444, NULL },
-	{ "exe", S_IFLNK | 0777, NULL }, { "cwd", S_IFLNK | 0777, NULL }, { "root", S_IFLNK | 0777, NULL }, { "fd", S_IFDIR | 0500, NULL },
+	{ "stat", S_IFREG | 0444, remote_stat, 512 }, { "status", S_IFREG | 0444, remote_status, 1536 }, { "statm", S_IFREG | 0444, remote_statm, 128 },
+	{ "cmdline", S_IFREG | 0444, remote_cmdline, 0 }, { "comm", S_IFREG | 0444, remote_comm, 0 }, { "wchan", S_IFREG | 0444, remote_wchan, 0 },
+	{ "cgroup", S_IFREG | 0444, remote_cgroup, 0 }, { "oom_score", S_IFREG | 0444, remote_oom_score, 0 },
+	{ "oom_score_adj", S_IFREG | 0444, remote_oom_score, 0 }, { "ssi", S_IFREG | 0444, remote_node, 0 }, { "environ", S_IFCHR | 0400, NULL, 0 },
+	{ "io", S_IFCHR | 0400, NULL, 0 }, { "maps", S_IFCHR | 0444, NULL, 0 }, { "exe", S_IFLNK | 0777, NULL, 0 }, { "cwd", S_IFLNK | 0777, NULL, 0 },
+	{ "root", S_IFLNK | 0777, NULL, 0 }, { "fd", S_IFDIR | 0500, NULL, 0 },
 };
 enum { N_FILES = sizeof(files) / sizeof(*files) };
 
@@ -50,23 +54,52 @@ void remote_list_pids(struct view *w, const struct view_caller *c, struct view_l
 	}
 }
 
+static bool is_file(const struct vnode *v)
+{
+	return v->kind == VIEW_RFILE || v->kind == VIEW_RTID_FILE;
+}
+
+bool remote_is_sized(const struct vnode *v)
+{
+	return is_file(v) && v->name < N_FILES && files[v->name].size;
+}
+
+/* The text of a file, for whoever may see it. */
+static int make_text(struct view *w, const struct ssi_proctable_process *p, const struct rfile *f, struct ssi_buf *b)
+{
+	struct remote_process r = { .s = &w->snap, .p = p, .boot_ms = w->boot_ms };
+	int blanks;
+
+	r.family = (struct remote_family){ p->ppid, p->pgrp, p->session, 0, -1 };
+	if (p->job)
+		local_family(w, p->pid, &r.family);
+	f->text(&r, b);
+	blanks = (int)f->size - (int)b->len;
+	if (blanks > 0 && b->err == 0) {
+		b->len--;
+		ssi_buf_addf(b, "%*s\n", blanks, "");
+	}
+	return b->err;
+}
+
 static int attr(struct view *w, const struct vnode *v, struct stat *st)
 {
+	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
 	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
-	bool file = v->kind == VIEW_RFILE || v->kind == VIEW_RTID_FILE;
+	const struct rfile *f = is_file(v) && v->name < N_FILES ? &files[v->name] : NULL;
+	int r = 0;
 
-	if (!p || (file && v->name >= N_FILES))
+	if (!p || (is_file(v) && !f))
 		return -ENOENT;
 	st->st_uid = p->on_node.uid[1];
 	st->st_gid = p->on_node.gid[1];
-	if (!file)
-		return 0;
-	st->st_mode = files[v->name].mode;
-	st->st_size = S_ISREG(st->st_mode) ? SIZE : 0;
-	/* The kernel drops what it keeps of a file when its time changes. */
-	st->st_mtim.tv_sec = (time_t)(w->snap.table.head->written_ms / 1000);
-	st->st_mtim.tv_nsec = (long)(w->snap.table.head->written_ms % 1000) * 1000000;
-	return 0;
+	st->st_mtim.tv_sec = (time_t)(p->start_ms / 1000);
+	st->st_mtim.tv_nsec = (long)(p->start_ms % 1000) * 1000000;
+	if (f)
+		st->st_mode = f->mode;
+	if (f && f->text && (r = make_text(w, p, f, &b)) == 0)
+		st->st_size = (off_t)b.len;
+	return r;
 }
 
 static int dir_lookup(struct view *w, const struct view_caller *c, const struct vnode *v, const char *name, struct vnode *ret)
@@ -75,11 +108,10 @@ static int dir_lookup(struct view *w, const struct view_caller *c, const struct 
 		*ret = (struct vnode){ .kind = VIEW_RTASK, .a = v->a };
 		return 0;
 	}
+	if (!is_seen(w, c, snapshot_process(&w->snap, v->a), 1))
+		return -EPERM;
 	for (uint32_t i = 0; i < N_FILES; i++)
 		if (!strcmp(files[i].name, name)) {
-			/* One answer instead of two to who tries every process's. */
-			if (S_ISREG(files[i].mode) && !files[i].text)
-				return -EACCES;
 			*ret = (struct vnode){ v->kind == VIEW_RPID ? VIEW_RFILE : VIEW_RTID_FILE, v->a, v->b, i };
 			return 0;
 		}
@@ -117,19 +149,13 @@ static int task_list(struct view *w, const struct view_caller *c, const struct v
 
 static int text(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b)
 {
-	struct remote_process r = { .s = &w->snap, .p = snapshot_process(&w->snap, v->a), .boot_ms = w->boot_ms };
+	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
 
-	if (!r.p || v->name >= N_FILES)
+	if (!p || v->name >= N_FILES)
 		return -ESRCH;
 	if (!files[v->name].text)
 		return -EACCES;
-	if (!is_seen(w, c, r.p, 1))
-		return -EPERM;
-	r.family = (struct remote_family){ r.p->ppid, r.p->pgrp, r.p->session, 0, -1 };
-	if (r.p->job)
-		local_family(w, r.p->pid, &r.family);
-	files[v->name].text(&r, b);
-	return b->err;
+	return is_seen(w, c, p, 1) ? make_text(w, p, &files[v->name], b) : -EPERM;
 }
 
 static int link_refused(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)
@@ -144,8 +170,8 @@ static int list_refused(struct view *w, const struct view_caller *c, const struc
 
 const struct view_ops view_remote_ops[] = {
 	[VIEW_RPID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL, false },
-	[VIEW_RFILE - VIEW_RPID] = { S_IFREG | 0444, 1, attr, NULL, list_refused, link_refused, text, true },
+	[VIEW_RFILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text, true },
 	[VIEW_RTASK - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, task_lookup, task_list, NULL, NULL, false },
 	[VIEW_RTID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL, false },
-	[VIEW_RTID_FILE - VIEW_RPID] = { S_IFREG | 0444, 1, attr, NULL, list_refused, link_refused, text, true },
+	[VIEW_RTID_FILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text, true },
 };

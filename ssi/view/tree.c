@@ -45,12 +45,19 @@ int view_attr(struct view *w, const struct vnode *v, struct stat *st)
 	return o->attr ? o->attr(w, v, st) : 0;
 }
 
-/* What is known of a remote process is good until the next table comes. */
-double view_seconds(const struct view *w, const struct vnode *v)
+/*
+ * A remote process is as it was told until the next table comes; its files' names and sizes stay. Where not everybody may see it, the kernel has to ask each
+ * time.
+ */
+double view_seconds(const struct view *w, const struct vnode *v, bool attr)
 {
 	uint64_t now = ssi_clock_wall_ms(), due;
 
-	if (v->kind < VIEW_RPID || v->kind > VIEW_RTID_FILE || !w->snap.table.head)
+	if (v->kind < VIEW_RPID || v->kind > VIEW_RTID_FILE)
+		return view_ops(v)->seconds;
+	if (w->hide)
+		return 0;
+	if ((view_ops(v)->fixed && (!attr || remote_is_sized(v))) || !w->snap.table.head)
 		return view_ops(v)->seconds;
 	due = w->snap.table.head->written_ms + 1000;
 	return due > now + 100 && due <= now + 1000 ? (double)(due - now) / 1000 : 0.1;

@@ -32,7 +32,7 @@ struct view {
 	struct view_names names;
 	struct snapshot snap;
 	uint64_t boot_ms;                /* wall clock */
-	int hide;                        /* what /proc was mounted with: hidepid= */
+	int hide;                        /* see local_look(): what /proc was mounted with: hidepid= */
 	gid_t hide_gid;
 	uint64_t hide_checked_ms;
 };
@@ -51,7 +51,7 @@ struct view_ops {
 	int (*list)(struct view *w, const struct view_caller *c, const struct vnode *v, struct view_list *ret);
 	int (*link)(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n);
 	int (*text)(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b);
-	bool fixed;                      /* text is the same for all, and for as long as `seconds`: the kernel may keep it */
+	bool fixed;                      /* text is the same for all who may read it: the kernel may keep it until the next table */
 };
 extern const struct view_ops view_root_ops[], view_local_ops[], view_remote_ops[], view_sys_ops[];
 
@@ -62,7 +62,7 @@ uint64_t view_ino(const struct vnode *v);
 struct vnode view_vnode(uint64_t ino);
 const struct view_ops *view_ops(const struct vnode *v);
 int view_attr(struct view *w, const struct vnode *v, struct stat *st);
-double view_seconds(const struct view *w, const struct vnode *v);    /* how long the kernel may keep what was said of v */
+double view_seconds(const struct view *w, const struct vnode *v, bool attr);    /* how long the kernel may keep v's name, or its attributes */
 
 /* --- names.c --- */
 int view_name(struct view *w, const char *name, uint32_t *ret);      /* its number, a new one if need be; -ENOSPC */
@@ -74,6 +74,8 @@ int local_read(const struct view *w, const char *path, struct ssi_buf *b);
 int local_tgid(const struct view *w, pid_t tid, pid_t *ret);
 int local_names(int dir, const char *path, struct view *w, struct view_list *ret, int (*add)(struct view *w, const char *name, struct view_list *ret));
 bool local_may_see(struct view *w, const struct view_caller *c, uid_t owner, int level);   /* hidepid: is this level of hiding off for the caller? */
+void local_look(struct view *w);                                                            /* is hidepid what it was? Looks at most once a second */
+bool remote_is_sized(const struct vnode *v);                                                 /* a file of a remote process that is always of one size? */
 bool local_only(const struct view *w, const struct view_caller *c);                         /* does the caller's environment say SSI_VIEW=local? */
 bool local_may_follow(const struct view *w, const struct view_caller *c, uint32_t pid);
 int local_number(const char *name, uint32_t *ret);                                          /* a pid: digits, no 0 before them */
