@@ -71,6 +71,7 @@ static void place_one(struct job_client *c, const struct ssi_head_node *n, const
 		ret->job = job->s.number;
 		ret->pid = job->s.pid;
 		ret->arch = (char *)n->inventory.arch;
+		ret->x86_level = n->inventory.x86_level;
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "libssi/base/file.h"
 #include "ssi-agent/agent.h"
 #include "ssi-agent/devices.h"
+#include "ssi/rexec/platform.h"
 
 static int machine_proc = -1, machine_sys = -1;
 
@@ -79,6 +80,7 @@ void machine_inventory(struct ssi_inventory *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->cpus = devices_cpus(machine_sys);
 	ret->memory = machine_meminfo("MemTotal");
+	ret->x86_level = ssi_platform_level();
 	machine_cpu_model(ret->cpu_model, sizeof(ret->cpu_model));
 	if (uname(&u) >= 0) {
 		snprintf(ret->kernel, sizeof(ret->kernel), "%s", u.release);

@@ -59,6 +59,7 @@ void ssi_inventory_copy(struct ssi_inventory *dst, const struct Ssi__Membership_
 	memset(dst, 0, sizeof(*dst));
 	dst->cpus = src->cpus;
 	dst->memory = src->memory;
+	dst->x86_level = src->x86_level;
 	ssi_text_copy(dst->cpu_model, sizeof(dst->cpu_model), src->cpu_model);
 	ssi_text_copy(dst->kernel, sizeof(dst->kernel), src->kernel);
 	ssi_text_copy(dst->arch, sizeof(dst->arch), src->arch);
@@ -127,6 +128,7 @@ struct Ssi__Membership__Inventory *ssi_inventory_message(const struct ssi_invent
 	ssi__membership__inventory__init(&to->m);
 	to->m.cpus = v->cpus;
 	to->m.memory = v->memory;
+	to->m.x86_level = v->x86_level;
 	to->m.cpu_model = (char *)v->cpu_model;
 	to->m.kernel = (char *)v->kernel;
 	to->m.arch = (char *)v->arch;

@@ -23,6 +23,7 @@ struct ssi_inventory {
 	uint32_t cpus;                   /* online */
 	uint64_t memory;                 /* bytes, MemTotal */
 	char cpu_model[96], kernel[96], arch[32];
+	uint32_t x86_level;              /* of x86-64: 1 to 4; 0: another architecture, or not known */
 	struct ssi_nic nics[SSI_INVENTORY_NICS]; size_t n_nics;
 	struct ssi_numa numa[SSI_INVENTORY_NUMA]; size_t n_numa;
 	struct ssi_accelerator accelerators[SSI_INVENTORY_ACCELERATORS]; size_t n_accelerators;

@@ -34,6 +34,6 @@ int ssi_rexec(const struct ssi_run_where *where, char *const argv[], char *const
 		return ssi_errf(e, -EINVAL, "%zu nodes: one is meant", places->n);
 	if (places->place[0].error[0])
 		return ssi_errf(e, -EHOSTUNREACH, "%s: %s", places->place[0].node, places->place[0].error);
-	r = ssi_pack_fits(pack, places->place[0].arch, 0, e);
+	r = ssi_pack_fits(pack, places->place[0].arch, places->place[0].x86_level, e);
 	return r < 0 ? r : ssi_run_one(NULL, TAKE_FD(conn), &places->place[0], spec, pack, &io, ret, e);
 }

@@ -63,6 +63,7 @@ static int ask_take(const Ssi__Job__Places *m, struct ssi_run_places **ret, stru
 		ssi_text_copy(x->place[i].node, sizeof(x->place[i].node), m->places[i]->node);
 		ssi_text_copy(x->place[i].arch, sizeof(x->place[i].arch), m->places[i]->arch);
 		ssi_text_copy(x->place[i].error, sizeof(x->place[i].error), m->places[i]->error);
+		x->place[i].x86_level = m->places[i]->x86_level;
 		x->place[i].job = m->places[i]->job;
 		x->place[i].pid = m->places[i]->pid;
 	}

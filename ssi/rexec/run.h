@@ -23,6 +23,7 @@ struct ssi_run_place {
 	char node[64], arch[32], error[160]; /* error "": it may run there */
 	uint64_t job;
 	uint32_t pid;
+	uint32_t x86_level;                  /* of x86-64: 1 to 4; 0: not known */
 };
 struct ssi_run_places { size_t n; struct ssi_run_place place[]; };
 const char *ssi_run_socket(void);            /* $SSI_JOBS, else SSI_RUNDIR "/jobs.sock" */

@@ -41,11 +41,16 @@ static int make_link(struct make *k, const char *folder, const char *name, const
 {
 	char *dir = ssi_arena_printf(&k->u->arena, "%s/%s", k->u->dir, folder), *path = ssi_arena_printf(&k->u->arena, "%s/%s/%s", k->u->dir, folder, name);
 	char *real = make_real(k, f);
+	int r = 0;
 
 	if (!dir || !path || !real)
 		return make_memory(k);
 	if (mkdir(dir, 0755) == 0)
-		chmod(dir, 0755);        /* whatever the umask is */
+		r = chmod(dir, 0755);    /* whatever the umask is */
+	else if (errno != EEXIST)
+		r = -1;
+	if (r < 0)
+		return ssi_errno(k->e, -errno, "%s", dir);
 	if (symlink(real, path) < 0 && (errno != EEXIST || unlink(path) < 0 || symlink(real, path) < 0))
 		return ssi_errno(k->e, -errno, "%s", path);
 	*ret = path;

@@ -6,12 +6,13 @@
  *
  * Each file is the node's own where path and digest agree, else a blob. Then one of two ways:
  * - the loader and all of libc are the node's own (or the program is static): it is executed by its own name. Libraries that the node has not come by
- * LD_LIBRARY_PATH.
+ *   LD_LIBRARY_PATH.
  * - they are not: the loader that came is executed, and told by its arguments where the libraries are, so that what the job starts from the node's own disk
  *   has the node's own libc. /proc/self/exe is the loader then.
  * The folder DIR of the job (an absolute path, the caller's to make and to remove, in the file system of the blobs; reachable under the same path in the
  * job's mount namespace, and the blobs' folder too) gets: pin/ with a link to each blob in use, bin/NAME the link that is executed (so comm is what it is at
- * home), lib/ the libraries by name, script/NAME. bin, lib and script are searchable by all: DIR itself is to be the user's alone.
+ * home), lib/ the libraries by name, script/NAME, main/NAME. DIR is root's alone (0700) while this is done, or a user could lead root's links elsewhere, and
+ * the user's (chown) once ssi_unpack_make is done, so that others see nothing of it.
  */
 #include <stddef.h>
 #include <stdint.h>
