@@ -118,7 +118,7 @@ int run_alone(struct run_all *x)
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, p->error);
 		return 126;
 	}
-	r = ssi_pack_fits(x->pack, p->arch, 0, &e);
+	r = ssi_pack_fits(x->pack, p->arch, p->x86_level, &e);
 	if (r >= 0)
 		r = begin_files(q, &io, pids, &e);
 	if (r >= 0 && q->pty && tcgetattr(STDIN_FILENO, &before) == 0)

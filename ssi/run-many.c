@@ -151,7 +151,7 @@ static void node_start(struct many_node *o, int fd)
 	static const struct ssi_run_ops ops = { .output = on_output };
 	const struct run_all *a = o->many->all;
 	struct ssi_err e = { 0 };
-	int r = o->place->error[0] ? ssi_errf(&e, -EHOSTUNREACH, "%s", o->place->error) : ssi_pack_fits(a->pack, o->place->arch, 0, &e);
+	int r = o->place->error[0] ? ssi_errf(&e, -EHOSTUNREACH, "%s", o->place->error) : ssi_pack_fits(a->pack, o->place->arch, o->place->x86_level, &e);
 
 	if (r >= 0)
 		r = node_files(o, a->ask, &e);

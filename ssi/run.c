@@ -53,7 +53,7 @@ static int prepare(struct run_all *x, struct ssi_err *e)
 {
 	const struct run_ask *q = x->ask;
 	_cleanup_free_ char *digests = ssi_pack_digests_path();
-	const struct ssi_pack_ask ask = { .command = q->argv[0], .digests = digests };
+	const struct ssi_pack_ask ask = { .command = q->argv[0], .digests = digests, .many = q->where.range || q->where.count > 1 };
 	const struct ssi_spec_ask how = {
 		.argv = q->argv, .input = STDIN_FILENO, .terminal = q->pty ? STDIN_FILENO : -1, .files = q->input, .result = q->output ? "output" : NULL,
 		.cpus = q->where.cpus, .memory = q->where.memory, .time_ms = q->time_ms,

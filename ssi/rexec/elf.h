@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What an ELF file (System V gABI) says about where it runs and what it needs. Read with pread, never mapped: a file that is cut short meanwhile is an error and no
- * signal. All that it says is bounded before it is followed. 32 and 64 bit, both byte orders.
+ * What an ELF file (System V gABI) says about where it runs and what it needs. Read with pread, never mapped: a file that is cut short meanwhile is an error
+ * and no signal. All that it says is bounded before it is followed. 32 and 64 bit, both byte orders.
  */
 #include <stdbool.h>
 #include <stddef.h>

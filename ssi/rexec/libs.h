@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where a loader looks when nobody has told it (ld.so(8), Debian's with its multiarch folders); NULL at the end. arch: as uname -m. The names: ssi_libs_free. */
+/* Where a loader looks when nobody has told it (ld.so(8), Debian's with its multiarch folders); NULL at the end, for ssi_libs_free. arch: as uname -m. */
 char **ssi_libs_folders(const char *arch);
 void ssi_libs_free(char **folders);
 /* Does that file lie in one of them? */

@@ -12,8 +12,8 @@
 extern char **environ;
 
 /*
- * The interpreter of the ELF file p->elf, and its libraries. For another machine than this one they are not looked for, they would be the wrong ones: then the node's own
- * have to do, and the interpreter is a path without a digest.
+ * The interpreter of the ELF file p->elf, and its libraries. For another machine than this one they are not looked for, they would be the wrong ones: then
+ * the node's own have to do, and the interpreter is a path without a digest.
  */
 static int pack_dynamic(struct ssi_pack *p, struct ssi_err *e)
 {

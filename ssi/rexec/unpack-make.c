@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Makes of the files of a program what is executed: the links in the job's folder, path, arguments and environment. Called by keepers once all files are there. An
- * RPATH (not a RUNPATH) of the program is looked at before its LD_LIBRARY_PATH: where the node has another version of the library just there, that one is
- * taken.
+ * Makes of the files of a program what is executed: the links in the job's folder, path, arguments and environment. Called by keepers once all files are
+ * there. An RPATH (not a RUNPATH) of the program is looked at before its LD_LIBRARY_PATH: where the node has another version of the library just there, that
+ * one is taken.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,8 +78,8 @@ static int make_args(struct make *k, size_t n, const ProtobufCBinaryData *args)
 /* --- libraries --- */
 
 /*
- * The program's own loader gets all of them. The node's own looks into its folders by itself; a library elsewhere it may have been told of by an RPATH that is true at
- * home alone.
+ * The program's own loader gets all of them. The node's own looks into its folders by itself; a library elsewhere it may have been told of by an RPATH that
+ * is true at home alone.
  */
 static int make_libraries(struct make *k)
 {

@@ -327,6 +327,8 @@ static void wrong_pieces(void **state)
 	assert_int_equal(ssi_unpack_need(t.unpack, &need), 1);
 	b.data.data[0] ^= 1;
 	assert_int_equal(ssi_unpack_piece(t.unpack, &b, &e), 1);
+	assert_int_equal(ssi_unpack_piece(t.unpack, &b, &e), 0);
+	b.digest.data = (uint8_t *)"01234567890123456789012345678901";
 	assert_int_equal(ssi_unpack_piece(t.unpack, &b, &e), -EBADMSG);
 	tu_end(&t);
 }
