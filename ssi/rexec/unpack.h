@@ -36,7 +36,7 @@ void ssi_unpack_free(struct ssi_unpack *u);            /* leaves DIR as it is */
  * stays until the next call; m is initialised here. Returns how many.
  */
 size_t ssi_unpack_need(struct ssi_unpack *u, Ssi__Job__Need *m);
-/* A piece came. 1: now all are here; 0: more is to come, or it is of a file that is here; -EBADMSG: none of its files, or damaged; -ENOSPC and others: ssi_blobs_write. */
+/* A piece came. 1: now all are here; 0: more is to come, or its file is here already; -EBADMSG: none of its files, or damaged; others: ssi_blobs_write. */
 int ssi_unpack_piece(struct ssi_unpack *u, const Ssi__Job__Blob *m, struct ssi_err *e);
 
 struct ssi_unpacked {
