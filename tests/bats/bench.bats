@@ -10,7 +10,7 @@ setup() {
 
 @test "--help of every program: standard output, status 0" {
 	local program
-	for program in boot reload sizes ccm roots failover view; do
+	for program in boot reload sizes ccm roots failover rexec view; do
 		run --separate-stderr "$TOP/bench/$program" --help
 		[ "$status" -eq 0 ]
 		[[ $output == usage:* ]]
