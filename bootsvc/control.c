@@ -2,7 +2,6 @@
 /* The control socket's table of verbs, and the verbs about the daemon itself. Requests come in already checked (control-request.c). */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <config.h>
 #include "bootsvc/control.h"
@@ -44,6 +43,10 @@ static const struct { const char *verb; ssi_control_handler run; } verbs[] = {
 	{ "load", control_load },
 	{ "policy.list", control_policy_list },
 	{ "policy.show", control_policy_show },
+	{ "procs", control_procs },
+	{ "procs.signal", control_procs_signal },
+	{ "procs.nice", control_procs_nice },
+	{ "procs.affinity", control_procs_affinity },
 };
 
 static int control_open(struct daemon *d, const char *name, bool users, struct ssi_control_server **ret, struct ssi_err *e)
@@ -51,8 +54,11 @@ static int control_open(struct daemon *d, const char *name, bool users, struct s
 	_cleanup_free_ char *path = ssi_path_join(d->opt->run, name);
 	int r = path ? ssi_control_listen(d->event, path, ret, e) : ssi_errno(e, -ENOMEM, "control socket");
 
-	if (r >= 0 && users && chmod(path, 0666) < 0)
-		r = ssi_errno(e, -errno, "%s", path);
+	if (r >= 0 && users) {
+		r = ssi_control_to_all(*ret);
+		if (r < 0)
+			ssi_errno(e, r, "%s", path);
+	}
 	for (size_t i = 0; r >= 0 && i < sizeof(verbs) / sizeof(*verbs); i++) {
 		if (users && !ssi_control_for_users(verbs[i].verb))
 			continue;

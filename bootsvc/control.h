@@ -6,7 +6,7 @@
 #include "libssi/comm/json.h"
 #include "libssi/model/nodelist.h"
 
-/* Opens RUN/bootsvc.sock and registers every verb. Freed by ssi_control_server_free. */
+/* Opens RUN/bootsvc.sock and registers every verb, and RUN/users.sock with those that everybody may use. Freed by ssi_control_server_free. */
 int control_start(struct daemon *d, struct ssi_err *e);
 
 /* The nodes of a range, or with range NULL all of them; each must exist. Borrowed pointers in an array that the caller frees. */
@@ -56,4 +56,8 @@ int control_policy_show(struct ssi_control_request *q, const json_t *args, void 
 int control_jobs(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_job_show(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_job_signal(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_procs(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_procs_signal(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_procs_nice(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
+int control_procs_affinity(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);
 int control_exec(struct ssi_control_request *q, const json_t *args, void *userdata, struct ssi_err *e);

@@ -2,11 +2,7 @@
 /* Asking the daemon and saying why it did not work. Called by the verbs. */
 #include "ssi/ask.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "libssi/base/cleanup.h"
 
 int ask_failed(const json_t *answer, const struct ssi_err *e)
 {
@@ -20,21 +16,9 @@ int ask_failed(const json_t *answer, const struct ssi_err *e)
 	return 1;
 }
 
-/* Beside the administrators' socket there is one for everyone, with the verbs that are for everyone. */
-static char *users_socket(const char *path)
-{
-	const char *env = getenv("SSI_SOCKET"), *slash;
-	char *users;
-
-	path = path ? path : env && *env ? env : SSI_CONTROL_SOCKET;
-	slash = strrchr(path, '/');
-	return slash && asprintf(&users, "%.*s/" SSI_CONTROL_USERS, (int)(slash - path), path) > 0 ? users : NULL;
-}
-
 int ask(const struct ssi_cmd_args *a, const char *verb, json_t *args, unsigned timeout_ms, json_t **ret_answer)
 {
 	_cleanup_json_ json_t *answer = NULL;
-	_cleanup_free_ char *users = NULL;
 	struct ssi_err e = { 0 };
 	int r;
 
@@ -42,10 +26,7 @@ int ask(const struct ssi_cmd_args *a, const char *verb, json_t *args, unsigned t
 		fprintf(stderr, "ssi: a word is not valid UTF-8\n");
 		return 2;
 	}
-	r = ssi_control_ask(ssi_cmd_opt(a, "socket"), verb, json_incref(args), timeout_ms, &answer, &e);
-	if (r == -EACCES && ssi_control_for_users(verb) && (users = users_socket(ssi_cmd_opt(a, "socket"))))
-		r = ssi_control_ask(users, verb, json_incref(args), timeout_ms, &answer, &e);
-	json_decref(args);
+	r = ssi_control_ask(ssi_cmd_opt(a, "socket"), verb, args, timeout_ms, &answer, &e);
 	if (r != 0)
 		return ask_failed(answer, &e);
 	*ret_answer = TAKE_PTR(answer);

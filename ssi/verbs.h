@@ -10,6 +10,7 @@ extern const struct ssi_opt verb_node_state_show_opts[];
 extern const struct ssi_opt verb_policy_show_opts[];
 extern const struct ssi_opt verb_exec_opts[];
 extern const struct ssi_opt verb_shell_opts[];
+extern const struct ssi_opt verb_kill_opts[];
 extern const struct ssi_opt verb_ps_opts[];
 extern const struct ssi_opt verb_run_opts[], verb_jobs_opts[];
 
@@ -34,6 +35,7 @@ int verb_node_state_rm(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_node_state_accept(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_rm(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_kill(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_ps(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_load(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_list(struct ssi_cmd_args *a, int argc, char **argv);

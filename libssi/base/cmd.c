@@ -195,6 +195,12 @@ static int cmd_verb_word(struct ssi_cmd_args *a, const char *word)
 	return cmd_unknown_verb(a, name);
 }
 
+/* "-9", "-KILL" of a verb that takes such words. */
+static bool cmd_signal_word(const struct ssi_cmd_args *a, const char *word)
+{
+	return a->cmd && a->cmd->raw < 0 && word[0] == '-' && ((word[1] >= '0' && word[1] <= '9') || (word[1] >= 'A' && word[1] <= 'Z'));
+}
+
 static int cmd_read(struct ssi_cmd_args *a, int argc, char **argv)
 {
 	bool raw = false;
@@ -205,7 +211,7 @@ static int cmd_read(struct ssi_cmd_args *a, int argc, char **argv)
 			raw = true;
 		else if (!raw && argv[i][0] == '-' && argv[i][1] == '-')
 			r = cmd_long(a, argv, argc, &i);
-		else if (!raw && argv[i][0] == '-' && argv[i][1])
+		else if (!raw && argv[i][0] == '-' && argv[i][1] && !cmd_signal_word(a, argv[i]))
 			r = cmd_short(a, argv, argc, &i);
 		else if (!a->cmd)
 			r = cmd_verb_word(a, argv[i]);

@@ -26,7 +26,8 @@ struct ssi_cmd {
 	const char *help;            /* one line, no full stop */
 	const struct ssi_opt *opts;  /* ends with {0}; NULL = none. -h/--help is always there */
 	const char *complete;        /* what positional words complete to, as in ssi_opt (but any word is taken) */
-	int raw;                     /* > 0: behind this many words all is words, options too ("exec RANGE COMMAND..."); "--" does so anywhere */
+	int raw;                     /* > 0: behind this many words all is words, options too ("exec RANGE COMMAND..."); "--" does so anywhere.
+				      * -1: "-" and a capital or a digit begin a word, no option ("kill -9 PID") */
 };
 
 struct ssi_program {

@@ -41,6 +41,10 @@ const struct ssi_control_spec ssi_control_specs[] = {
 	{ .verb = "machine.list" },
 	{ "machine.accept", { { "mac", SSI_CONTROL_STRING, true } } },
 	{ "machine.rm", { { "mac", SSI_CONTROL_STRING, true } } },
+	{ "procs", { { "range", SSI_CONTROL_STRING, false } } },
+	{ "procs.signal", { { "pid", SSI_CONTROL_INTEGER, true }, { "signal", SSI_CONTROL_INTEGER, true } } },
+	{ "procs.nice", { { "pid", SSI_CONTROL_INTEGER, true }, { "nice", SSI_CONTROL_INTEGER, true } } },
+	{ "procs.affinity", { { "pid", SSI_CONTROL_INTEGER, true }, { "mask", SSI_CONTROL_STRING, false } } },
 	{ .verb = "reload" },
 	{ "events", { { "follow", SSI_CONTROL_BOOL, false }, { "since", SSI_CONTROL_INTEGER, false },
 		      { "limit", SSI_CONTROL_INTEGER, false }, { "node", SSI_CONTROL_STRING, false } } },
@@ -124,7 +128,7 @@ static int args_check(const struct ssi_control_spec *spec, const json_t *args, s
 
 bool ssi_control_for_users(const char *verb)
 {
-	return ssi_words_has("jobs job.show job.signal load procs policy.list policy.show", verb);
+	return ssi_words_has("jobs job.show job.signal load procs procs.signal procs.nice procs.affinity policy.list policy.show", verb);
 }
 
 static const struct ssi_control_spec *spec_find(const char *verb)

@@ -58,6 +58,7 @@ struct ssi_control_server {
 	sd_event *event;
 	sd_event_source *io, *pause;
 	int fd;
+	bool to_all;
 	char *path;
 	struct client *clients;
 	unsigned n_clients;
@@ -222,6 +223,18 @@ uid_t ssi_control_uid(const struct ssi_control_request *q)
 	return q->client->uid;
 }
 
+bool ssi_control_from_all(const struct ssi_control_request *q)
+{
+	return q->client->server->to_all;
+}
+
+static int no_verb(const struct ssi_control_request *q, struct ssi_err *e)
+{
+	if (q->client->server->to_all)
+		return ssi_errf(e, -EACCES, "not allowed to ask for '%s': be root, or a member of the group 'ssi'", q->spec->verb);
+	return ssi_errf(e, -EOPNOTSUPP, "this daemon has no verb '%s'", q->spec->verb);
+}
+
 /* One line: check it, hand it to its handler. */
 static void client_request(struct client *c, const char *line, size_t len)
 {
@@ -235,7 +248,7 @@ static void client_request(struct client *c, const char *line, size_t len)
 	r = ssi_control_parse(line, len, &q->spec, &args, &e);
 	if (r >= 0) {
 		v = &c->server->verbs[q->spec - ssi_control_specs];
-		r = v->run ? v->run(q, args, v->userdata, &e) : ssi_errf(&e, -EOPNOTSUPP, "this daemon has no verb '%s'", q->spec->verb);
+		r = v->run ? v->run(q, args, v->userdata, &e) : no_verb(q, &e);
 	}
 	if (r < 0)
 		ssi_control_fail(q, &e, NULL, NULL);
@@ -378,12 +391,27 @@ static int client_more(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+/* Of a socket that is open to all nobody may take so much that others have none. */
+static bool has_enough(const struct ssi_control_server *s, uid_t uid)
+{
+	unsigned n = 0;
+
+	for (const struct client *c = s->clients; c; c = c->next)
+		n += c->uid == uid;
+	return s->to_all && uid != 0 && n >= SSI_CONTROL_CLIENTS_OF_USER;
+}
+
 static void client_new(struct ssi_control_server *s, int fd)
 {
 	struct ucred cred = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(cred);
-	struct client *c = calloc(1, sizeof(*c));
+	struct client *c = NULL;
 
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || has_enough(s, cred.uid)) {
+		close(fd);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
 	if (!c || sd_event_add_io(s->event, &c->io, fd, EPOLLIN, client_io, c) < 0 || sd_event_add_defer(s->event, &c->more, client_more, c) < 0 ||
 	    sd_event_source_set_enabled(c->more, SD_EVENT_OFF) < 0) {
 		if (c) {
@@ -394,7 +422,6 @@ static void client_new(struct ssi_control_server *s, int fd)
 		close(fd);
 		return;
 	}
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	c->server = s;
 	c->fd = fd;
 	c->uid = cred.uid;
@@ -539,6 +566,12 @@ int ssi_control_listen(sd_event *event, const char *path, struct ssi_control_ser
 	}
 	*ret = s;
 	return 0;
+}
+
+int ssi_control_to_all(struct ssi_control_server *s)
+{
+	s->to_all = true;
+	return chmod(s->path, 0666) < 0 ? -errno : 0;
 }
 
 void ssi_control_server_free(struct ssi_control_server *s)

@@ -12,6 +12,7 @@
 #include "libssi/comm/control.h"
 
 #define SSI_CONTROL_CLIENTS 64
+#define SSI_CONTROL_CLIENTS_OF_USER 4            /* of a socket that is open to all; one more is closed */
 #define SSI_CONTROL_QUEUE_HIGH (256u << 10)      /* queued bytes past which ssi_control_event asks for a pause */
 #define SSI_CONTROL_QUEUE_MAX (8u << 20)         /* and past which a client that streams is dropped (a final answer may be longer) */
 
@@ -26,6 +27,8 @@ typedef int (*ssi_control_handler)(struct ssi_control_request *q, const json_t *
 /* path NULL: SSI_CONTROL_SOCKET. Makes the directory; takes the place of a stale socket (-EADDRINUSE where one answers); mode 0660, group ssi
  * where there is such a group. */
 int ssi_control_listen(sd_event *event, const char *path, struct ssi_control_server **ret, struct ssi_err *e);
+/* Let everybody connect. What is registered there is for everybody then; its handlers judge by ssi_control_uid. -errno. */
+int ssi_control_to_all(struct ssi_control_server *s);
 void ssi_control_server_free(struct ssi_control_server *s);      /* tries once to send what is queued, calls gone() for what is open, removes the socket; NULL is fine */
 /* verb must be in ssi_control_specs (-ENOENT), once (-EEXIST). A verb nobody registered is answered with an error. */
 int ssi_control_register(struct ssi_control_server *s, const char *verb, ssi_control_handler run, void *userdata);
@@ -52,4 +55,5 @@ void ssi_control_watch(struct ssi_control_request *q, void (*drained)(struct ssi
 typedef int (*ssi_control_input_fn)(struct ssi_control_request *q, const void *p, size_t n, void *userdata);
 void ssi_control_take_input(struct ssi_control_request *q, ssi_control_input_fn input);      /* after ssi_control_watch, whose userdata it gets */
 void ssi_control_input_more(struct ssi_control_request *q);
+bool ssi_control_from_all(const struct ssi_control_request *q);  /* did it come by a socket that is open to all? */
 uid_t ssi_control_uid(const struct ssi_control_request *q);      /* who asks */

@@ -59,27 +59,49 @@ static int connect_errno(const char *path, int err, struct ssi_err *e)
 	}
 }
 
-int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err *e)
+/* 0 or -errno; *ret is the caller's. */
+static int dial(const char *path, int *ret)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	strcpy(sa.sun_path, path);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+/* Who may not use the socket at path: the one for all beside it. */
+static int dial_users(const char *path, int *ret)
+{
+	const char *slash = strrchr(path, '/');
+	char users[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int n = slash ? snprintf(users, sizeof(users), "%.*s/%s", (int)(slash - path), path, SSI_CONTROL_USERS) : -1;
+
+	return n < 0 || (size_t)n >= sizeof(users) ? -EACCES : dial(users, ret);
+}
+
+int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err *e)
+{
 	_cleanup_close_ int fd = -1;
 	struct ssi_control *c;
+	int r;
 
 	if (!path)
 		path = getenv("SSI_SOCKET");
 	if (!path || !*path)
 		path = SSI_CONTROL_SOCKET;
-	if (strlen(path) >= sizeof(sa.sun_path))
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return ssi_errf(e, -ENAMETOOLONG, "%s: too long for the name of a socket", path);
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return ssi_errno(e, -errno, "cannot make a socket");
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		if (errno != EINTR)
-			return connect_errno(path, errno, e);
+	r = dial(path, &fd);
+	if (r < 0 && (r != -EACCES || dial_users(path, &fd) < 0))
+		return connect_errno(path, -r, e);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return ssi_errf(e, -ENOMEM, "out of memory");

@@ -17,32 +17,36 @@ run_on() { # NODE COMMAND...
 	OTHERS+=($!)
 }
 
+# What is shown is what the node itself sees.
+shows_truth() { # NODE
+	ssi ps -e -n "$1" -o npid,ni,nlwp,comm | awk 'NR > 1 { print $1, $2, $3, $4 }' | sort >shown
+	on_node "$1" ps -eo pid,ni,nlwp,comm --no-headers | awk '$4 != "ps" { print $1, $2, $3, $4 }' | sort >truth
+	[ -s truth ] && diff truth shown
+}
+
 case_ps() {
-	local n view pid
+	local n
 	export SSI_VIEW_DIR=$PWD/run/view
 	agents_up 2
 	run_on n01 sleep 601
 	run_on n02 setpriv --reuid=1234 --clear-groups sleep 602
 	await 5 has n01 'sleep 601'
 	await 5 has n02 'sleep 602'
-	# What is shown is what the node itself sees.
-	ssi ps -e -n n01 -o npid,state,ni,nlwp,comm | tail -n +2 | awk '{ print $1, $3, $4, $5 }' | sort >shown
-	on_node n01 ps -eo pid,ni,nlwp,comm --no-headers | awk '$4 != "ps" { print $1, $2, $3, $4 }' | sort >truth
-	diff truth shown
+	await 10 shows_truth n01
 	# Numbers: each once, in their range, and the same when asked again; parents are processes of that node, or 1.
 	ssi ps -e -o pid | tail -n +2 | sort >numbers
 	[ -z "$(uniq -d numbers)" ]
 	awk '$1 < 2097152 || $1 >= 4194304 { exit 1 }' numbers
 	n=$(number_of n01 'sleep 601')
 	[ "$n" = "$(number_of n01 'sleep 601')" ]
-	ssi ps -e -o json | jq -e 'map({ key: (.pid | tostring), value: .node }) | from_entries as $of | all(.[]; .) and true' >/dev/null
 	ssi ps -e -o json >all
 	jq -e '(map({ key: (.pid | tostring), value: .node }) | from_entries) as $of | all(.[]; .ppid <= 1 or $of[.ppid | tostring] == .node)' all
 	# Whose: one's own unless asked for more.
 	[ "$(ssi ps -u 1234 -o uid,comm | tail -n +2)" = '1234  sleep' ]
-	! ssi ps -o args | grep -q 602
-	ssi ps -ef | grep -q 'sleep 602'
-	[ "$(ssi ps -e -n n02 -o comm --sort -pid | sed -n 2p)" = sleep ]
+	[[ $(ssi ps -o args) != *602* ]]
+	[[ $(ssi ps -ef) == *'sleep 602'* ]]
+	ssi ps -e -n n02 -o pid --sort -pid | tail -n +2 >sorted
+	sort -c -rn sorted
 	run ssi ps -o nonsense
 	[ "$status" = 2 ] && [[ $output == *"no column 'nonsense'"* ]]
 	# It ends, and is gone; another agent has the same numbers for who is still there.
@@ -54,6 +58,46 @@ case_ps() {
 	await 5 has_not n01 'sleep 601'
 	# Nobody looks: no file is written.
 	await 5 test ! -e run/view/processes
+	agents_down
+}
+
+as_user() { # UID COMMAND...
+	setpriv --reuid="$1" --regid="$1" --clear-groups --no-new-privs "${@:2}"
+}
+
+state_is() { [ "$(ssi ps -e -o json | jq -r --argjson p "$1" '.[] | select(.pid == $p) | .state')" = "$2" ]; }     # PID STATE
+
+# RUN lies below a folder that everybody may enter; what users may not see is theirs by its own mode.
+case_kill() {
+	local mine other
+	export SSI_VIEW_DIR=$PWD/run/view
+	agents_up 2
+	run_on n01 sleep 611
+	run_on n02 setpriv --reuid=1234 --clear-groups sleep 612
+	await 5 has n01 'sleep 611'
+	await 5 has n02 'sleep 612'
+	other=$(number_of n01 'sleep 611') mine=$(number_of n02 'sleep 612')
+	# A user sees all and stops, continues and ends his own; not root's, and is asked for nothing else.
+	[ "$(as_user 1234 ssi ps -o pid --sort pid | tail -n +2 | tr -d ' ')" = "$mine" ]
+	run as_user 1234 ssi kill "$other"
+	[ "$status" = 1 ] && [[ $output == *"another user's"* ]]
+	as_user 1234 ssi kill -STOP "$mine"
+	await 5 state_is "$mine" T
+	as_user 1234 ssi kill -s CONT "$mine"
+	await 5 state_is "$mine" S
+	run as_user 1234 ssi node list
+	[ "$status" = 1 ] && [[ $output == *'not allowed'* ]]
+	as_user 1234 ssi kill "$mine"
+	await 5 has_not n02 'sleep 612'
+	# Root may; what is not there any more, or never was, is an error and hits nobody.
+	[ "$(ssi kill -9 "$other" -o json | jq -c .)" = "[{\"pid\":$other}]" ]
+	await 5 has_not n01 'sleep 611'
+	run ssi kill "$other" "$((other == 4194303 ? 4194302 : 4194303))"
+	[ "$status" = 1 ] && [ "$(grep -c 'no such process' <<<"$output")" = 2 ]
+	run ssi kill 1
+	[ "$status" = 2 ] && [[ $output == *'no process of a node'* ]]
+	run ssi kill -NONSENSE 2097152
+	[ "$status" = 2 ] && [[ $output == *"no signal 'NONSENSE'"* ]]
 	agents_down
 }
 

@@ -8,3 +8,4 @@ load bootsvc.bash
 CASES=procs-cases.bash
 
 @test "ps: what the nodes themselves see, each process under one number, and the same again" { in_net case_ps; }
+@test "kill: one's own, by whom it may be, on its node, and nobody else by an old number" { in_net case_kill; }
