@@ -54,6 +54,14 @@ int local_tgid(const struct view *w, pid_t tid, pid_t *ret)
 	return line && sscanf(line, "%d", ret) == 1 ? 0 : -ENOENT;
 }
 
+bool local_uids(const struct view *w, pid_t pid, uid_t *ret_real, uid_t *ret_effective)
+{
+	_cleanup_free_ char *text = read_status(w, pid);
+	const char *line = text ? status_line(text, "Uid") : NULL;
+
+	return line && sscanf(line, "%u %u", ret_real, ret_effective) == 2;
+}
+
 int local_names(int dir, const char *path, struct view *w, struct view_list *ret, int (*add)(struct view *w, const char *name, struct view_list *ret))
 {
 	_cleanup_closedir_ DIR *d = NULL;

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
+#include "ssi/view/guard.h"
 #include "ssi/view/serve.h"
 #include "ssi/view/session.h"
 
@@ -28,8 +29,8 @@ static const char help[] =
 	"  -h, --help             show this and exit\n"
 	"      --version          show the version and exit\n";
 
-struct args { const char *command, *dir; char **words; uint32_t serve, state; bool local, login; };
-enum { OPT_LOCAL = 256, OPT_VIEW, OPT_SERVE, OPT_STATE, OPT_VERSION };
+struct args { const char *command, *dir; char **words; uint32_t serve, state, guard; bool local, login; };
+enum { OPT_LOCAL = 256, OPT_VIEW, OPT_SERVE, OPT_STATE, OPT_GUARD, OPT_VERSION };
 
 /* 1: go on; 0: done; negative: wrong usage. */
 static int parse(int argc, char **argv, struct args *a)
@@ -37,7 +38,7 @@ static int parse(int argc, char **argv, struct args *a)
 	static const struct option options[] = {
 		{ "command", required_argument, NULL, 'c' }, { "login", no_argument, NULL, 'l' }, { "local", no_argument, NULL, OPT_LOCAL },
 		{ "view", required_argument, NULL, OPT_VIEW }, { "serve", required_argument, NULL, OPT_SERVE }, { "state", required_argument, NULL, OPT_STATE },
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, OPT_VERSION }, { 0 },
+		{ "guard", required_argument, NULL, OPT_GUARD }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, OPT_VERSION }, { 0 },
 	};
 	int o;
 
@@ -49,7 +50,8 @@ static int parse(int argc, char **argv, struct args *a)
 		case OPT_VIEW: a->dir = optarg; break;
 		case OPT_SERVE:
 		case OPT_STATE:
-			if (ssi_num_u32(optarg, 3, INT_MAX, o == OPT_SERVE ? &a->serve : &a->state) < 0)
+		case OPT_GUARD:
+			if (ssi_num_u32(optarg, 3, INT_MAX, o == OPT_SERVE ? &a->serve : o == OPT_STATE ? &a->state : &a->guard) < 0)
 				return -EINVAL;
 			break;
 		case 'h': fputs(help, stdout); return 0;
@@ -57,7 +59,7 @@ static int parse(int argc, char **argv, struct args *a)
 		default: fputs("Try 'ssi-view --help'.\n", stderr); return -EINVAL;
 		}
 	a->words = argv + optind;
-	if ((a->serve || a->state || strcmp(a->dir, SSI_RUNDIR "/view") != 0) && getuid() != 0) {
+	if ((a->serve || a->state || a->guard || strcmp(a->dir, SSI_RUNDIR "/view") != 0) && getuid() != 0) {
 		log_error("only root may say where the view is");
 		return -EINVAL;
 	}
@@ -112,6 +114,33 @@ static int execute(const struct args *a)
 	return errno == ENOENT ? 127 : 126;
 }
 
+/* One of the processes behind a session. */
+static int be_part(const struct args *a, const char *self)
+{
+	struct ssi_err e = { 0 };
+	int r;
+
+	prctl(PR_SET_NAME, a->guard ? "ssi-view-guard" : "ssi-view");
+	prctl(PR_SET_DUMPABLE, 0);
+	if (a->guard)
+		r = guard_serve((int)a->guard, a->dir, &e);
+	else
+		r = serve((int)a->serve, a->state ? (int)a->state : -1, a->dir, self, &e);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int enter(const char *dir, const char *self, struct ssi_err *e)
+{
+	int guard = guard_start(dir, self, e), r = guard < 0 ? guard : session_enter(dir, self, e);
+
+	if (r < 0) {
+		if (guard >= 0)
+			close(guard);
+		return r;
+	}
+	return guard_enter(guard, e);
+}
+
 int main(int argc, char **argv)
 {
 	struct args a = { .dir = SSI_RUNDIR "/view", .login = argc > 0 && argv[0][0] == '-' };
@@ -124,11 +153,8 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0 ? 2 : 0;
 	r = find_self(self, sizeof(self));
-	if (r == 0 && a.serve) {
-		prctl(PR_SET_NAME, "ssi-view");
-		prctl(PR_SET_DUMPABLE, 0);
-		return serve((int)a.serve, a.state ? (int)a.state : -1, a.dir, self, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	}
+	if (r == 0 && (a.serve || a.guard))
+		return be_part(&a, self);
 	if (r < 0)
 		ssi_errno(&e, r, "/proc/self/exe");
 	else if (geteuid() != 0)
@@ -136,7 +162,7 @@ int main(int argc, char **argv)
 	else if (a.local)
 		r = session_is_in() ? session_leave(&e) : 0;
 	else if (!session_is_in())
-		r = session_enter(a.dir, self, &e);
+		r = enter(a.dir, self, &e);
 	if (r < 0) {
 		log_error("%s", e.text);
 		return EXIT_FAILURE;

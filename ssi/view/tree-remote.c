@@ -7,8 +7,8 @@
 #include "ssi/view/view.h"
 
 /*
- * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again. What is
- * refused is a device, which the kernel opens for nobody here, and asks nobody about.
+ * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again. What
+ * is refused is a device, which the kernel opens for nobody here, and asks nobody about.
  */
 static const struct rfile {
 	const char *name;

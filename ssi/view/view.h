@@ -77,6 +77,7 @@ bool local_may_see(struct view *w, const struct view_caller *c, uid_t owner, int
 void local_look(struct view *w);                                                            /* is hidepid what it was? Looks at most once a second */
 bool remote_is_sized(const struct vnode *v);                                                 /* a file of a remote process that is always of one size? */
 bool local_only(const struct view *w, const struct view_caller *c);                         /* does the caller's environment say SSI_VIEW=local? */
+bool local_uids(const struct view *w, pid_t pid, uid_t *ret_real, uid_t *ret_effective);      /* false: there is no such process */
 bool local_may_follow(const struct view *w, const struct view_caller *c, uint32_t pid);
 int local_number(const char *name, uint32_t *ret);                                          /* a pid: digits, no 0 before them */
 bool local_family(const struct view *w, uint32_t pid, struct remote_family *ret);           /* of a deputy; false: there is no such process */

@@ -91,6 +91,36 @@ view() { # SCRIPT [ARG...]
 	[ "$(view 'cat /proc/ssi/age')" -lt 60000 ]
 }
 
+@test "nproc counts all; calls on remote processes are answered, those on local ones are the kernel's" {
+	[ "$(view 'nproc')" = $(($(nproc) + 12)) ]
+	[ "$(view 'SSI_VIEW=local nproc')" = "$(nproc)" ]
+	[ "$(view 'kill -0 3999999 2>&1 || :' | grep -c 'No such process')" = 1 ]
+	[ "$(view 'kill -TERM 2097152 2>&1 || :' | grep -c 'Host is down')" = 1 ]
+	[ "$(view 'kill -TERM -- -2097152 2>&1 || :' | grep -c 'Host is down')" = 1 ]
+	[ "$(view 'renice 5 -p 2097153 2>&1 || :' | grep -c 'Host is down')" = 1 ]
+	[ "$(view 'grep NoNewPrivs /proc/self/status' | awk '{ print $2 }')" = 0 ]
+	# shellcheck disable=SC2016
+	view 'renice -n 3 -p $$ >/dev/null; [ "$(nice)" = 3 ]; taskset -pc 0 $$ >/dev/null; (sleep 60 & kill -9 $!; wait $! || [ $? = 137 ])'
+}
+
+@test "a pidfd of a remote process tells when it is gone" {
+	command -v python3 >/dev/null || skip "needs python3"
+	# shellcheck disable=SC2016
+	view 'python3 -c "
+import os, select, subprocess, sys
+assert os.getpriority(os.PRIO_PROCESS, 2097155) == 3
+fd = os.pidfd_open(2097155)
+assert select.select([fd], [], [], 0.2) == ([], [], [])
+subprocess.check_call([sys.argv[1], sys.argv[2], str(3), str(2)])
+assert select.select([fd], [], [], 10) == ([fd], [], [])
+try:
+    os.pidfd_open(2097155)
+    assert False
+except ProcessLookupError:
+    pass
+" "$0" "$1/view"' "$TABLE" "$VIEW"
+}
+
 @test "the table may be replaced, broken, and gone" {
 	# shellcheck disable=SC2016
 	view '

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who answers the filter's questions. What is asked of a node is asked by a child, so that a node that is slow holds up its own caller only; the rest is
+ * answered from the tables. A caller that is gone, or was interrupted, is noticed by the kernel: the answer goes nowhere.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "ssi/view/act.h"
+#include "ssi/view/guard.h"
+#include "ssi/view/view.h"
+
+#define STANDS_MAX 256
+#define LOOK_MS 500
+
+/* A local process that stands for a remote one, so that there is a pidfd of it: it ends when that one has. */
+struct stand { uint32_t pid; uint64_t start_ms; pid_t local; int pidfd; };
+struct guard {
+	struct view view;
+	int listener;
+	const char *dir;
+	struct stand stands[STANDS_MAX];
+	size_t n_stands;
+};
+struct question {
+	const struct seccomp_notif *n;
+	uint32_t pid;                    /* the remote process; 0: the caller itself */
+	struct act_caller who;
+};
+
+/* --- the caller's memory --- */
+static int memory(const struct guard *g, const struct question *q, uint64_t at, void *p, size_t n, bool write_it)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32];
+	ssize_t k;
+
+	snprintf(path, sizeof(path), "%" PRIu32 "/mem", q->n->pid);
+	fd = openat(g->view.proc, path, (write_it ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* It is that process's memory still? Its number may be another's by now. */
+	if (ioctl(g->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &q->n->id) < 0)
+		return -ESRCH;
+	k = write_it ? pwrite(fd, p, n, (off_t)at) : pread(fd, p, n, (off_t)at);
+	return k == (ssize_t)n ? 0 : -EFAULT;
+}
+
+/* --- processors: the numbers here, and the node's own --- */
+static int answer_mask(const struct guard *g, const struct question *q, const uint64_t *mask)
+{
+	size_t need = (g->view.snap.cpus + 63) / 64 * 8, len = q->n->data.args[1];
+	int r;
+
+	if (len < need || len % 8)
+		return -EINVAL;
+	r = memory(g, q, q->n->data.args[2], (void *)mask, need, true);
+	return r < 0 ? r : (int)need;
+}
+
+static int own_affinity(struct guard *g, const struct question *q)
+{
+	uint64_t mask[ACT_MASK_HERE] = { 0 };
+	cpu_set_t local;
+
+	if (sched_getaffinity((pid_t)q->n->pid, sizeof(local), &local) < 0)
+		return -errno;
+	for (uint32_t i = 0; i < g->view.snap.cpus && i < ACT_MASK_HERE * 64; i++)
+		if (i >= g->view.snap.local_cpus || (i < CPU_SETSIZE && CPU_ISSET(i, &local)))
+			mask[i / 64] |= UINT64_C(1) << i % 64;
+	return answer_mask(g, q, mask);
+}
+
+static const struct snapshot_node *node_of(const struct guard *g, uint32_t pid)
+{
+	const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, pid);
+
+	return p ? snapshot_node(&g->view.snap, ssi_proctable_node(&g->view.snap.table, p)->number) : NULL;
+}
+
+static int get_affinity(struct guard *g, const struct question *q)
+{
+	uint64_t theirs[ACT_MASK] = { 0 }, mask[ACT_MASK_HERE] = { 0 };
+	const struct snapshot_node *n = node_of(g, q->pid);
+	int r = n ? act_get_affinity(g->dir, &q->who, q->pid, theirs) : -ESRCH;
+
+	for (uint32_t i = 0; r == 0 && i < n->load.shape.n_cpus && n->first_cpu + i < ACT_MASK_HERE * 64; i++) {
+		uint32_t number = n->load.shape.cpus[i].number, here = n->first_cpu + i;
+
+		if (number < ACT_MASK * 64 && theirs[number / 64] & UINT64_C(1) << number % 64)
+			mask[here / 64] |= UINT64_C(1) << here % 64;
+	}
+	return r < 0 ? r : answer_mask(g, q, mask);
+}
+
+static int set_affinity(struct guard *g, const struct question *q)
+{
+	uint64_t theirs[ACT_MASK] = { 0 }, mask[ACT_MASK_HERE] = { 0 };
+	const struct snapshot_node *n = node_of(g, q->pid);
+	size_t len = q->n->data.args[1] < sizeof(mask) ? q->n->data.args[1] : sizeof(mask);
+	int r = n ? memory(g, q, q->n->data.args[2], mask, len, false) : -ESRCH;
+	bool any = false;
+
+	for (uint32_t i = 0; r == 0 && i < n->load.shape.n_cpus && n->first_cpu + i < ACT_MASK_HERE * 64; i++) {
+		uint32_t number = n->load.shape.cpus[i].number, here = n->first_cpu + i;
+
+		if (number < ACT_MASK * 64 && mask[here / 64] & UINT64_C(1) << here % 64) {
+			theirs[number / 64] |= UINT64_C(1) << number % 64;
+			any = true;
+		}
+	}
+	return r < 0 ? r : any ? act_set_affinity(g->dir, &q->who, q->pid, theirs) : -EINVAL;
+}
+
+/* --- signals and priorities --- */
+static int signal_one(struct guard *g, const struct question *q, uint32_t pid, int sig)
+{
+	if (sig < 0 || sig > SIGRTMAX)
+		return -EINVAL;
+	return snapshot_process(&g->view.snap, pid) ? act_signal(g->dir, &q->who, pid, sig) : -ESRCH;
+}
+
+/* As kill(2) of a group: it is enough that one of it could be signalled. */
+static int signal_group(struct guard *g, const struct question *q, uint32_t group, int sig)
+{
+	const struct ssi_proctable *t = &g->view.snap.table;
+	int r = -ESRCH, k;
+
+	for (uint32_t i = 0; t->head && i < t->head->n; i++)
+		if (t->processes[i].pgrp == group) {
+			k = signal_one(g, q, t->processes[i].pid, sig);
+			r = k == 0 || r == -ESRCH ? (r == 0 ? 0 : k) : r;
+		}
+	return r;
+}
+
+static int get_priority(struct guard *g, const struct question *q)
+{
+	const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, q->pid);
+
+	if (q->n->data.args[0] != PRIO_PROCESS)
+		return -ESRCH;
+	return p ? 20 - p->on_node.nice : -ESRCH;
+}
+
+static int set_priority(struct guard *g, const struct question *q)
+{
+	int nice = (int)q->n->data.args[2];
+
+	if (q->n->data.args[0] != PRIO_PROCESS || !snapshot_process(&g->view.snap, q->pid))
+		return -ESRCH;
+	return act_nice(g->dir, &q->who, q->pid, nice < -20 ? -20 : nice > 19 ? 19 : nice);
+}
+
+/* What a node has to be asked for. */
+static int ask(struct guard *g, const struct question *q)
+{
+	const __u64 *a = q->n->data.args;
+	int first = (int)a[0];
+
+	switch (q->n->data.nr) {
+	case SYS_kill: return first < 0 ? signal_group(g, q, (uint32_t)-first, (int)a[1]) : signal_one(g, q, q->pid, (int)a[1]);
+	case SYS_tkill:
+	case SYS_rt_sigqueueinfo: return signal_one(g, q, q->pid, (int)a[1]);
+	case SYS_tgkill: return (int)a[1] == first ? signal_one(g, q, q->pid, (int)a[2]) : -ESRCH;
+	case SYS_setpriority: return set_priority(g, q);
+	case SYS_sched_setaffinity: return set_affinity(g, q);
+	case SYS_sched_getaffinity: return get_affinity(g, q);
+	default: return -ENOSYS;
+	}
+}
+
+static void answer(const struct guard *g, const struct seccomp_notif *n, int r, uint32_t flags)
+{
+	struct seccomp_notif_resp resp = { .id = n->id, .val = r > 0 && !flags ? r : 0, .error = r < 0 ? r : 0, .flags = flags };
+
+	ioctl(g->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+}
+
+/* --- pidfds --- */
+static pid_t stand(uint32_t pid)
+{
+	pid_t child = fork();
+	sigset_t all;
+
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "ssi-stand");
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	for (;;)
+		pause();
+}
+
+/* A pidfd that becomes readable when the process is gone from the table; nothing can be sent through it. */
+static int open_pidfd(struct guard *g, const struct question *q)
+{
+	const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, q->pid);
+	struct seccomp_notif_addfd add = { .id = q->n->id, .newfd_flags = O_CLOEXEC, .flags = SECCOMP_ADDFD_FLAG_SEND };
+	struct stand *s;
+
+	if (!p || q->n->data.args[1])
+		return p ? -EINVAL : -ESRCH;
+	if (g->n_stands == STANDS_MAX)
+		return -EMFILE;
+	s = &g->stands[g->n_stands];
+	*s = (struct stand){ .pid = q->pid, .start_ms = p->start_ms, .local = stand(q->pid), .pidfd = -1 };
+	if (s->local < 0)
+		return -ENOMEM;
+	s->pidfd = pidfd_open(s->local, 0);
+	add.srcfd = (uint32_t)s->pidfd;
+	g->n_stands++;
+	return s->pidfd < 0 || ioctl(g->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+}
+
+static void end_stands(struct guard *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_stands; i++) {
+		struct stand *s = &g->stands[i];
+		const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, s->pid);
+
+		if (p && p->start_ms == s->start_ms && p->on_node.state != 'Z') {
+			g->stands[n++] = *s;
+			continue;
+		}
+		kill(s->local, SIGKILL);
+		close(s->pidfd);
+	}
+	g->n_stands = n;
+}
+
+/* As whom the caller may ask: kill(2) takes its real identity or its effective one, whichever may. */
+static bool caller(struct guard *g, struct question *q)
+{
+	const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, q->pid);
+	uid_t uid, euid;
+
+	if (!local_uids(&g->view, (pid_t)q->n->pid, &uid, &euid))
+		return false;
+	q->who.uid = p && euid != 0 && uid != euid && (uid == p->on_node.uid[0] || uid == p->on_node.uid[2]) ? uid : euid;
+	return true;
+}
+
+static void handle(struct guard *g, const struct seccomp_notif *n)
+{
+	bool second = n->data.nr == SYS_getpriority || n->data.nr == SYS_setpriority;
+	struct question q = { .n = n, .pid = (uint32_t)n->data.args[second ? 1 : 0] };
+	struct view_caller c = { .pid = (pid_t)n->pid };
+
+	snapshot_refresh(&g->view.snap);
+	if (q.pid == 0) {
+		if (local_only(&g->view, &c))
+			answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+		else
+			answer(g, n, own_affinity(g, &q), 0);
+	} else if (!caller(g, &q)) {
+		answer(g, n, -ESRCH, 0);
+	} else if (n->data.nr == SYS_getpriority) {
+		answer(g, n, get_priority(g, &q), 0);
+	} else if (n->data.nr == SYS_pidfd_open) {
+		int r = open_pidfd(g, &q);
+
+		if (r < 0)
+			answer(g, n, r, 0);
+	} else if (fork() == 0) {
+		answer(g, n, ask(g, &q), 0);
+		_exit(0);
+	}
+}
+
+int guard_serve(int listener, const char *dir, struct ssi_err *e)
+{
+	struct guard g = { .listener = listener, .dir = dir };
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	struct seccomp_notif n;
+	int r = view_open(&g.view, dir);
+
+	signal(SIGCHLD, SIG_IGN);
+	fcntl(listener, F_SETFD, FD_CLOEXEC);
+	while (r >= 0) {
+		r = poll(&p, 1, g.n_stands ? LOOK_MS : -1);
+		if (g.n_stands) {
+			snapshot_refresh(&g.view.snap);
+			end_stands(&g);
+		}
+		if (p.revents & (POLLHUP | POLLERR))
+			break;
+		memset(&n, 0, sizeof(n));
+		if (r > 0 && ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
+			handle(&g, &n);
+		r = r < 0 && errno != EINTR ? -errno : 0;
+	}
+	g.n_stands = 0;
+	view_close(&g.view);
+	return r < 0 ? ssi_errno(e, r, "guard") : 0;
+}

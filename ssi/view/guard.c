@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The filter, and who answers for it: a process of root's that executes ssi-view anew, as the file system's does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/fd.h"
+#include "libssi/model/proctable.h"
+#include "ssi/view/guard.h"
+
+#define REMOTE SCMP_CMP_MASKED_EQ, 0xffe00000u, SSI_PID_REMOTE_FIRST       /* 2^21 to 2^22 - 1, in the lower 32 bits */
+#define REMOTE_GROUP SCMP_CMP_MASKED_EQ, 0xffe00000u, 0xffc00000u          /* the negative of those, but for 2^21 itself */
+#define FIRST_GROUP SCMP_CMP_MASKED_EQ, 0xffffffffu, 0xffe00000u
+_Static_assert(SSI_PID_REMOTE_FIRST == 1u << 21 && SSI_PID_END == 1u << 22, "the masks above");
+
+static int add_rules(scmp_filter_ctx f)
+{
+	static const int first[] = { SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(pidfd_open),
+		SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity) };
+	static const int second[] = { SCMP_SYS(getpriority), SCMP_SYS(setpriority) };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(first) / sizeof(*first); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, first[i], 1, SCMP_A0(REMOTE));
+	for (size_t i = 0; r == 0 && i < sizeof(second) / sizeof(*second); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, second[i], 1, SCMP_A1(REMOTE));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(REMOTE_GROUP));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(FIRST_GROUP));
+	/* Whose own processors: nproc counts those of all nodes. */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0));
+	return r;
+}
+
+/* The listener's descriptor; -EBUSY: another program listens. */
+static int load(void)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int r = f ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);         /* sudo is to go on working; root may do without */
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_API_SYSRAWRC, 1);
+	if (r == 0)
+		r = add_rules(f);
+	if (r == 0)
+		r = seccomp_load(f);
+	if (r == 0)
+		r = seccomp_notify_fd(f);
+	if (f)
+		seccomp_release(f);
+	return r;
+}
+
+/* Take the listener from the process that has it, and say that it is taken. */
+static void be_guard(pid_t session, int s, const char *dir, const char *self)
+{
+	int null = open("/dev/null", O_RDWR), fd, pidfd = pidfd_open(session, 0);
+	char text[16];
+
+	if (setsid() < 0 || fork() != 0 || ssi_fd_read_full(s, &fd, sizeof(fd)) != sizeof(fd))
+		_exit(0);
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (fd < 0 || write(s, "", 1) != 1 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0)
+		_exit(1);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	snprintf(text, sizeof(text), "%d", fd);
+	fcntl(fd, F_SETFD, 0);
+	execle(self, "ssi-view", "--guard", text, "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
+	_exit(1);
+}
+
+static int hand_over(int s, int listener)
+{
+	char c;
+	int r = ssi_fd_write_all(s, &listener, sizeof(listener));
+
+	return r < 0 ? r : ssi_fd_read_full(s, &c, 1) == 1 ? 0 : -EPIPE;
+}
+
+int guard_start(const char *dir, const char *self, struct ssi_err *e)
+{
+	_cleanup_close_ int here = -1, there = -1;
+	pid_t session = getpid(), pid;
+	int s[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) < 0)
+		return ssi_errno(e, -errno, "guard");
+	here = s[0];
+	there = s[1];
+	pid = fork();
+	if (pid < 0)
+		return ssi_errno(e, -errno, "guard");
+	if (pid == 0) {
+		close(here);
+		be_guard(session, there, dir, self);
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return TAKE_FD(here);
+}
+
+int guard_enter(int s, struct ssi_err *e)
+{
+	_cleanup_close_ int here = s, listener = load();
+	int r;
+
+	if (listener == -EBUSY)
+		return 0;
+	r = listener < 0 ? listener : hand_over(here, listener);
+	return r < 0 ? ssi_errno(e, r, "guard: seccomp") : 0;
+}
