@@ -111,6 +111,7 @@ static int job_run(struct keeper *k, struct ssi_err *e)
 
 static int job_unpack(struct keeper *k, struct ssi_err *e)
 {
+	char *argv[] = { (char *)"tar", (char *)"--no-same-owner", (char *)"-xf", (char *)"-", NULL };
 	int p[2], out;
 
 	if (pipe2(p, O_CLOEXEC) < 0 || ssi_fd_nonblock(p[1]) < 0)
@@ -118,7 +119,7 @@ static int job_unpack(struct keeper *k, struct ssi_err *e)
 	inlet_open(&k->in[KEEPER_FILES_IN], 3, p[1]);
 	out = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	k->phase = KEEPER_FILES;
-	return start_helper(k, "unpack", p[0], out, e);
+	return start_tar(k, argv, p[0], out, e);
 }
 
 void job_begin(struct keeper *k)
@@ -246,9 +247,10 @@ static void job_how(struct keeper *k, int status)
 	}
 }
 
-/* What else runs ends, then a helper packs the results. */
+/* What else runs ends, then tar packs the results. */
 static int job_pack(struct keeper *k, struct ssi_err *e)
 {
+	char *argv[] = { (char *)"tar", (char *)"-C", k->spec->result, (char *)"-cf", (char *)"-", (char *)".", NULL };
 	int p[2], in;
 
 	if (pipe2(p, O_CLOEXEC) < 0 || ssi_fd_nonblock(p[0]) < 0)
@@ -257,7 +259,7 @@ static int job_pack(struct keeper *k, struct ssi_err *e)
 	outlet_open(&k->out[KEEPER_RES], 4, p[0]);
 	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	k->phase = KEEPER_RESULT;
-	return start_helper(k, "pack", in, p[1], e);
+	return start_tar(k, argv, in, p[1], e);
 }
 
 static void job_over(struct keeper *k, int status, const struct rusage *u)
@@ -277,7 +279,7 @@ static void job_over(struct keeper *k, int status, const struct rusage *u)
 	job_drain(k);
 }
 
-/* The helper ended. Its last words are the reason, if it failed. */
+/* tar ended. Its last words are the reason, if it failed. */
 static void job_helped(struct keeper *k, int status)
 {
 	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -287,7 +289,7 @@ static void job_helped(struct keeper *k, int status)
 
 	why[n > 0 ? n : 0] = '\0';
 	why[strcspn(why, "\n")] = '\0';
-	k->helper = 0;
+	k->tar = 0;
 	if (k->phase == KEEPER_FILES) {
 		int r = good ? job_run(k, &e) : ssi_errf(&e, -EIO, "its input cannot be unpacked%s%s", why[0] ? ": " : "", why);
 
@@ -319,7 +321,7 @@ void job_children(struct keeper *k)
 		else
 			job_over(k, status, &u);
 	}
-	if (k->helper && waitpid(k->helper, &status, WNOHANG) > 0)
+	if (k->tar && waitpid(k->tar, &status, WNOHANG) > 0)
 		job_helped(k, status);
 	if (k->reaper && waitpid(k->reaper, NULL, WNOHANG) > 0) {
 		k->reaper = 0;
@@ -363,7 +365,7 @@ void job_clear(struct keeper *k)
 		kill(k->pid, SIGKILL);
 	while (k->pid && waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	while (k->helper && waitpid(k->helper, NULL, 0) < 0 && errno == EINTR)
+	while (k->tar && waitpid(k->tar, NULL, 0) < 0 && errno == EINTR)
 		;
 	room_clear(k);
 	if (!k->job)

@@ -40,7 +40,6 @@ struct keeper_program { char *path; char **argv, **env; };
 struct keeper {
 	enum keeper_phase phase;
 	char run_dir[PATH_MAX];          /* absolute: as the program sees it */
-	char helper_path[PATH_MAX];      /* node-files, which lies where we do */
 	uint64_t job;
 	char dir[64];                    /* "jobs/NUMBER" */
 	Ssi__Job__Spec *spec;
@@ -55,9 +54,9 @@ struct keeper {
 
 	pid_t reaper;                    /* pid 1 of its namespace; 0 = there is none */
 	pid_t pid, first;                /* the program; 0 = it does not run; first: what pid was */
-	pid_t helper;                    /* packs or unpacks files; 0 = it does not run */
+	pid_t tar;                       /* packs or unpacks files; 0 = it does not run */
 	int report;                      /* from the program's start, see start.c; -1 = all is known of it */
-	int complaint;                   /* what the helper says of what it cannot do */
+	int complaint;                   /* what tar says of what it cannot do */
 	bool started, started_said;      /* said: on this attachment */
 	uint32_t stopped;                /* by which signal; 0 = it is not */
 	char cgroup[PATH_MAX];           /* "" = it has none */
@@ -110,7 +109,7 @@ void cgroup_clear(struct keeper *k);
 
 /* start.c: processes in the room. */
 int start_program(struct keeper *k, struct ssi_err *e);
-int start_helper(struct keeper *k, const char *what, int in, int out, struct ssi_err *e);   /* node-files WHAT, as the job's user, in its folder; in and out are given away */
+int start_tar(struct keeper *k, char *const argv[], int in, int out, struct ssi_err *e);   /* as the job's user, in its folder; in and out are given away */
 
 /* load.c: from the Spec to what is to be executed. */
 int load_begin(struct keeper *k, struct ssi_err *e);         /* 1: all is here; 0: NEED was said; -errno */

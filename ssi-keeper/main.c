@@ -140,7 +140,6 @@ static int prepare(struct keeper *k, const char *self, struct ssi_err *e)
 		return ssi_errno(e, -errno, "descriptors");
 	if (!getcwd(k->run_dir, sizeof(k->run_dir)))
 		return ssi_errno(e, -errno, "the folder it works in");
-	snprintf(k->helper_path, sizeof(k->helper_path), "%.*snode-files", (int)(strlen(self) - strlen(basename(self))), self);
 	cgroup_ready();
 	return room_make(k, e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns how a job's processes begin: the program, and node-files, which packs and unpacks what comes with it. All are children of the keeper within the job's namespaces,
+ * Owns how a job's processes begin: the program, and tar, which packs and unpacks what comes with it. All are children of the keeper within the job's namespaces,
  * in its cgroup from their first moment on, and have become the job's user before they touch a file of his. Called by job.c; nothing here waits for execve: what became of
  * it is read from k->report, where nothing but its end comes if it succeeded, and else a struct start_failure.
  */
@@ -247,10 +247,10 @@ int start_program(struct keeper *k, struct ssi_err *e)
 	return r;
 }
 
-int start_helper(struct keeper *k, const char *what, int in, int out, struct ssi_err *e)
+int start_tar(struct keeper *k, char *const argv[], int in, int out, struct ssi_err *e)
 {
-	char *argv[] = { (char *)"node-files", (char *)what, k->spec->result, NULL }, *env[] = { NULL };
-	const struct keeper_program p = { k->helper_path, argv, env };
+	char *env[] = { (char *)"LC_ALL=C", NULL };
+	const struct keeper_program p = { (char *)"/bin/tar", (char **)argv, env };
 	struct start_fds f = { .in = in, .out = out, .err = -1, .slave = -1, .report = -1 };
 	int r = 0;
 
@@ -261,7 +261,7 @@ int start_helper(struct keeper *k, const char *what, int in, int out, struct ssi
 	if (f.err < 0 || f.report < 0)
 		r = ssi_errno(e, -errno, "descriptors for the job's files");
 	else
-		r = start_process(k, &f, &p, 0, &k->helper, e);
+		r = start_process(k, &f, &p, 0, &k->tar, e);
 	start_fds_close(&f);
 	return r;
 }
