@@ -13,6 +13,7 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "libssi/model/shared.h"
+#include "libssi/model/shared.h"
 #include "ssi/boot/text.h"
 #include "ssi/rexec/job.pb-c.h"
 
@@ -123,6 +124,14 @@ static int ask_policy(struct job_client *c, const Ssi__Job__Ask *m, struct answe
 	return 0;
 }
 
+static void answer_shared(struct job_client *c, struct answer *a)
+{
+	const struct ssi_node *n = a->n ? ssi_registry_node(c->jobs->d->registry, a->list[0]->node) : NULL;
+
+	if (n)
+		a->m.shared = (char *)n->system->shared;
+}
+
 int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
 {
 	SSI_CLEANUP(answer_free) struct answer a = { .m = SSI__JOB__PLACES__INIT };
@@ -136,6 +145,7 @@ int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
 	r = m->range[0] ? ask_nodes(c, m, &a, &e) : ask_policy(c, m, &a, &e);
 	if (r < 0)
 		a.m.error = ssi_text_copy(text, sizeof(text), e.text);
+	answer_shared(c, &a);
 	r = answer_send(c, &a);
 	ssi__job__ask__free_unpacked(m, NULL);
 	return r;
@@ -188,6 +198,7 @@ static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, g
 {
 	const struct ssi_head_node *n = ssi_head_node(c->jobs->d->head, job->s.node);
 	socklen_t size = JOBS_GROUPS * sizeof(*groups);
+	const struct ssi_system *system;
 
 	if (getsockopt(c->hop.fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
 		return errno == ERANGE ? -E2BIG : -errno;
@@ -199,6 +210,9 @@ static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, g
 	m->user = (char *)user_name(c->jobs, c->uid);
 	m->system = (char *)(n ? n->system : "");
 	m->started_by = c->jobs->life;
+	/* Files of its own, brought and fetched, are in a folder of its own. */
+	system = n ? ssi_registry_system(c->jobs->d->registry, n->system) : NULL;
+	m->shared_cwd = system && !m->files && !m->result[0] && ssi_shared_holds(system->shared, m->cwd);
 	m->shared_cwd = n && is_shared(c->jobs, n->system, m->cwd);
 	return 0;
 }

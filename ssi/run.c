@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* "run": what goes before a job starts. Called by verb-run.c. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "libssi/base/cleanup.h"
+#include "libssi/model/shared.h"
 #include "ssi/run.h"
 
 /* What is sent to this process is meant for the job. */
@@ -79,6 +81,14 @@ static int run_here(const struct run_ask *q)
 	return errno == ENOENT ? 127 : 126;
 }
 
+/* Will it find its files where it goes? */
+static bool is_there(const struct run_all *x)
+{
+	char cwd[PATH_MAX];
+
+	return !x->places->place[0].error[0] && getcwd(cwd, sizeof(cwd)) && ssi_shared_holds(x->places->shared, cwd);
+}
+
 int run_do(const struct run_ask *q, const char *control)
 {
 	_cleanup_free_ char *socket = jobs_socket(control);
@@ -93,8 +103,8 @@ int run_do(const struct run_ask *q, const char *control)
 	}
 	r = prepare(&x, &e);
 	if (r < 0)
-		r = fail(&e);
-	else if (!x.places->n)
+		r = q->or_here ? run_here(q) : fail(&e);
+	else if (!x.places->n || (q->or_here && !is_there(&x)))
 		r = run_here(q);
 	else {
 		x.signals = signals_open();

@@ -12,6 +12,7 @@ struct run_ask {
 	const char *input, *output, *files;  /* or NULL */
 	uint64_t time_ms;
 	bool pty, prefix, json;
+	bool or_here;                        /* where it cannot be placed, or has no working directory there: here */
 };
 
 /* run.c: all of it. socket: the control socket that was named, or NULL. The exit status; a job that was ended by a signal ends this process by it. */

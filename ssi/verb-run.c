@@ -19,6 +19,7 @@ const struct ssi_opt verb_run_opts[] = {
 	{ "cpus", 0, "COUNT", "it may use so many processors", NULL },
 	{ "mem", 0, "SIZE", "it may use so much memory, as 512M or 4G", NULL },
 	{ "time", 0, "TIME", "it is ended after this time, as 90s, 10m or 2h", NULL },
+	{ "or-here", 0, NULL, "run it here where it cannot be placed, or where the nodes do not share the working directory", NULL },
 	{ "no-prefix", 0, NULL, "with many nodes: no 'n01: ' in front of lines", NULL },
 	{ 0 },
 };
@@ -47,6 +48,7 @@ static int options(const struct ssi_cmd_args *a, struct run_ask *q)
 	q->input = ssi_cmd_opt(a, "input");
 	q->output = ssi_cmd_opt(a, "output");
 	q->files = ssi_cmd_opt(a, "files");
+	q->or_here = ssi_cmd_opt(a, "or-here");
 	q->prefix = !ssi_cmd_opt(a, "no-prefix");
 	q->json = ssi_cmd_json(a);
 	if (number(a, "count", &q->where.count) < 0 || number(a, "cpus", &q->where.cpus) < 0)

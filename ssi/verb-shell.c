@@ -6,11 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "ssi/spread.h"
 #include "ssi/verbs.h"
 
 const struct ssi_opt verb_shell_opts[] = {
 	{ "command", 'c', "COMMAND", "run this by the shell, and end", NULL },
 	{ "login", 'l', NULL, "a login shell", NULL },
+	{ "spread", 0, NULL, "place programs that are worth it on nodes, by a policy, without anybody naming one", NULL },
+	{ "only", 0, "NAMES", "with --spread: place these, commas between (compilers and compressors, where nothing is said)", NULL },
+	{ "on", 0, "POLICY", "with --spread: by this policy (see 'ssi policy list')", NULL },
 	{ "local", 0, NULL, "this machine alone again", NULL },
 	{ 0 },
 };
@@ -38,10 +42,15 @@ int verb_shell(struct ssi_cmd_args *a, int argc, char **argv)
 	char path[PATH_MAX + 64];
 	const char *program = find_program(path, sizeof(path)), *command = ssi_cmd_opt(a, "command");
 	char **words = calloc((size_t)argc + 8, sizeof(*words));
+	struct ssi_err e;
 	int n = 0;
 
 	if (!words)
 		return 1;
+	if (ssi_cmd_opt(a, "spread") && spread_begin(ssi_cmd_opt(a, "only"), ssi_cmd_opt(a, "on"), &e) < 0) {
+		fprintf(stderr, "ssi: shell: %s\n", e.text);
+		return 1;
+	}
 	words[n++] = (char *)"ssi-view";
 	if (ssi_cmd_opt(a, "login"))
 		words[n++] = (char *)"--login";

@@ -104,6 +104,29 @@ int ssi_shared_check(const char *text, struct ssi_err *e)
 	return ssi_shared_paths(text, line, sizeof(line)) < 0 ? ssi_errf(e, -E2BIG, "more than %d bytes of paths", SSI_SHARED_TEXT - 1) : 0;
 }
 
+/* Any letters: where somebody works, not what is mounted. */
+static bool shared_is_short(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/'))
+		if (p[1] == '/' || (p[1] == '.' && (p[2] == '/' || !p[2] || (p[2] == '.' && (p[3] == '/' || !p[3])))))
+			return false;
+	return true;
+}
+
+bool ssi_shared_holds(const char *text, const char *path)
+{
+	struct ssi_shared s;
+
+	if (!shared_is_short(path))
+		return false;
+	while (ssi_shared_next(&text, &s))
+		if (shared_within(path, s.path))
+			return true;
+	return false;
+}
+
 int ssi_shared_paths(const char *text, char *buf, size_t n)
 {
 	struct ssi_shared s;

@@ -26,5 +26,7 @@ int ssi_shared_check(const char *text, struct ssi_err *e);
 int ssi_shared_paths(const char *text, char *buf, size_t n);
 /* What /srv/data is called in the master's NFSv4 pseudo-root: "shared+srv+data". */
 void ssi_shared_name(const char *path, char ret[SSI_SHARED_NAME]);
+/* Does a path lie in one of a text's folders, or is one itself? A path that is not in its shortest form ("..") does not. */
+bool ssi_shared_holds(const char *text, const char *path);
 /* Is this such a name? */
 bool ssi_shared_is_name(const char *name);

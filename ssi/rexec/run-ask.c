@@ -59,6 +59,8 @@ static int ask_take(const Ssi__Job__Places *m, struct ssi_run_places **ret, stru
 	if (!x)
 		return ssi_errf(e, -ENOMEM, "no memory for %zu places", m->n_places);
 	x->n = m->n_places;
+	if (strlen(m->shared) < sizeof(x->shared))       /* cut, it would name another folder */
+		ssi_text_copy(x->shared, sizeof(x->shared), m->shared);
 	for (size_t i = 0; i < x->n; i++) {
 		ssi_text_copy(x->place[i].node, sizeof(x->place[i].node), m->places[i]->node);
 		ssi_text_copy(x->place[i].arch, sizeof(x->place[i].arch), m->places[i]->arch);

@@ -115,3 +115,71 @@ case_policy_show() {
 	seen round-robin 'map(.name) == ["n02", "n03", "n01"] and .[2].objection == "it is drained"'
 	ssi policy show few | grep -q '^n01 .*it is drained'
 }
+
+placed() { # OPTION...: where
+	ssi run "$@" hostname
+}
+
+case_placed() {
+	agents_up 3
+	await 5 of n03 .load
+	# All are as busy, on one machine: who has had something a moment ago is passed over.
+	[ "$(for _ in 1 2 3; do placed; done | sort -u | wc -l)" -ge 2 ]
+	placed --on round-robin >first
+	[ "$(for _ in 1 2 3; do placed --on round-robin; done | sort | paste -sd' ')" = "n01 n02 n03" ]
+	[ "$(placed -N 3 --no-prefix | sort | paste -sd' ')" = "n01 n02 n03" ]
+	[ "$(placed --on local)" = "$(hostname)" ]
+	ssi node drain 'n[01-02]'
+	[ "$(for _ in 1 2 3; do placed --on round-robin; done | sort -u)" = n03 ]
+	if placed -N 2 2>said; then fail "on two nodes of one"; fi
+	grep -q 'only 1 of 2 nodes can take it: n01: it is drained; n02: it is drained' said
+	if placed --cpus 1000 2>said; then fail "1000 processors"; fi
+	grep -q "n03: it has $(nproc) of the 1000 processors asked for" said
+	if placed --on nosuch 2>said; then fail "no such policy"; fi
+	grep -q "no policy 'nosuch'" said
+	ssi node accept 'n[01-02]'
+	# Where another job is.
+	ssi run -n n02 sleep 30 &
+	OTHERS+=($!)
+	there() { ssi jobs -o json | jq -e '.[] | select(.node == "n02" and .state == "running")' >there; }
+	await 10 there
+	[ "$(placed --on "same-as=$(jq .pid there)")" = n02 ]
+	if placed --on same-as=1048999 2>said; then fail "as no job"; fi
+	grep -q 'same-as: no such job' said
+}
+
+case_spread() {
+	local here
+	here=$(hostname)
+	# The nodes get this mount with all others: they share it.
+	mount -t tmpfs -o mode=755 tmpfs /srv
+	mkdir -p /srv/work/sub /srv/bin home
+	sed -i '/^discovery/a shared = /srv/work' nodes.d/10-demo.ini
+	# shellcheck disable=SC2016 # for the shell that runs it
+	printf '#!/bin/sh\necho "$(hostname) $(pwd) $*"; exit 3\n' >/srv/bin/show
+	cp /srv/bin/show /srv/bin/other
+	chmod +x /srv/bin/*
+	export HOME=$PWD/home PATH=/srv/bin:$PATH
+	agents_up 1
+	await 5 of n01 .load
+	mount -t tmpfs tmpfs /run
+	ln -s "$WORK/run" /run/ssi
+	if [ -c /dev/fuse ]; then
+		[ "$(cd /srv/work/sub && ssi shell --spread --only show,nosuch -c 'show a "b c"; echo $?')" = $'n01 /srv/work/sub a b c\n3' ]
+		[ "$(cd /srv/work && ssi shell --spread --only show -c other)" = "$here /srv/work " ]
+		[ "$(cd /srv/work && ssi shell -c show)" = "$here /srv/work " ]
+	fi
+	if ssi shell --spread --only ../show -c true 2>said; then fail "no name of a program"; fi
+	grep -q "is not the name of a program" said
+	if ssi shell --spread --only nosuch -c true 2>said; then fail "no program"; fi
+	grep -q "none of these is in the PATH" said
+	# Where it would not find its files, and where nobody can take it, it runs here.
+	[ "$(cd home && ssi run --or-here show)" = "$here $WORK/home " ] || fail "not here"
+	cd /srv/work || exit
+	[ "$(ssi run --or-here show)" = "n01 /srv/work " ] || fail "not there"
+	ssi node drain n01
+	[ "$(ssi run --or-here show)" = "$here /srv/work " ] || fail "on a drained node"
+	cd "$WORK" || exit
+	kill_daemon
+	[ "$(cd /srv/work && ssi run --or-here show)" = "$here /srv/work " ] || fail "not without a daemon"
+}

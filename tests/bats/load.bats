@@ -10,3 +10,5 @@ export CASES=load-cases.bash
 @test "load: every node's, a second old; over an agent and a daemon that die; gone with the node" { in_net case_load; }
 @test "policies: shipped, over them policy.d while the daemon runs; versions; a mistake changes nothing" { in_net case_policies; }
 @test "policy show: the nodes in the order in which they would be chosen, and why the others are not" { in_net case_policy_show; }
+@test "placed: by policies, never on a drained node, and said why nowhere" { in_net case_placed; }
+@test "spread: programs of a shell are placed, where the nodes share their working directory; else they run here" { in_net case_spread; }

@@ -110,9 +110,22 @@ static void a_master_makes_nobody_root(void **state)
 	merge(SSI_USERS_GROUP, "root:x:0:\nshadow:x:42:\n", "root:x:0:\n", "shadow:*:1000:eve\nann:*:1001:ann\n", "root:x:0:\nshadow:x:42:\nann:*:1001:ann\n", 0);
 }
 
+static void holds_paths(void **state)
+{
+	assert_true(ssi_shared_holds("/home /srv/data:no_root_squash", "/home"));
+	assert_true(ssi_shared_holds("/home /srv/data:no_root_squash", "/srv/data/a b/..c"));
+	assert_false(ssi_shared_holds("/home /srv/data", "/homely"));
+	assert_false(ssi_shared_holds("/home /srv/data", "/srv"));
+	assert_false(ssi_shared_holds("/home", "/home/../etc"));
+	assert_false(ssi_shared_holds("/home", "home"));
+	assert_false(ssi_shared_holds("/home", ""));
+	assert_false(ssi_shared_holds("", "/home"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_paths),
 		cmocka_unit_test(paths), cmocka_unit_test(refused), cmocka_unit_test(only_people_are_given), cmocka_unit_test(people_are_the_masters),
 		cmocka_unit_test(a_master_makes_nobody_root),
 	};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Owns the folders of links in the user's cache: one for each list of names, which stays, so that the next shell finds it. Called by verb-shell.c. */
+#include "ssi/spread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "libssi/base/cleanup.h"
+#include "libssi/base/map.h"
+#include "libssi/base/path.h"
+
+#define SPREAD_RULE "cc,c++,gcc,g++,c89,c99,clang,clang++,gfortran,rustc,javac,ghc,ocamlopt,xz,zstd,bzip2,gzip,pigz,ffmpeg"
+
+/* Where this program is installed, that one is. */
+static int spread_program(char *buf, size_t n, struct ssi_err *e)
+{
+	char self[PATH_MAX], path[PATH_MAX + 64];
+	ssize_t k = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[k > 0 ? k : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	snprintf(path, sizeof(path), "%s/../libexec/ssi/ssi-spread", self);
+	if (access(path, X_OK) < 0)
+		snprintf(path, sizeof(path), "%s/ssi-spread", SSI_LIBEXECDIR);
+	if (!realpath(path, self) || snprintf(buf, n, "%s", self) >= (int)n)
+		return ssi_errno(e, -errno, "%s", path);
+	return 0;
+}
+
+static bool spread_in_path(const char *name)
+{
+	const char *at = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+
+	for (size_t n; *at; at += n + (at[n] == ':')) {
+		char path[PATH_MAX];
+
+		n = strcspn(at, ":");
+		if (n && snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, name) < (int)sizeof(path) && access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static char *spread_folder(const char *names, struct ssi_err *e)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *dir = NULL;
+	struct stat st;
+	int r;
+
+	if ((!cache || cache[0] != '/') && (!home || home[0] != '/')) {
+		ssi_errf(e, -ENOENT, "--spread needs a HOME: it keeps links there");
+		return NULL;
+	}
+	if (cache && cache[0] == '/')
+		r = asprintf(&dir, "%s/ssi/spread-%zx", cache, ssi_map_hash(names));
+	else
+		r = asprintf(&dir, "%s/.cache/ssi/spread-%zx", home, ssi_map_hash(names));
+	r = r < 0 ? -ENOMEM : ssi_path_mkdirs(dir, 0700);
+	if (r == 0 && lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == getuid() && !(st.st_mode & 022))
+		return dir;
+	ssi_errf(e, r < 0 ? r : -EPERM, "%s: %s", dir ?: "the cache", r < 0 ? strerror(-r) : "not yours alone to write");
+	free(dir);
+	return NULL;
+}
+
+/* A link that leads elsewhere (another version of this was there) is replaced. */
+static int spread_link(const char *dir, const char *name, const char *program, struct ssi_err *e)
+{
+	_cleanup_free_ char *path = ssi_path_join(dir, name);
+	char is[PATH_MAX];
+	ssize_t n = path ? readlink(path, is, sizeof(is) - 1) : -1;
+
+	if (!path)
+		return ssi_errno(e, -ENOMEM, "%s", dir);
+	if (n > 0) {
+		is[n] = '\0';
+		if (strcmp(is, program) == 0)
+			return 0;
+		unlink(path);
+	}
+	return symlink(program, path) < 0 && errno != EEXIST ? ssi_errno(e, -errno, "%s", path) : 0;
+}
+
+static int spread_links(const char *dir, const char *names, const char *program, struct ssi_err *e)
+{
+	_cleanup_free_ char *list = strdup(names);
+	char *save, *name;
+	int n = 0, r;
+
+	for (name = list ? strtok_r(list, ", ", &save) : NULL; name; name = strtok_r(NULL, ", ", &save)) {
+		if (!ssi_path_is_name(name))
+			return ssi_errf(e, -EINVAL, "--only: '%.64s' is not the name of a program", name);
+		if (!spread_in_path(name))
+			continue;
+		r = spread_link(dir, name, program, e);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	return n ? 0 : ssi_errf(e, -ENOENT, "none of these is in the PATH: %s", names);
+}
+
+int spread_begin(const char *only, const char *policy, struct ssi_err *e)
+{
+	const char *names = only ?: SPREAD_RULE, *was = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+	char program[PATH_MAX];
+	_cleanup_free_ char *dir = spread_folder(names, e), *path = NULL;
+	int r = dir ? spread_program(program, sizeof(program), e) : e->code;
+
+	if (r == 0)
+		r = spread_links(dir, names, program, e);
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s:%s", dir, was) < 0 || setenv("PATH", path, 1) < 0 || setenv("SSI_SPREAD", policy ?: "", 1) < 0)
+		return ssi_errno(e, -ENOMEM, "PATH");
+	return 0;
+}
