@@ -25,7 +25,7 @@ static const char help[] =
 	"  -c, --command=COMMAND  run this by the shell, and end\n"
 	"  -l, --login            a login shell\n"
 	"      --local            this machine alone again\n"
-	"      --view=DIR         where the daemon writes what it knows (only for root; default " SSI_RUNDIR "/view)\n"
+	"      --view=DIR         where the daemon writes what it knows (only for root; default $SSI_VIEW_DIR, " SSI_RUNDIR "/view)\n"
 	"  -h, --help             show this and exit\n"
 	"      --version          show the version and exit\n";
 
@@ -138,6 +138,7 @@ static int enter(const char *dir, const char *self, struct ssi_err *e)
 			close(guard);
 		return r;
 	}
+	session_await(dir);
 	return guard_enter(guard, e);
 }
 
@@ -149,6 +150,8 @@ int main(int argc, char **argv)
 	int r;
 
 	ssi_log_open("ssi-view", LOG_INFO);
+	if (getuid() == 0 && getenv("SSI_VIEW_DIR"))
+		a.dir = getenv("SSI_VIEW_DIR");
 	r = parse(argc, argv, &a);
 	if (r <= 0)
 		return r < 0 ? 2 : 0;

@@ -382,6 +382,7 @@ int serve(int fuse, int state, const char *dir, const char *self, struct ssi_err
 	snprintf(at, sizeof(at), "/dev/fd/%d", fuse);
 	if (r == 0 && fuse_session_mount(se, at) != 0)
 		r = -EBADF;
+	snapshot_refresh(&s.view.snap);
 	if (r == 0) {
 		sigaction(SIGHUP, &hangup, NULL);
 		sigaction(SIGALRM, &hangup, NULL);

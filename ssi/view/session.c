@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/path.h"
 #include "ssi/view/session.h"
 
 #define FUSE_MAGIC 0x65735546
@@ -147,6 +148,14 @@ int session_enter(const char *dir, const char *self, struct ssi_err *e)
 		return r;
 	}
 	return mount_all(fuse, go, e);
+}
+
+void session_await(const char *dir)
+{
+	_cleanup_free_ char *wanted = ssi_path_join(dir, "wanted"), *processes = ssi_path_join(dir, "processes");
+
+	for (int i = 0; i < 100 && wanted && processes && access(wanted, F_OK) == 0 && access(processes, F_OK) < 0; i++)
+		usleep(20000);
 }
 
 int session_leave(struct ssi_err *e)

@@ -8,5 +8,7 @@ bool session_is_in(void);                                     /* is /proc the me
 /* A mount namespace in which /proc is the merged one, out of the files in dir (RUN/view). Another process, self executed with --serve, is the file system
  * until the last process has left. 0 or -errno. */
 int session_enter(const char *dir, const char *self, struct ssi_err *e);
+/* Until the daemon has written what there is to show, which it does once somebody wants it: two seconds at most, none if there is no daemon. */
+void session_await(const char *dir);
 /* A mount namespace in which /proc is the real one again. */
 int session_leave(struct ssi_err *e);

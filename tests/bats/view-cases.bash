@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What view-nodes.bats does: unmodified programs in a view of real agents' machines.
+# shellcheck source=tests/bats/agents.bash
+. "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
+
+# Runs a program on a node.
+run_on() { # NODE COMMAND...
+	on_node "$1" "${@:2}" </dev/null >/dev/null 2>&1 &
+	OTHERS+=($!)
+}
+
+case_view() {
+	export SSI_VIEW_DIR=$PWD/run/view
+	unset SSI_VIEW
+	agents_up 2
+	run_on n01 sleep 701
+	run_on n02 setpriv --reuid=1234 --regid=1234 --clear-groups sleep 702
+	run_on n02 sleep 703
+	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-script.bash"
+	await 5 bash -c '! pgrep -f "^sleep 70"'
+	agents_down
+}
