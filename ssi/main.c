@@ -29,6 +29,7 @@ static const struct ssi_cmd cmds[] = {
 	{ "load", "[RANGE]", 0, 1, verb_load, "Show what nodes do: processors, memory, pressure", NULL, "@node", 0 },
 	{ "kill", "[-SIGNAL] PID...", 1, -1, verb_kill, "Send a signal to processes of the nodes", verb_kill_opts, NULL, -1 },
 	{ "ps", "", 0, 0, verb_ps, "Show the processes of the nodes", verb_ps_opts, NULL, 0 },
+	{ "top", "", 0, 0, verb_top, "Show what the processes of the nodes use, again and again", verb_top_opts, NULL, 0 },
 	{ "policy list", "", 0, 0, verb_policy_list, "List the policies by which programs are placed", NULL, NULL, 0 },
 	{ "policy show", "POLICY", 1, 1, verb_policy_show, "Show a policy, and how it sees the nodes now, the best first", verb_policy_show_opts, NULL, 0 },
 	{ "policy check", "FILE...", 1, -1, verb_policy_check, "Look for mistakes in files before they are put into policy.d", NULL, "@file", 0 },

@@ -12,6 +12,7 @@ extern const struct ssi_opt verb_exec_opts[];
 extern const struct ssi_opt verb_shell_opts[];
 extern const struct ssi_opt verb_kill_opts[];
 extern const struct ssi_opt verb_ps_opts[];
+extern const struct ssi_opt verb_top_opts[];
 extern const struct ssi_opt verb_run_opts[], verb_jobs_opts[];
 
 int verb_status(struct ssi_cmd_args *a, int argc, char **argv);
@@ -36,6 +37,7 @@ int verb_node_state_accept(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_list(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_machine_rm(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_kill(struct ssi_cmd_args *a, int argc, char **argv);
+int verb_top(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_ps(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_load(struct ssi_cmd_args *a, int argc, char **argv);
 int verb_policy_list(struct ssi_cmd_args *a, int argc, char **argv);

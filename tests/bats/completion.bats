@@ -30,7 +30,7 @@ offers() { # WORD... : what is offered for the last word, sorted
 }
 
 @test "verbs, of one word and of two" {
-	want="exec job jobs kill load machine node policy ps run shell status" offers ssi ""
+	want="exec job jobs kill load machine node policy ps run shell status top" offers ssi ""
 	want="accept detach drain failover fence list move power reboot set show state" offers ssi node ""
 	want="show" offers ssi -o json node sh
 	want="accept list restore rm show snapshot" offers ssi node state ""

@@ -61,6 +61,27 @@ case_ps() {
 	agents_down
 }
 
+# It computes, and uses all of a processor or what others leave of it.
+is_first() { [ "$(ssi top -b -n 2 -d 1 | awk '/ PID / { n = 0 } { n++ } n == 2 { line = $0 } END { print line }' | awk '{ print $2, $NF, ($10 > 5) }')" = 'n02 bash 1' ]; }
+
+case_top() {
+	export SSI_VIEW_DIR=$PWD/run/view
+	agents_up 2
+	# shellcheck disable=SC2016
+	run_on n02 nice -n -5 bash -c 'while :; do :; done'
+	await 10 is_first
+	ssi top -b -n 1 --all --node n01 | awk '/ PID / { on = 1; next } on && NF && $2 != "n01" { exit 1 }'
+	ssi top -o json | jq -e '.nodes.count == 2 and .nodes.cpus > 0 and (.processes | length) > 0'
+	run ssi top
+	[ "$status" = 2 ] && [[ $output == *'no terminal'* ]]
+	# shellcheck disable=SC2094      # the key is pressed when the screen is there
+	# On a terminal: a screen, then q; nothing stays behind of it.
+	script -qec 'stty -a >before; ssi top -d 30; stty -a >after' /dev/null >screen < <(trap - EXIT; until grep -qs 'processes' screen; do sleep 0.05; done; printf q; sleep 1)
+	grep -q 'COMMAND' screen
+	diff before after
+	agents_down
+}
+
 as_user() { # UID COMMAND...
 	setpriv --reuid="$1" --regid="$1" --clear-groups --no-new-privs "${@:2}"
 }

@@ -8,4 +8,5 @@ load bootsvc.bash
 CASES=procs-cases.bash
 
 @test "ps: what the nodes themselves see, each process under one number, and the same again" { in_net case_ps; }
+@test "top: who computes is first, with what it uses; a terminal is left as it was" { in_net case_top; }
 @test "kill: one's own, by whom it may be, on its node, and nobody else by an old number" { in_net case_kill; }
