@@ -95,14 +95,18 @@ int cgroup_make(struct keeper *k, struct ssi_err *e)
 	const char *root = cgroup_root();
 	_cleanup_close_ int top = -1, jobs = -1;
 	char name[64];
+	struct stat st;
 
 	if (!root)
 		return 0;
+	if (stat(".", &st) < 0)
+		return ssi_errno(e, -errno, "the agent's folder");
 	top = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	jobs = top < 0 ? -errno : cgroup_folder(top, CGROUP_JOBS);
 	if (jobs < 0)
 		return ssi_errno(e, jobs, "%s/" CGROUP_JOBS, root);
-	snprintf(name, sizeof(name), "%" PRIu64 ".%d", k->job, (int)getpid());
+	/* Of this folder's agent: others on the same machine, in namespaces of theirs, may have a job and a pid of these numbers too. */
+	snprintf(name, sizeof(name), "%" PRIu64 ".%d.%llx", k->job, (int)getpid(), (unsigned long long)st.st_ino);
 	k->cgroup_fd = cgroup_folder(jobs, name);
 	if (k->cgroup_fd < 0)
 		return ssi_errno(e, k->cgroup_fd, "%s/" CGROUP_JOBS "/%s", root, name);

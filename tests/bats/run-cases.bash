@@ -6,7 +6,10 @@
 # shellcheck source=tests/bats/agents.bash
 . "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
 
-export HOME=/nonexistent      # digests are kept nowhere
+up() { # N
+	export HOME=$PWD                 # where digests are remembered
+	agents_up "$1"
+}
 
 compile() { # NAME [OPTION...], of standard input
 	cc -x c -o "prog/$1" - "${@:2}"
@@ -34,7 +37,7 @@ fails() { # STATUS COMMAND...: it ends with that
 
 case_kinds() {
 	programs
-	agents_up 1
+	up 1
 	fails 7 ssi run "$PWD/prog/static" one >out
 	[ "$(cat out)" = "static one" ]
 	# A second time nothing is sent.
@@ -65,7 +68,7 @@ case_kinds() {
 }
 
 case_like_here() {
-	agents_up 1
+	up 1
 	[ "$(ssi run printf '<%s>' a 'b c' '' $'d\ne')" = $'<a><b c><><d\ne>' ]
 	[ "$(WORD='x y' ssi run sh -c 'echo "$WORD"')" = "x y" ]
 	[ "$(umask 027 && ssi run sh -c umask)" = 0027 ]
@@ -78,7 +81,8 @@ case_like_here() {
 	[ "$(cat err)" = err ]
 	head -c 3000000 /dev/urandom >data
 	ssi run cat <data | cmp data
-	ssi run sh -c 'cat; exit 5' <data | cmp data
+	fails 5 ssi run sh -c 'cat; exit 5' <data >got
+	cmp data got
 	[ "$(ssi run wc -c </dev/null)" = 0 ]
 	# A reader that goes away, a status, a signal, a program that is none.
 	[ "$(ssi run yes | head -n 1)" = y ]
@@ -112,7 +116,7 @@ case_like_here() {
 }
 
 case_files() {
-	agents_up 1
+	up 1
 	mkdir -p in/sub
 	echo one >in/a
 	head -c 2000000 /dev/urandom >in/sub/b
@@ -127,7 +131,7 @@ case_files() {
 
 case_refused() {
 	programs
-	agents_up 1
+	up 1
 	# Another machine's: an ELF header that says so.
 	cp prog/static prog/other
 	printf '\x16' | dd of=prog/other bs=1 seek=18 conv=notrunc status=none
@@ -149,7 +153,7 @@ case_refused() {
 }
 
 case_many() {
-	agents_up 3
+	up 3
 	ssi run -n 'n[01-03]' hostname >out
 	[ "$(sort out)" = $'n01: n01\nn02: n02\nn03: n03' ]
 	[ "$(ssi run -N 3 --no-prefix hostname | sort | paste -sd' ')" = "n01 n02 n03" ]
@@ -165,7 +169,7 @@ case_many() {
 }
 
 case_broken() {
-	agents_up 1
+	up 1
 	# 20 MB that can be told apart, and a program that lives on without its agent.
 	seq 1 3000000 >want
 	mkfifo fed
@@ -202,7 +206,7 @@ case_broken() {
 }
 
 case_jobs() {
-	agents_up 2
+	up 2
 	ssi run -n n02 sleep 1000 &
 	local pid=$! job
 	running() { ssi jobs -o json | jq -e '.[0].state == "running"' >/dev/null; }
