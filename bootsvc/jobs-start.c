@@ -13,7 +13,6 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "libssi/model/shared.h"
-#include "libssi/model/shared.h"
 #include "ssi/boot/text.h"
 #include "ssi/rexec/job.pb-c.h"
 
@@ -177,22 +176,6 @@ static const char *user_name(struct jobs *j, uid_t uid)
 	return j->user;
 }
 
-/* Does it lie in a file system that all nodes of the system have, at the same place? */
-static bool is_shared(const struct jobs *j, const char *system, const char *path)
-{
-	const struct ssi_system *s = ssi_registry_system(j->d->registry, system);
-	const char *text = s ? s->shared : "";
-	struct ssi_shared each;
-
-	while (ssi_shared_next(&text, &each)) {
-		size_t n = strlen(each.path);
-
-		if (strncmp(path, each.path, n) == 0 && (path[n] == '/' || !path[n]))
-			return true;
-	}
-	return false;
-}
-
 /* What the kernel knows of the client, over what it says. groups: of JOBS_GROUPS, for the new list. */
 static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, gid_t *groups)
 {
@@ -213,7 +196,6 @@ static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, g
 	/* Files of its own, brought and fetched, are in a folder of its own. */
 	system = n ? ssi_registry_system(c->jobs->d->registry, n->system) : NULL;
 	m->shared_cwd = system && !m->files && !m->result[0] && ssi_shared_holds(system->shared, m->cwd);
-	m->shared_cwd = n && is_shared(c->jobs, n->system, m->cwd);
 	return 0;
 }
 
