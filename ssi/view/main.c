@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "config.h"
 #include "libssi/base/log.h"
@@ -66,11 +69,18 @@ static int parse(int argc, char **argv, struct args *a)
 	return 1;
 }
 
-/* The path of this program, which may have been replaced since. */
+/* The path of this program, which may have been replaced since. A user may have called it by a link of his own, where he could put another: for him it is where
+ * it was installed. */
 static int find_self(char *buf, size_t n)
 {
 	static const char deleted[] = " (deleted)";
-	ssize_t k = readlink("/proc/self/exe", buf, n - 1);
+	ssize_t k;
+
+	if (getuid() != 0) {
+		snprintf(buf, n, "%s", SSI_LIBEXECDIR "/ssi-view");
+		return 0;
+	}
+	k = readlink("/proc/self/exe", buf, n - 1);
 
 	if (k < 0)
 		return -errno;
@@ -114,11 +124,31 @@ static int execute(const struct args *a)
 	return errno == ENOENT ? 127 : 126;
 }
 
+/* What the user's shell has set for itself is not for root's processes. */
+static void forget_user(void)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		signal(sig, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	umask(022);
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (i != RLIMIT_NOFILE && i != RLIMIT_CORE)
+			setrlimit((__rlimit_resource_t)i, &none);
+	setpriority(PRIO_PROCESS, 0, -10);       /* whoever asks waits */
+}
+
 /* One of the processes behind a session. */
 static int be_part(const struct args *a, const char *self)
 {
 	struct ssi_err e = { 0 };
 	int r;
+
+	forget_user();
 
 	prctl(PR_SET_NAME, a->guard ? "ssi-view-guard" : "ssi-view");
 	prctl(PR_SET_DUMPABLE, 0);

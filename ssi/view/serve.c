@@ -17,13 +17,15 @@
 
 /* What is open: a text that does not change under its reader until that begins anew, or a list. */
 struct open_file { struct ssi_buf text; struct view_list list; bool used, made; };
-struct told { uint32_t table, files; };
+enum { TOLD_FILES = 5 };             /* the first ones of tree-remote.c */
+struct told { uint32_t hash[TOLD_FILES]; };
 struct server {
 	struct view view;
 	struct serve_state state;
 	struct open_file **open;
 	uint32_t n_open;
-	struct told *told;               /* of each remote number, which files of which table the kernel has; untouched memory costs nothing */
+	struct fuse_session *se;
+	struct told *told;               /* of each remote number, what the kernel read of its files; untouched memory costs nothing */
 };
 
 static volatile sig_atomic_t reload;
@@ -87,7 +89,7 @@ static struct view *begin(fuse_req_t req, struct view_caller *c)
 /* --- names and attributes --- */
 static int entry(struct view *w, const struct vnode *v, struct fuse_entry_param *e)
 {
-	*e = (struct fuse_entry_param){ .ino = view_ino(v), .entry_timeout = view_seconds(w, v, false), .attr_timeout = view_seconds(w, v, true) };
+	*e = (struct fuse_entry_param){ .ino = view_ino(v), .entry_timeout = view_seconds(w, v), .attr_timeout = view_seconds(w, v) };
 	return view_attr(w, v, &e->attr);
 }
 
@@ -124,7 +126,7 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, view_seconds(w, &v, true));
+		fuse_reply_attr(req, &st, view_seconds(w, &v));
 }
 
 static void do_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -148,20 +150,34 @@ static void do_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 }
 
 /* --- files --- */
-/* Does the kernel have what this file of a remote process says in the table there is now? It will, after this. */
-static bool is_told(struct server *s, const struct vnode *v)
+/* What the kernel read of a file of a remote process last; NULL: that is not noted. */
+static uint32_t *told(const struct server *s, const struct vnode *v)
 {
-	uint32_t i = v->a - SSI_PID_JOB_FIRST;
-	uint64_t table = s->view.snap.table.head ? s->view.snap.table.head->written_ms : 0;
-	bool told;
+	if (v->kind != VIEW_RFILE || v->name >= TOLD_FILES || v->a < SSI_PID_JOB_FIRST || v->a >= SSI_PID_END || !s->told)
+		return NULL;
+	return &s->told[v->a - SSI_PID_JOB_FIRST].hash[v->name];
+}
 
-	if (v->kind != VIEW_RFILE || v->name >= 8 || v->a < SSI_PID_JOB_FIRST || v->a >= SSI_PID_END || !s->told)
-		return false;
-	if (s->told[i].table != (uint32_t)table)
-		s->told[i] = (struct told){ .table = (uint32_t)table };
-	told = s->told[i].files & 1u << v->name;
-	s->told[i].files |= 1u << v->name;
-	return told;
+/* FNV-1a; never 0, which is that of a file that was not read. */
+static uint32_t hash(const struct ssi_buf *b)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < b->len; i++)
+		h = (h ^ (uint8_t)b->data[i]) * 16777619u;
+	return h ? h : 1;
+}
+
+/* Does the file still say what the kernel has of it? If not, and its size may be another, the kernel is to ask for that too. */
+static bool is_told(struct server *s, fuse_ino_t ino, const struct vnode *v, const struct ssi_buf *b)
+{
+	const uint32_t *was = told(s, v);
+
+	if (!was || *was == hash(b))
+		return was;
+	if (*was && !remote_is_sized(v))
+		fuse_lowlevel_notify_inval_inode(s->se, ino, -1, 0);      /* of its attributes alone: nothing waits for a page */
+	return false;
 }
 
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -176,7 +192,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->noflush = 1;
 	if (r == 0 && o->fixed) {
 		r = o->text(w, &c, &v, &b);      /* may this caller read it? */
-		fi->keep_cache = r == 0 && is_told(fuse_req_userdata(req), &v);
+		fi->keep_cache = r == 0 && is_told(fuse_req_userdata(req), ino, &v, &b);
 	} else if (r == 0) {
 		r = new_open(fuse_req_userdata(req), &fi->fh);
 		fi->direct_io = 1;
@@ -194,6 +210,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	struct vnode v = view_vnode(ino);
 	const struct view_ops *o = view_ops(&v);
 	struct open_file one = { 0 }, *f = o->fixed ? NULL : find_open(fuse_req_userdata(req), fi->fh);
+	uint32_t *was;
 	int r = 0;
 
 	f = f ? f : &one;
@@ -202,6 +219,8 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		f->text = (struct ssi_buf)SSI_BUF_INIT;
 		r = o->text ? o->text(w, &c, &v, &f->text) : -EINVAL;
 		f->made = true;
+		if (r == 0 && (was = told(fuse_req_userdata(req), &v)))
+			*was = hash(&f->text);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -382,6 +401,7 @@ int serve(int fuse, int state, const char *dir, const char *self, struct ssi_err
 	snprintf(at, sizeof(at), "/dev/fd/%d", fuse);
 	if (r == 0 && fuse_session_mount(se, at) != 0)
 		r = -EBADF;
+	s.se = se;
 	snapshot_refresh(&s.view.snap);
 	if (r == 0) {
 		sigaction(SIGHUP, &hangup, NULL);

@@ -49,7 +49,7 @@ int view_attr(struct view *w, const struct vnode *v, struct stat *st)
  * A remote process is as it was told until the next table comes; its files' names and sizes stay. Where not everybody may see it, the kernel has to ask each
  * time.
  */
-double view_seconds(const struct view *w, const struct vnode *v, bool attr)
+double view_seconds(const struct view *w, const struct vnode *v)
 {
 	uint64_t now = ssi_clock_wall_ms(), due;
 
@@ -57,10 +57,10 @@ double view_seconds(const struct view *w, const struct vnode *v, bool attr)
 		return view_ops(v)->seconds;
 	if (w->hide)
 		return 0;
-	if ((view_ops(v)->fixed && (!attr || remote_is_sized(v))) || !w->snap.table.head)
+	if (view_ops(v)->fixed || !w->snap.table.head)
 		return view_ops(v)->seconds;
 	due = w->snap.table.head->written_ms + 1000;
-	return due > now + 100 && due <= now + 1000 ? (double)(due - now) / 1000 : 0.1;
+	return due > now + 500 && due <= now + 1000 ? (double)(due - now) / 1000 : 0.5;
 }
 
 void view_add(struct view_list *l, const char *name, mode_t type, struct vnode v)

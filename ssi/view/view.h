@@ -51,7 +51,7 @@ struct view_ops {
 	int (*list)(struct view *w, const struct view_caller *c, const struct vnode *v, struct view_list *ret);
 	int (*link)(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n);
 	int (*text)(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b);
-	bool fixed;                      /* text is the same for all who may read it: the kernel may keep it until the next table */
+	bool fixed;                      /* text is the same for all who may read it: the kernel may keep it until it is another */
 };
 extern const struct view_ops view_root_ops[], view_local_ops[], view_remote_ops[], view_sys_ops[];
 
@@ -62,7 +62,7 @@ uint64_t view_ino(const struct vnode *v);
 struct vnode view_vnode(uint64_t ino);
 const struct view_ops *view_ops(const struct vnode *v);
 int view_attr(struct view *w, const struct vnode *v, struct stat *st);
-double view_seconds(const struct view *w, const struct vnode *v, bool attr);    /* how long the kernel may keep v's name, or its attributes */
+double view_seconds(const struct view *w, const struct vnode *v);    /* how long the kernel may keep v's name and attributes */
 
 /* --- names.c --- */
 int view_name(struct view *w, const char *name, uint32_t *ret);      /* its number, a new one if need be; -ENOSPC */
