@@ -87,6 +87,8 @@ int keepers_bury(uint64_t job)
 	if (ssi_file_read_line(file, cgroup, sizeof(cgroup)) >= 0 && cgroup[0] == '/') {
 		snprintf(kill, sizeof(kill), "%s/cgroup.kill", cgroup);
 		(void)ssi_file_poke(kill, "1");
+		snprintf(kill, sizeof(kill), "%s/after", cgroup);   /* where its results were packed */
+		rmdir(kill);
 		if (rmdir(cgroup) < 0 && errno == EBUSY)
 			return -EBUSY;
 	}

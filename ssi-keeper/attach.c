@@ -138,7 +138,9 @@ void attach_pump(struct keeper *k)
 		if (inlet_untold(&k->in[i]))
 			attach_ack(k, &k->in[i]);
 	for (size_t i = 0; i < 3; i++) {
-		attach_pump_outlet(k, &k->out[i]);
+		/* Before that it is not open yet, which is not its end. */
+		if (k->phase >= (i == KEEPER_RES ? KEEPER_RESULT : KEEPER_RUNNING))
+			attach_pump_outlet(k, &k->out[i]);
 		said &= outlet_said(&k->out[i]) || (i == KEEPER_RES && !k->spec->result[0]);
 	}
 	if (k->phase == KEEPER_ENDED && said && !k->exit_said) {

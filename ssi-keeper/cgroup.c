@@ -18,6 +18,7 @@
 #include "ssi-keeper/keeper.h"
 
 #define CGROUP_JOBS "ssi-jobs"
+#define CGROUP_AFTER "after"
 #define CGROUP_PROCESSES "8192"
 #define CGROUP_PERIOD_US 100000u
 #define CGROUP_GONE_MS 2000          /* the kernel is asked so long to let a cgroup go in which nobody is any more */
@@ -132,11 +133,29 @@ void cgroup_kill(const struct keeper *k)
 		(void)ssi_file_poke_at(k->cgroup_fd, "cgroup.kill", "1");
 }
 
+/* Linux from 6.14 on kills at once what is cloned into a cgroup whose processes were ever killed together: another one, within the same bounds. */
+void cgroup_after(struct keeper *k)
+{
+	int below;
+
+	cgroup_kill(k);
+	below = k->cgroup_fd >= 0 ? cgroup_folder(k->cgroup_fd, CGROUP_AFTER) : -1;
+	if (below < 0)
+		return;
+	close(k->cgroup_fd);
+	k->cgroup_fd = below;
+}
+
 void cgroup_clear(struct keeper *k)
 {
+	char below[PATH_MAX + sizeof(CGROUP_AFTER) + 1];
+
 	if (!k->cgroup[0])
 		return;
 	cgroup_kill(k);
+	snprintf(below, sizeof(below), "%s/" CGROUP_AFTER, k->cgroup);
+	for (int i = 0; rmdir(below) < 0 && errno == EBUSY && i < CGROUP_GONE_MS; i++)
+		poll(NULL, 0, 1);
 	for (int i = 0; rmdir(k->cgroup) < 0 && errno == EBUSY && i < CGROUP_GONE_MS; i++)
 		poll(NULL, 0, 1);
 	close(TAKE_FD(k->cgroup_fd));

@@ -255,7 +255,7 @@ static int job_pack(struct keeper *k, struct ssi_err *e)
 
 	if (pipe2(p, O_CLOEXEC) < 0 || ssi_fd_nonblock(p[0]) < 0)
 		return ssi_errno(e, -errno, "pipe");
-	cgroup_kill(k);
+	cgroup_after(k);
 	outlet_open(&k->out[KEEPER_RES], 4, p[0]);
 	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	k->phase = KEEPER_RESULT;

@@ -105,6 +105,7 @@ void cgroup_ready(void);                                     /* before there is 
 int cgroup_make(struct keeper *k, struct ssi_err *e);
 bool cgroup_starved(const struct keeper *k);                 /* was one of its processes killed for want of memory? */
 void cgroup_kill(const struct keeper *k);                     /* all that runs in it */
+void cgroup_after(struct keeper *k);                         /* all that runs in it is killed; what is started from then on is in a folder below it */
 void cgroup_clear(struct keeper *k);
 
 /* start.c: processes in the room. */
