@@ -3,6 +3,8 @@
 #include "bootsvc/processes.h"
 
 #include <errno.h>
+#include <string.h>
+#include "bootsvc/jobs.h"
 #include "bootsvc/viewfiles.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
@@ -33,7 +35,14 @@ static void told(void *userdata)
 	viewfiles_told(((struct daemon *)userdata)->viewfiles, VIEWFILE_PROCESSES);
 }
 
-static const struct ssi_procs_ops ops = { .wall = wall, .known = known, .told = told };
+static bool job(uint32_t number, const char *node, void *userdata)
+{
+	const char *is_on = jobs_node_of(((struct daemon *)userdata)->jobs, number);
+
+	return is_on && strcmp(is_on, node) == 0;
+}
+
+static const struct ssi_procs_ops ops = { .wall = wall, .known = known, .told = told, .job = job };
 
 /* What the daemon before this one wrote; that there is none, or a broken one, costs nothing but the numbers. */
 static void restore(struct daemon *d, struct ssi_procs *p)

@@ -18,6 +18,8 @@
 #include "ssi/verbs.h"
 
 #define TOP_COLUMNS "pid,node,user,pri,ni,vsz,rss,shr,state,pcpu,time,comm"
+#define TOP_NODES_AGE_MS 2500
+#define TOP_NODES_WAIT_MS 1000
 #define TOP_HEAD 4                       /* lines before the first process */
 
 const struct ssi_opt verb_top_opts[] = {
@@ -114,7 +116,7 @@ static void add_up(const struct top *t, struct totals *ret)
 	size_t n;
 
 	memset(ret, 0, sizeof(*ret));
-	if (ssi_viewfile_map(t->nodes, 0, 0, &p, &n, NULL) < 0 || ssi_loadtable_open(&table, p, n) < 0)
+	if (ssi_viewfile_map(t->nodes, ssi_clock_wall_ms() - TOP_NODES_AGE_MS, TOP_NODES_WAIT_MS, &p, &n, NULL) < 0 || ssi_loadtable_open(&table, p, n) < 0)
 		return;
 	while (ssi_loadtable_next(&table, &node, &load) > 0) {
 		ret->nodes++;

@@ -53,5 +53,7 @@ struct procs_entry *procs_entry_find(const struct procs_node *n, uint32_t pid);
 int procs_take(struct ssi_procs *p, struct procs_node *n, const uint8_t *body, size_t size);
 void procs_entry_free(struct ssi_procs *p, struct procs_node *n, struct procs_entry *e);
 struct procs_entry *procs_entry_add(struct procs_node *n, uint32_t pid);         /* the place for a new one, empty but for its pid; NULL: no room */
+/* Its number in the merged system: a job's, as soon as the daemon knows the job, or the next one. */
+void procs_entry_number(struct ssi_procs *p, const struct procs_node *n, struct procs_entry *e);
 /* procs-act.c */
 int procs_on_acted(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata);

@@ -101,6 +101,9 @@ int ssi_procs_table(struct ssi_procs *p, struct ssi_buf *ret)
 		snprintf(nodes[i].name, sizeof(nodes[i].name), "%s", list[i]->name);
 		snprintf(nodes[i].system, sizeof(nodes[i].system), "%s", system);
 		for (size_t k = 0; k < list[i]->n; k++)
+			if (list[i]->entries[k].p.job_pid)
+				procs_entry_number(p, list[i], &list[i]->entries[k]);
+		for (size_t k = 0; k < list[i]->n; k++)
 			if (list[i]->entries[k].number)
 				row(list[i], &list[i]->entries[k], (uint32_t)i, silent, &rows[at++]);
 	}

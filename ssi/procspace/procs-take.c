@@ -74,7 +74,7 @@ static void drop(struct ssi_procs *p, struct procs_node *n, struct procs_entry *
 }
 
 /* A job's first process has the number of the job, if that is so and nobody has it; any other the next one. */
-static void number(struct ssi_procs *p, const struct procs_node *n, struct procs_entry *e)
+void procs_entry_number(struct ssi_procs *p, const struct procs_node *n, struct procs_entry *e)
 {
 	uint32_t job = e->p.job_pid;
 
@@ -166,7 +166,7 @@ static int take_process(struct ssi_procs *p, struct procs_node *n, const Ssi__Pr
 	if (!m->same_cmdline)
 		cmdline(n, e, &m->cmdline);
 	e->told = true;
-	number(p, n, e);
+	procs_entry_number(p, n, e);
 	return 0;
 }
 

@@ -82,6 +82,26 @@ case_top() {
 	agents_down
 }
 
+job_shown() { [ "$(ssi ps -e -o pid,job,npid,comm | awk '$2 == "yes" { print $1, $4 }')" = "$1 sleep" ]; }     # PID
+
+# A job has one number everywhere, and a signal to that number reaches it.
+case_job() {
+	local pid run
+	export SSI_VIEW_DIR=$PWD/run/view
+	agents_up 1
+	ssi run -n n01 sleep 621 >/dev/null 2>&1 &
+	run=$!
+	await 10 has n01 'sleep 621'
+	pid=$(ssi jobs -o json | jq '.[0].pid')
+	await 10 job_shown "$pid"
+	ssi kill -TERM "$pid"
+	status=0
+	wait "$run" || status=$?
+	[ "$status" = 143 ]
+	await 5 has_not n01 'sleep 621'
+	agents_down
+}
+
 as_user() { # UID COMMAND...
 	setpriv --reuid="$1" --regid="$1" --clear-groups --no-new-privs "${@:2}"
 }
