@@ -18,7 +18,7 @@
 /* What is open: a text that does not change under its reader until that begins anew, or a list. */
 struct open_file { struct ssi_buf text; struct view_list list; bool used, made; };
 enum { TOLD_FILES = 5 };             /* the first ones of tree-remote.c */
-struct told { uint32_t hash[TOLD_FILES]; };
+struct told { uint32_t sum[TOLD_FILES]; };
 struct server {
 	struct view view;
 	struct serve_state state;
@@ -155,34 +155,24 @@ static uint32_t *told(const struct server *s, const struct vnode *v)
 {
 	if (v->kind != VIEW_RFILE || v->name >= TOLD_FILES || v->a < SSI_PID_JOB_FIRST || v->a >= SSI_PID_END || !s->told)
 		return NULL;
-	return &s->told[v->a - SSI_PID_JOB_FIRST].hash[v->name];
-}
-
-/* FNV-1a; never 0, which is that of a file that was not read. */
-static uint32_t hash(const struct ssi_buf *b)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < b->len; i++)
-		h = (h ^ (uint8_t)b->data[i]) * 16777619u;
-	return h ? h : 1;
+	return &s->told[v->a - SSI_PID_JOB_FIRST].sum[v->name];
 }
 
 /* Does the file still say what the kernel has of it? If not, and its size may be another, the kernel is to ask for that too. */
-static bool is_told(struct server *s, fuse_ino_t ino, const struct vnode *v, const struct ssi_buf *b)
+static bool is_told(struct server *s, fuse_ino_t ino, const struct vnode *v)
 {
 	const uint32_t *was = told(s, v);
+	uint32_t now = was ? remote_sum(&s->view, v) : 0;
 
-	if (!was || *was == hash(b))
-		return was;
-	if (*was && !remote_is_sized(v))
+	if (now && *was == now)
+		return true;
+	if (was && *was && !remote_is_sized(v))
 		fuse_lowlevel_notify_inval_inode(s->se, ino, -1, 0);      /* of its attributes alone: nothing waits for a page */
 	return false;
 }
 
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
 	struct view_caller c;
 	struct view *w = begin(req, &c);
 	struct vnode v = view_vnode(ino);
@@ -191,8 +181,8 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	fi->noflush = 1;
 	if (r == 0 && o->fixed) {
-		r = o->text(w, &c, &v, &b);      /* may this caller read it? */
-		fi->keep_cache = r == 0 && is_told(fuse_req_userdata(req), ino, &v, &b);
+		r = remote_may_read(w, &c, &v);
+		fi->keep_cache = r == 0 && is_told(fuse_req_userdata(req), ino, &v);
 	} else if (r == 0) {
 		r = new_open(fuse_req_userdata(req), &fi->fh);
 		fi->direct_io = 1;
@@ -220,7 +210,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		r = o->text ? o->text(w, &c, &v, &f->text) : -EINVAL;
 		f->made = true;
 		if (r == 0 && (was = told(fuse_req_userdata(req), &v)))
-			*was = hash(&f->text);
+			*was = remote_sum(w, &v);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);

@@ -7,8 +7,8 @@
 #include "ssi/view/view.h"
 
 /*
- * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again. What
- * is refused is a device, which the kernel opens for nobody here, and asks nobody about.
+ * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again.
+ * What is refused is a device, which the kernel opens for nobody here, and asks nobody about.
  */
 static const struct rfile {
 	const char *name;
@@ -147,7 +147,7 @@ static int task_list(struct view *w, const struct view_caller *c, const struct v
 	return 0;
 }
 
-static int text(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b)
+int remote_may_read(struct view *w, const struct view_caller *c, const struct vnode *v)
 {
 	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
 
@@ -155,7 +155,49 @@ static int text(struct view *w, const struct view_caller *c, const struct vnode 
 		return -ESRCH;
 	if (!files[v->name].text)
 		return -EACCES;
-	return is_seen(w, c, p, 1) ? make_text(w, p, &files[v->name], b) : -EPERM;
+	return is_seen(w, c, p, 1) ? 0 : -EPERM;
+}
+
+static int text(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b)
+{
+	int r = remote_may_read(w, c, v);
+
+	return r < 0 ? r : make_text(w, snapshot_process(&w->snap, v->a), &files[v->name], b);
+}
+
+/* FNV-1a, by words. */
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+	uint64_t word;
+
+	for (const uint8_t *at = p; n; at += sizeof(word)) {
+		word = 0;
+		memcpy(&word, at, n < sizeof(word) ? n : sizeof(word));
+		h = (h ^ word) * 1099511628211u;
+		n -= n < sizeof(word) ? n : sizeof(word);
+	}
+	return h;
+}
+
+uint32_t remote_sum(const struct view *w, const struct vnode *v)
+{
+	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
+	struct ssi_proctable_process row;
+	const struct snapshot_node *n;
+	uint64_t h = 14695981039346656037u;
+
+	/* A job's parent and terminal are not in its row. */
+	if (!p || p->job)
+		return 0;
+	if (files[v->name].text == remote_cmdline) {
+		h = mix(h, ssi_proctable_cmdline(&w->snap.table, p), p->cmdline_len);
+	} else {
+		row = *p;
+		row.cmdline = 0;
+		n = snapshot_node(&w->snap, ssi_proctable_node(&w->snap.table, p)->number);
+		h = mix(h ^ (n ? n->first_cpu : 0), &row, sizeof(row));
+	}
+	return (uint32_t)(h >> 32) | 1;
 }
 
 static int link_refused(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)

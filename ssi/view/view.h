@@ -51,7 +51,7 @@ struct view_ops {
 	int (*list)(struct view *w, const struct view_caller *c, const struct vnode *v, struct view_list *ret);
 	int (*link)(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n);
 	int (*text)(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b);
-	bool fixed;                      /* text is the same for all who may read it: the kernel may keep it until it is another */
+	bool fixed;                      /* a file of a remote process: its text is the same for all who may read it: the kernel may keep it until it is another */
 };
 extern const struct view_ops view_root_ops[], view_local_ops[], view_remote_ops[], view_sys_ops[];
 
@@ -76,6 +76,8 @@ int local_names(int dir, const char *path, struct view *w, struct view_list *ret
 bool local_may_see(struct view *w, const struct view_caller *c, uid_t owner, int level);   /* hidepid: is this level of hiding off for the caller? */
 void local_look(struct view *w);                                                            /* is hidepid what it was? Looks at most once a second */
 bool remote_is_sized(const struct vnode *v);                                                 /* a file of a remote process that is always of one size? */
+int remote_may_read(struct view *w, const struct view_caller *c, const struct vnode *v);     /* a file of a remote process. 0 or -errno */
+uint32_t remote_sum(const struct view *w, const struct vnode *v);                            /* the same as long as it says the same; 0: not known */
 bool local_only(const struct view *w, const struct view_caller *c);                         /* does the caller's environment say SSI_VIEW=local? */
 bool local_uids(const struct view *w, pid_t pid, uid_t *ret_real, uid_t *ret_effective);      /* false: there is no such process */
 bool local_may_follow(const struct view *w, const struct view_caller *c, uint32_t pid);

@@ -85,7 +85,7 @@ view() { # SCRIPT [ARG...]
 }
 
 @test "what only a node could say is refused; the age can be read" {
-	view '! cat /proc/2097152/environ; ! readlink /proc/2097152/exe; ! ls /proc/2097152/fd' 2>"$VIEW/err"
+	view '! cat /proc/2097152/environ || exit 1; ! readlink /proc/2097152/exe || exit 1; ! ls /proc/2097152/fd || exit 1' 2>"$VIEW/err"
 	[ "$(grep -c 'Permission denied' "$VIEW/err")" = 2 ]
 	[ "$(view 'cat /proc/2097153/ssi')" = "n02 101" ]
 	[ "$(view 'cat /proc/ssi/age')" -lt 60000 ]
@@ -167,4 +167,28 @@ except ProcessLookupError:
 	[ "$(user 'mount -o remount,hidepid=2 /proc' 'cat /proc/2097152/stat 2>&1 | grep -c "No such file"')" = 1 ]
 	[ "$(user 'mount -o remount,hidepid=2,gid=1234 /proc' 'pgrep -c cc1')" = 50 ]
 	[ "$(user 'mount -o remount,hidepid=1 /proc' 'cat /proc/2097153/comm; cat /proc/2097152/comm 2>&1 | grep -c permitted' | paste -sd' ')" = "cc1-1 1" ]
+}
+
+@test "an ordinary user gets in by the setuid program, and keeps nothing of root's; his options are his own" {
+	# shellcheck disable=SC2016
+	timeout -k 5 30 unshare --pid --mount --fork --kill-child --mount-proc bash -euo pipefail -c '
+		mount -t tmpfs tmpfs /usr/libexec
+		mkdir /usr/libexec/ssi
+		install -m 4755 "$0" /usr/libexec/ssi/ssi-view
+		mount -t tmpfs tmpfs /run
+		mkdir /run/ssi
+		"$1" /run/ssi/view 3 50
+		cd /
+		user() { setpriv --reuid=1234 --regid=1234 --clear-groups "$@"; }
+		export SHELL=/bin/bash SSI_VIEW_DIR=/nowhere
+		user /usr/libexec/ssi/ssi-view -c "id -ru; id -u; pgrep -c cc1; grep ^CapEff /proc/self/status; grep -c ^ /proc/1/environ 2>&1 | grep -c denied; nproc" >/run/said
+		echo "$(($(nproc) + 12))" | cat <(printf "1234\n1234\n50\nCapEff:\t0000000000000000\n1\n") - | diff - /run/said
+		# What is shown, and by which program, is not for a user to say.
+		! user /usr/libexec/ssi/ssi-view --view /tmp -c true || exit 1
+		! user /usr/libexec/ssi/ssi-view --serve 3 || exit 1
+		! user /usr/libexec/ssi/ssi-view --guard 3 || exit 1
+		# He goes back, too; and once more into the view is where he is already.
+		[ "$(user /usr/libexec/ssi/ssi-view -c "/usr/libexec/ssi/ssi-view --local pgrep -c cc1 || :")" = 0 ]
+		[ "$(user /usr/libexec/ssi/ssi-view -c "/usr/libexec/ssi/ssi-view pgrep -c cc1")" = 50 ]
+	' "$SSI_VIEW_PROGRAM" "$TABLE" 3>&-
 }
