@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2317 # what await calls is reached
+# shellcheck shell=bash disable=SC2016,SC2094,SC2317 # words for other shells; what await calls is reached
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The bodies of run.bats: each runs in a network namespace of its own, with bootsvc.bash loaded and "set -e" on. What is run lies in ./prog: a job has a /tmp of its own,
 # so nothing of that is there when it runs.
@@ -51,14 +51,12 @@ case_kinds() {
 	int main(void) { printf("%d\n", answer()); return 0; }
 	END
 	[ "$(ssi run prog/dynamic)" = 42 ]
-	printf '#!/usr/bin/env python3\nimport sys\nprint("python", *sys.argv[1:])\n' >prog/script.py
+	printf '#!/usr/bin/python3\nimport sys\nprint("python", *sys.argv[1:])\n' >prog/script.py
 	printf '#!/bin/sh\necho "shell $1 $0" >&2\nexit 3\n' >prog/script.sh
 	chmod +x prog/script.*
 	fails 3 ssi run prog/script.sh x 2>err
 	grep -q '^shell x .*script.sh$' err
-	if command -v python3 | grep -q ^/usr/bin; then
-		[ "$(ssi run prog/script.py a 'b c')" = "python a b c" ]
-	fi
+	[ ! -x /usr/bin/python3 ] || [ "$(ssi run prog/script.py a 'b c')" = "python a b c" ]
 	[ "$(ssi run echo of the path)" = "of the path" ]
 	# Nothing is left of them.
 	left() { [ "$(find nodes/n01/jobs -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
@@ -137,9 +135,9 @@ case_refused() {
 	printf '\x16' | dd of=prog/other bs=1 seek=18 conv=notrunc status=none
 	fails 126 ssi run prog/other 2>err
 	grep -Eqi 's390|machine|arch' err
-	echo nothing >prog/text
-	chmod +x prog/text
-	fails 126 ssi run prog/text 2>err
+	printf '\x7fELF and no more' >prog/broken
+	chmod +x prog/broken
+	fails 126 ssi run prog/broken 2>err
 	chmod -x prog/static
 	fails 126 ssi run prog/static 2>err
 	fails 126 ssi run -n n09 true 2>err
