@@ -194,7 +194,7 @@ void job_refuse(struct keeper *k, const struct ssi_err *e)
 		job_drain(k);
 }
 
-void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, const char *text)
+void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, int sig, const char *text)
 {
 	if (k->phase >= KEEPER_ENDED) {
 		k->phase = KEEPER_DONE;
@@ -206,7 +206,7 @@ void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, const char *text)
 	if (!k->forced && k->phase <= KEEPER_RUNNING) {
 		k->forced = true;
 		k->exit.cause = cause;
-		k->exit.signal = SIGKILL;
+		k->exit.signal = (uint32_t)sig;
 		snprintf(k->text, sizeof(k->text), "%s", text);
 	}
 	if (k->pid)
@@ -326,7 +326,7 @@ void job_children(struct keeper *k)
 	if (k->reaper && waitpid(k->reaper, NULL, WNOHANG) > 0) {
 		k->reaper = 0;
 		if (k->phase < KEEPER_DRAINING)
-			job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, "its namespace was ended");
+			job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, SIGKILL, "its namespace was ended");
 	}
 }
 
@@ -335,8 +335,7 @@ static void job_signal_early(struct keeper *k, int number)
 {
 	if (number != SIGKILL && number != SIGTERM && number != SIGINT && number != SIGHUP && number != SIGQUIT)
 		return;
-	job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, "ended before it was started");
-	k->exit.signal = (uint32_t)number;
+	job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, number, "ended before it was started");
 }
 
 void job_signal(struct keeper *k, int number, bool group)

@@ -89,7 +89,7 @@ void job_begin(struct keeper *k);                            /* all blobs are he
 void job_children(struct keeper *k);                         /* SIGCHLD */
 void job_reported(struct keeper *k);                         /* the program's start has succeeded, or not */
 void job_signal(struct keeper *k, int number, bool group);
-void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, const char *text);   /* end it */
+void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, int sig, const char *text);   /* end it */
 void job_refuse(struct keeper *k, const struct ssi_err *e);  /* NOT_STARTED */
 void job_drained(struct keeper *k);                          /* after each reading of its output: is there more to come? */
 void job_clear(struct keeper *k);                            /* nothing of it is left */

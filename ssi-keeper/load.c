@@ -1,32 +1,93 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the way from a Spec to what is executed. Called by job.c and attach.c. A job without Program runs what the node itself has by that name. */
+/*
+ * Owns the way from a Spec to what is executed. Called by job.c and attach.c. What came lies in blobs/, for all jobs; a job without
+ * Program runs what the node itself has by that name.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "ssi-keeper/keeper.h"
+#include "ssi/rexec/blobs.h"
+#include "ssi/rexec/unpack.h"
 
 #define LOAD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#define LOAD_STREAM 5                /* of the ACKs for what came of blobs */
+
+struct keeper_load {
+	struct ssi_blobs *blobs;
+	struct ssi_unpack *unpack;
+	struct ssi_unpacked made;
+	uint64_t taken;                  /* of the data of BLOB since the last NEED */
+};
 
 void load_need(struct keeper *k)
 {
 	Ssi__Job__Need m = SSI__JOB__NEED__INIT;
 
+	if (k->load) {
+		ssi_unpack_need(k->load->unpack, &m);
+		k->load->taken = 0;
+	}
 	attach_say(k, SSI_JOB_NEED, &m.base);
+}
+
+/* The folder in which unpack.h lays what is executed: the user's alone. */
+static int load_folder(const struct keeper *k, char *ret, size_t n, struct ssi_err *e)
+{
+	if ((size_t)snprintf(ret, n, "%s/%s/program", k->run_dir, k->dir) >= n)
+		return ssi_errf(e, -ENAMETOOLONG, "%s: too long a path", k->run_dir);
+	if (mkdir(ret, 0700) < 0 || chown(ret, k->spec->uid, k->spec->gid) < 0)
+		return ssi_errno(e, -errno, "%s", ret);
+	return 0;
 }
 
 int load_begin(struct keeper *k, struct ssi_err *e)
 {
+	char dir[PATH_MAX + 80], blobs[PATH_MAX + 8];
+	Ssi__Job__Need m;
+	int r = 0;
+
+	if (k->spec->program) {
+		k->load = calloc(1, sizeof(*k->load));
+		if (!k->load)
+			return ssi_errf(e, -ENOMEM, "no memory for a program");
+		snprintf(blobs, sizeof(blobs), "%s/blobs", k->run_dir);
+		r = load_folder(k, dir, sizeof(dir), e);
+		if (r >= 0)
+			r = ssi_blobs_open(blobs, 0, &k->load->blobs, e);
+		if (r >= 0)
+			r = ssi_unpack_new(k->spec->program, k->load->blobs, dir, &k->load->unpack, e);
+	}
+	if (r < 0)
+		return r;
 	load_need(k);
-	return 1;
+	return !k->load || ssi_unpack_need(k->load->unpack, &m) == 0;
 }
 
 int load_blob(struct keeper *k, const uint8_t *body, size_t n, struct ssi_err *e)
 {
-	return 0;
+	Ssi__Job__Blob *m = ssi__job__blob__unpack(NULL, n, body);
+	Ssi__Job__Ack ack = SSI__JOB__ACK__INIT;
+	int r;
+
+	if (!m || !k->load)
+		r = ssi_errf(e, -EBADMSG, "a piece of a file that nobody asked for");
+	else
+		r = ssi_unpack_piece(k->load->unpack, m, e);
+	if (r >= 0) {
+		ack.stream = LOAD_STREAM;
+		ack.offset = k->load->taken += m->data.len;
+		attach_say(k, SSI_JOB_ACK, &ack.base);
+	}
+	if (m)
+		ssi__job__blob__free_unpacked(m, NULL);
+	return r;
 }
 
 static void load_free(char **list)
@@ -72,7 +133,7 @@ static char *load_find(const char *name, char **env)
 	return strdup(name);
 }
 
-int load_program(struct keeper *k, struct ssi_err *e)
+static int load_own(struct keeper *k, struct ssi_err *e)
 {
 	struct keeper_program *p = &k->program;
 
@@ -82,10 +143,30 @@ int load_program(struct keeper *k, struct ssi_err *e)
 	return p->path ? 0 : ssi_errf(e, -ENOMEM, "no memory for a program's arguments");
 }
 
+int load_program(struct keeper *k, struct ssi_err *e)
+{
+	const Ssi__Job__Spec *s = k->spec;
+	int r;
+
+	if (!k->load)
+		return load_own(k, e);
+	r = ssi_unpack_make(k->load->unpack, s->n_argv, s->argv, s->n_env, s->env, &k->load->made, e);
+	if (r >= 0)
+		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env };
+	return r;
+}
+
 void load_clear(struct keeper *k)
 {
-	load_free(k->program.argv);
-	load_free(k->program.env);
-	free(k->program.path);
+	if (!k->load) {
+		load_free(k->program.argv);
+		load_free(k->program.env);
+		free(k->program.path);
+	} else {
+		ssi_unpacked_free(&k->load->made);
+		ssi_unpack_free(k->load->unpack);
+		ssi_blobs_close(k->load->blobs);
+		free(TAKE_PTR(k->load));
+	}
 	k->program = (struct keeper_program){ 0 };
 }

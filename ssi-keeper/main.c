@@ -62,9 +62,9 @@ static void on_time(struct keeper *k)
 	uint64_t now = ssi_clock_mono_ms();
 
 	if (k->limit_ms && now >= k->limit_ms)
-		job_force(k, SSI__JOB__EXIT__CAUSE__TIME, "its time was over");
+		job_force(k, SSI__JOB__EXIT__CAUSE__TIME, SIGKILL, "its time was over");
 	if (now >= lease_end(k))
-		job_force(k, SSI__JOB__EXIT__CAUSE__LEASE, "nobody asked for it as long as its lease was");
+		job_force(k, SSI__JOB__EXIT__CAUSE__LEASE, SIGKILL, "nobody asked for it as long as its lease was");
 }
 
 /* SIGTERM (the machine goes down): the job ends, and its record waits as ever. */
@@ -74,7 +74,7 @@ static void on_signals(struct keeper *k)
 
 	while (read(k->signals, &s, sizeof(s)) == sizeof(s))
 		if (s.ssi_signo == SIGTERM)
-			job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, "its keeper was asked to end");
+			job_force(k, SSI__JOB__EXIT__CAUSE__KILLED, SIGKILL, "its keeper was asked to end");
 	job_children(k);
 }
 
@@ -124,7 +124,7 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int prepare(struct keeper *k, const char *self, struct ssi_err *e)
+static int prepare(struct keeper *k, struct ssi_err *e)
 {
 	static const uint32_t numbers[] = { 1, 2, 4 };
 
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 	}
 	setsid();
 	umask(022);
-	if (prepare(&k, argv[0], &k.unfit) < 0)
+	if (prepare(&k, &k.unfit) < 0)
 		log_error("no job can be kept here: %s", k.unfit.text);
 	if (k.hop.fd < 0)
 		return 1;

@@ -27,6 +27,7 @@
 #include "libssi/comm/jobframe.h"
 #include "libssi/model/wire.h"
 #include "ssi/rexec/job.pb-c.h"
+#include "ssi/rexec/pack.h"
 
 #define KEEPER_WAIT_MS 20000
 #define KEEPER_USER 65534
@@ -39,9 +40,13 @@ struct keeper_test {
 	struct ssi_jobhop hop;
 	struct ssi_buf out[5];           /* by stream */
 	uint64_t at[5];                  /* so much of each has come */
-	uint64_t acked[5];               /* of what we say, by stream */
+	uint64_t acked[6];               /* of what we say, by stream */
 	bool end[5], mute;               /* mute: nothing is acknowledged */
-	unsigned needs, started, exits;
+	unsigned needs, blobs, started, exits;   /* blobs: asked for, in all */
+	struct ssi_pack *pack;           /* where they come from; NULL: nobody has any */
+	Ssi__Job__Need *need;            /* what is asked for */
+	size_t need_at;                  /* of it is sent */
+	uint64_t blob_at, sent, at_most; /* of the one that is being sent; data since NEED; at_most: then no more is sent, 0 = all */
 	char cgroup[256];                /* of the job; "" = it has none */
 	uint32_t pid;                    /* as the node sees the program */
 	Ssi__Job__State__What what;
@@ -114,11 +119,44 @@ static inline void keeper_cgroup(struct keeper_test *t)
 	(void)ssi_file_read_line(path, t->cgroup, sizeof(t->cgroup));
 }
 
+static inline void keeper_need(struct keeper_test *t, const struct ssi_jobframe *f, const uint8_t *body)
+{
+	if (t->need)
+		ssi__job__need__free_unpacked(t->need, NULL);
+	t->need = ssi__job__need__unpack(NULL, f->size, body);
+	assert_non_null(t->need);
+	t->needs++;
+	t->blobs += (unsigned)t->need->n_digests;
+	t->need_at = 0;
+	t->blob_at = t->sent = t->acked[5] = 0;
+}
+
+/* What was asked for, as far as the window is. */
+static inline void keeper_blobs(struct keeper_test *t)
+{
+	while (t->pack && t->need && t->need_at < t->need->n_digests && t->sent - t->acked[5] < SSI_JOB_WINDOW_BYTES - SSI_JOBFRAME_PIECE) {
+		Ssi__Job__Blob m = SSI__JOB__BLOB__INIT;
+		ssize_t n;
+
+		if (t->at_most && t->sent >= t->at_most)
+			return;
+		n = ssi_pack_piece(t->pack, t->need->digests[t->need_at].data, t->blob_at, &m, NULL);
+		assert_true(n >= 0);
+		keeper_say(t, SSI_JOB_BLOB, &m.base);
+		t->sent += m.data.len;
+		t->blob_at += (uint64_t)n;
+		if (t->blob_at == m.size) {
+			t->need_at++;
+			t->blob_at = 0;
+		}
+	}
+}
+
 static inline void keeper_heard(struct keeper_test *t, const struct ssi_jobframe *f, const uint8_t *body)
 {
 	assert_int_equal(f->job, t->job);
 	if (f->type == SSI_JOB_NEED) {
-		t->needs++;
+		keeper_need(t, f, body);
 	} else if (f->type == SSI_JOB_STARTED) {
 		Ssi__Job__Started *m = ssi__job__started__unpack(NULL, f->size, body);
 
@@ -140,7 +178,7 @@ static inline void keeper_heard(struct keeper_test *t, const struct ssi_jobframe
 	} else if (f->type == SSI_JOB_ACK) {
 		Ssi__Job__Ack *m = ssi__job__ack__unpack(NULL, f->size, body);
 
-		assert_in_range(m->stream, 0, 4);
+		assert_in_range(m->stream, 0, 5);
 		t->acked[m->stream] = m->offset;
 		ssi__job__ack__free_unpacked(m, NULL);
 	} else if (f->type == SSI_JOB_EXIT) {
@@ -155,10 +193,12 @@ static inline void keeper_heard(struct keeper_test *t, const struct ssi_jobframe
 /* What is there, or comes within ms; false at the end of the connection. */
 static inline bool keeper_hear(struct keeper_test *t, int ms)
 {
-	struct pollfd p = { .fd = t->hop.fd, .events = (short)(POLLIN | (ssi_jobhop_waits(&t->hop) ? POLLOUT : 0)) };
+	struct pollfd p = { .fd = t->hop.fd, .events = POLLIN };
 	struct ssi_jobframe f;
 	const uint8_t *body;
 
+	keeper_blobs(t);
+	p.events = (short)(POLLIN | (ssi_jobhop_waits(&t->hop) ? POLLOUT : 0));
 	if (poll(&p, 1, ms) <= 0)
 		return true;
 	if (p.revents & POLLOUT && ssi_jobhop_flush(&t->hop) < 0)
@@ -187,6 +227,8 @@ static inline void keeper_attach(struct keeper_test *t)
 	char path[128];
 
 	ssi_jobhop_close(&t->hop);
+	if (t->need)
+		ssi__job__need__free_unpacked(TAKE_PTR(t->need), NULL);      /* it comes again */
 	snprintf(path, sizeof(path), "%s/jobs/7/socket", t->dir);
 	ssi_jobhop_init(&t->hop, ssi_jobhop_connect(path, NULL));
 	assert_true(t->hop.fd >= 0);
@@ -232,6 +274,9 @@ static inline void keeper_close(struct keeper_test *t)
 		ssi_buf_free(&t->out[i]);
 	if (t->exit)
 		ssi__job__exit__free_unpacked(t->exit, NULL);
+	if (t->need)
+		ssi__job__need__free_unpacked(t->need, NULL);
+	ssi_pack_free(t->pack);
 	assert_true(!t->cgroup[0] || access(t->cgroup, F_OK) < 0);
 	assert_int_equal(ssi_path_rmtree(t->dir), 0);
 }
