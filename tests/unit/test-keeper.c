@@ -493,7 +493,7 @@ static void test_files(void **state)
 
 	keeper_open(&t);
 	make(&t, "mkdir -p in/sub && head -c 3000000 /dev/urandom >in/sub/data && echo x >in/x && ln -s x in/link && chmod 750 in/x && tar -C in -cf in.tar .");
-	keeper_spec(&s, "stat -c %a x; readlink link; mkdir -p out/deep; mv sub/data out/deep/data; setsid sleep 1000 >out/held & exit 4");
+	keeper_spec(&s, "stat -c %a x; readlink link; mkdir -p out/deep; mv sub/data out/deep/data; : >out/held; setsid sleep 1000 >>out/held & exit 4");
 	s.spec.files = true;
 	s.spec.result = (char *)"out";
 	keeper_start(&t, &s);
