@@ -14,11 +14,19 @@
 #define READ_TURN 16                     /* of scans, in which all that seldom changes is read once */
 #define READ_ALL 512                     /* so many processes are all read each time; of more the idle ones */
 #define READ_IDLE_TURN 4                 /* in so many scans once */
+#define READ_HELD 400                    /* files that are held open */
+#define READ_HELD_AGE 3
 #define READ_IDLE 3                      /* scans without change, and it is idle */
 #define PF_KTHREAD 0x00200000u
 
 /* Beside each process that is seen. */
-struct known { uint64_t stack; unsigned idle; char *cmdline; };
+struct known {
+	uint64_t stack;
+	unsigned idle;
+	char *cmdline;
+	int stat;                        /* its file, held open when it has lived for some scans: that halves what reading it costs; -1 */
+	unsigned age;                    /* scans */
+};
 
 struct list { struct ssi_procs_seen *seen; struct known *known; size_t n, cap; };
 
@@ -26,7 +34,7 @@ struct procs_reader {
 	int proc;
 	DIR *dir;
 	struct list now, before;
-	unsigned turn;
+	unsigned turn, held;
 };
 
 int procs_reader_new(int proc, struct procs_reader **ret)
@@ -50,10 +58,19 @@ int procs_reader_new(int proc, struct procs_reader **ret)
 	return 0;
 }
 
-static void list_free(struct list *l)
+static void known_free(struct procs_reader *r, struct known *k)
+{
+	free(k->cmdline);
+	if (k->stat >= 0) {
+		close(k->stat);
+		r->held--;
+	}
+}
+
+static void list_free(struct procs_reader *r, struct list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		free(l->known[i].cmdline);
+		known_free(r, &l->known[i]);
 	free(l->seen);
 	free(l->known);
 }
@@ -62,8 +79,8 @@ void procs_reader_free(struct procs_reader *r)
 {
 	if (!r)
 		return;
-	list_free(&r->now);
-	list_free(&r->before);
+	list_free(r, &r->now);
+	list_free(r, &r->before);
 	closedir(r->dir);
 	free(r);
 }
@@ -90,14 +107,19 @@ static struct ssi_procs_seen *list_next(struct list *l)
 	return &l->seen[l->n];
 }
 
-static ssize_t read_file(int proc, uint32_t pid, const char *file, char *buf, size_t n)
+static int open_file(int proc, uint32_t pid, const char *file)
 {
 	char path[32];
-	int fd;
-	ssize_t got;
 
 	snprintf(path, sizeof(path), "%u/%s", pid, file);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	return openat(proc, path, O_RDONLY | O_CLOEXEC);
+}
+
+static ssize_t read_file(int proc, uint32_t pid, const char *file, char *buf, size_t n)
+{
+	int fd = open_file(proc, pid, file);
+	ssize_t got;
+
 	if (fd < 0)
 		return -errno;
 	got = read(fd, buf, n - 1);
@@ -107,6 +129,29 @@ static ssize_t read_file(int proc, uint32_t pid, const char *file, char *buf, si
 	if (got >= 0)
 		buf[got] = '\0';
 	return got;
+}
+
+/* A file that is held is that of one process, whoever has its number later. */
+static ssize_t read_stat(struct procs_reader *r, uint32_t pid, struct known *k, char *buf, size_t n)
+{
+	ssize_t got;
+
+	if (k->stat < 0 && ++k->age > READ_HELD_AGE && r->held < READ_HELD) {
+		k->stat = open_file(r->proc, pid, "stat");
+		r->held += k->stat >= 0;
+	}
+	if (k->stat < 0)
+		return read_file(r->proc, pid, "stat", buf, n);
+	got = pread(k->stat, buf, n - 1, 0);
+	if (got > 0) {
+		buf[got] = '\0';
+		return got;
+	}
+	close(k->stat);
+	k->stat = -1;
+	k->age = 0;
+	r->held--;
+	return read_file(r->proc, pid, "stat", buf, n);
 }
 
 /* What seldom changes. A process that waits for a disk may keep the lock of its memory for long: another time. */
@@ -137,8 +182,15 @@ static bool is_due(const struct procs_reader *r, uint32_t pid, unsigned turns)
 	return (r->turn + pid) % turns == 0;
 }
 
-/* One process into the list; at: it as it was before, whose command line goes over to the new list, or NULL. */
-static void scan_one(struct procs_reader *r, uint32_t pid, struct ssi_procs_seen *was, struct known *knew)
+/* It goes over from the list before, with all that it owns. */
+static void take_over(struct known *k, struct known *knew)
+{
+	*k = *knew;
+	*knew = (struct known){ .stat = -1 };
+}
+
+/* One process into the list; was and knew: it as it was before, or NULL. */
+static void scan_one(struct procs_reader *r, uint32_t pid, const struct ssi_procs_seen *was, struct known *knew)
 {
 	struct ssi_procs_seen *s = list_next(&r->now);
 	struct known *k = s ? &r->now.known[r->now.n] : NULL;
@@ -148,21 +200,20 @@ static void scan_one(struct procs_reader *r, uint32_t pid, struct ssi_procs_seen
 	if (!s)
 		return;
 	*s = was ? *was : (struct ssi_procs_seen){ .p.pid = pid };
-	*k = knew ? *knew : (struct known){ 0 };
-	if (was && r->before.n > READ_ALL && k->idle >= READ_IDLE && !is_due(r, pid, READ_IDLE_TURN)) {
+	*k = (struct known){ .stat = -1 };
+	if (was && r->before.n > READ_ALL && knew->idle >= READ_IDLE && !is_due(r, pid, READ_IDLE_TURN)) {
+		take_over(k, knew);
 		r->now.n++;
-		knew->cmdline = NULL;
 		return;
 	}
-	if (read_file(r->proc, pid, "stat", buf, sizeof(buf)) <= 0 || procs_parse_stat(buf, &s->p, &stack) < 0)
+	if (read_stat(r, pid, knew ?: k, buf, sizeof(buf)) <= 0 || procs_parse_stat(buf, &s->p, &stack) < 0)
 		return;                          /* it ended meanwhile */
 	if (was && s->p.start != was->p.start) { /* another one by this number */
 		*s = (struct ssi_procs_seen){ .p.pid = pid };
-		*k = (struct known){ 0 };
 		procs_parse_stat(buf, &s->p, &stack);
 		was = NULL;
 	} else if (was)
-		knew->cmdline = NULL;
+		take_over(k, knew);
 	if (!was || k->stack != stack || strcmp(s->p.comm, was->p.comm) != 0 || is_due(r, pid, READ_TURN))
 		read_rest(r, s, k);
 	k->stack = stack;
@@ -176,7 +227,7 @@ static void list_swap(struct procs_reader *r)
 
 	r->before = r->now;
 	for (size_t i = 0; i < old.n; i++)
-		free(old.known[i].cmdline);
+		known_free(r, &old.known[i]);
 	old.n = 0;
 	r->now = old;
 }
