@@ -139,24 +139,30 @@ void merge_cpuinfo(const struct snapshot *s, const char *local, struct ssi_buf *
 }
 
 /* --- meminfo, vmstat --- */
+/* "KEY:  NUMBER REST" with what the nodes have of it added, as wide as it was. */
+static bool add_meminfo(const struct snapshot *s, const char *line, size_t n, struct ssi_buf *b)
+{
+	for (unsigned i = 0; i < SSI_LOAD_MEMINFO_KEYS; i++) {
+		const char *key = ssi_load_meminfo[i];
+		int k = (int)strlen(key) + 1, used = 0;
+		uint64_t v;
+
+		if (!begins(line, n, key) || line[k - 1] != ':' || sscanf(line + k, " %" SCNu64 "%n", &v, &used) < 1)
+			continue;
+		ssi_buf_addf(b, "%s:%*" PRIu64 "%.*s\n", key, used, v + sum(s, SSI_LOAD_MEMINFO + i), (int)n - k - used, line + k + used);
+		return true;
+	}
+	return false;
+}
+
 void merge_meminfo(const struct snapshot *s, const char *local, struct ssi_buf *b)
 {
 	const char *line;
-	uint64_t v;
-	size_t n, i;
+	size_t n;
 
-	while (next_line(&local, &line, &n)) {
-		for (i = 0; i < SSI_LOAD_MEMINFO_KEYS; i++)
-			if (begins(line, n, ssi_load_meminfo[i]) && line[strlen(ssi_load_meminfo[i])] == ':')
-				break;
-		if (i < SSI_LOAD_MEMINFO_KEYS && sscanf(strchr(line, ':') + 1, " %" SCNu64, &v) == 1) {
-			int used = ssi_buf_addf(b, "%s:", ssi_load_meminfo[i]) < 0 ? 0 : (int)strlen(ssi_load_meminfo[i]) + 1;
-
-			ssi_buf_addf(b, "%*" PRIu64 " kB\n", used < 16 ? 24 - used : 8, v + sum(s, SSI_LOAD_MEMINFO + (unsigned)i));
-		} else {
+	while (next_line(&local, &line, &n))
+		if (!add_meminfo(s, line, n, b))
 			ssi_buf_addf(b, "%.*s\n", (int)n, line);
-		}
-	}
 }
 
 void merge_vmstat(const struct snapshot *s, const char *local, struct ssi_buf *b)

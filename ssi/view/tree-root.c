@@ -127,17 +127,20 @@ static int top_link(struct view *w, const struct view_caller *c, const struct vn
 	return 0;
 }
 
+/* A deputy's own number shows its job; to itself it is what it is. */
 static int self_link(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)
 {
+	const char *real;
 	pid_t tgid;
 	int r = local_tgid(w, c->pid, &tgid);
 
 	if (r < 0)
 		return r;
+	real = snapshot_process(&w->snap, (uint32_t)tgid) ? "ssi/local/" : "";
 	if (v->kind == VIEW_SELF)
-		snprintf(buf, n, "%d", tgid);
+		snprintf(buf, n, "%s%d", real, tgid);
 	else
-		snprintf(buf, n, "%d/task/%d", tgid, c->pid);
+		snprintf(buf, n, "%s%d/task/%d", real, tgid, c->pid);
 	return 0;
 }
 
