@@ -37,12 +37,12 @@ void load_need(struct keeper *k)
 	attach_say(k, SSI_JOB_NEED, &m.base);
 }
 
-/* The folder in which unpack.h lays what is executed: the user's alone. */
+/* The folder in which unpack.h lays what is executed: root's until that is done (a user could lead root's links elsewhere), then the user's alone. */
 static int load_folder(const struct keeper *k, char *ret, size_t n, struct ssi_err *e)
 {
 	if ((size_t)snprintf(ret, n, "%s/%s/program", k->run_dir, k->dir) >= n)
 		return ssi_errf(e, -ENAMETOOLONG, "%s: too long a path", k->run_dir);
-	if (mkdir(ret, 0700) < 0 || chown(ret, k->spec->uid, k->spec->gid) < 0)
+	if (mkdir(ret, 0700) < 0)
 		return ssi_errno(e, -errno, "%s", ret);
 	return 0;
 }
@@ -146,11 +146,15 @@ static int load_own(struct keeper *k, struct ssi_err *e)
 int load_program(struct keeper *k, struct ssi_err *e)
 {
 	const Ssi__Job__Spec *s = k->spec;
+	char dir[PATH_MAX + 80];
 	int r;
 
 	if (!k->load)
 		return load_own(k, e);
 	r = ssi_unpack_make(k->load->unpack, s->n_argv, s->argv, s->n_env, s->env, &k->load->made, e);
+	snprintf(dir, sizeof(dir), "%s/%s/program", k->run_dir, k->dir);
+	if (r >= 0 && lchown(dir, s->uid, s->gid) < 0)
+		r = ssi_errno(e, -errno, "%s", dir);
 	if (r >= 0)
 		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env };
 	return r;
