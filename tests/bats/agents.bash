@@ -8,6 +8,8 @@
 # and a case says `agents_up 3`. What a node shares with the others: network, files (a job is to find nothing that is not on the node: move it away).
 
 AGENTS_KEEPER=$(dirname "$(command -v ssi-agent)")/../libexec/ssi/ssi-keeper
+# Where this machine has cgroups of version 2, if it has: each node has a part of them for its own.
+AGENTS_CGROUPS=$(findmnt -nrt cgroup2 -o TARGET | head -n 1)
 AGENTS_SIM=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../../build/sim-nodes")
 
 # Starts the daemon, and nodes n01 ... until they are joined. Further words are options of the daemon.
@@ -28,6 +30,18 @@ agents_down() {
 	[ -z "$DAEMON" ] || kill_daemon
 }
 
+# What nodes leave of their cgroups. Called by net_down, when they have been told to end.
+agents_clean() {
+	local dir tries=100
+	for dir in ${AGENTS_CGROUPS:+"$AGENTS_CGROUPS/${WORK##*/}"-*}; do
+		[ -d "$dir" ] || continue
+		until find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || [ $((tries -= 1)) -le 0 ]; do
+			{ echo 1 >"$dir/cgroup.kill"; } 2>/dev/null || :
+			sleep 0.02
+		done
+	done
+}
+
 agent_name() { printf 'n%02d' "$1"; }     # NUMBER
 agent_joined() { [ "$(node "$1" state)" = joined ]; }     # NODE
 agent_state() { [ "$(node "$1" state)" = "$2" ]; }     # NODE STATE
@@ -39,6 +53,8 @@ agent_boot() { # I
 	mkdir -p "nodes/$name"
 	"$AGENTS_SIM" --master=10.77.0.1 --first="$1" --for-agent="nodes/$name"
 	mkfifo "nodes/$name/idle"
+	export AGENTS_CGROUPS AGENT_CGROUP=''
+	[ -z "$AGENTS_CGROUPS" ] || { AGENT_CGROUP=$AGENTS_CGROUPS/${WORK##*/}-$name && mkdir -p "$AGENT_CGROUP"; }
 	# It notes what the agent asks of it: reboot (SIGINT), power off (SIGRTMIN+4).
 	# shellcheck disable=SC2016
 	exec env --default-signal=INT unshare --pid --mount --uts --fork --kill-child --mount-proc bash -c '
@@ -48,6 +64,7 @@ agent_boot() { # I
 		mount -t tmpfs -o mode=755 tmpfs /run
 		mkdir /run/ssi
 		mount --bind "$dir" /run/ssi
+		[ -z "$AGENT_CGROUP" ] || mount --bind "$AGENT_CGROUP" "$AGENTS_CGROUPS"
 		hostname "$0"
 		exec 9<>/run/ssi/idle
 		echo >/run/ssi/ready

@@ -64,6 +64,7 @@ net_down() {
 	local pid
 	[ -z "$DAEMON" ] || kill -9 "$DAEMON" 2>/dev/null || :
 	for pid in ${OTHERS[@]+"${OTHERS[@]}"}; do kill "$pid" 2>/dev/null || :; done
+	! declare -F agents_clean >/dev/null || agents_clean
 	umount -l "$WORK/run/export" 2>/dev/null || :
 	umount -l "$WORK/run" 2>/dev/null || :
 	rm -rf "$WORK"
