@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
@@ -19,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/file.h"
 #include "ssi/view/act.h"
 #include "ssi/view/guard.h"
 #include "ssi/view/view.h"
@@ -206,7 +208,7 @@ static pid_t stand(uint32_t pid)
 		pause();
 }
 
-/* A pidfd that becomes readable when the process is gone from the table; nothing can be sent through it. */
+/* A pidfd that becomes readable when the process is gone from the table. */
 static int open_pidfd(struct guard *g, const struct question *q)
 {
 	const struct ssi_proctable_process *p = snapshot_process(&g->view.snap, q->pid);
@@ -257,6 +259,57 @@ static bool caller(struct guard *g, struct question *q)
 	return true;
 }
 
+/* The process that the caller's descriptor means: a folder of the view (as killall has it), or the pidfd of a stand. 0: neither; *ret_local: a local one. */
+static uint32_t fd_process(const struct guard *g, uint32_t pid, int fd, bool *ret_local)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[48], to[64];
+	const char *line;
+	uint32_t number;
+	ssize_t k;
+
+	snprintf(path, sizeof(path), "%" PRIu32 "/fd/%d", pid, fd);
+	k = readlinkat(g->view.proc, path, to, sizeof(to) - 1);
+	to[k > 0 ? k : 0] = '\0';
+	if (!strncmp(to, "/proc/", 6) && local_number(to + 6, &number) == 0) {
+		*ret_local = number < SSI_PID_REMOTE_FIRST;
+		return number;
+	}
+	snprintf(path, sizeof(path), "%" PRIu32 "/fdinfo/%d", pid, fd);
+	if (!strstr(to, "pidfd") || ssi_file_read_at(g->view.proc, path, 4096, &text, NULL) < 0 || !(line = strstr(text, "\nPid:")))
+		return 0;
+	for (size_t i = 0; i < g->n_stands; i++)
+		if (atoi(line + 5) == g->stands[i].local)
+			return g->stands[i].pid;
+	return 0;
+}
+
+/* A local process by its folder: as the kernel would, for who asks. */
+static int signal_local(const struct question *q, uid_t uid, uid_t euid, int sig)
+{
+	if (setresuid(uid, euid, euid) < 0)
+		return -EPERM;
+	return kill((pid_t)q->pid, sig) < 0 ? -errno : 0;
+}
+
+static void send_by_fd(struct guard *g, struct question *q)
+{
+	int sig = (int)q->n->data.args[1], r;
+	bool local = false;
+	uid_t uid, euid;
+
+	q->pid = fd_process(g, q->n->pid, (int)q->n->data.args[0], &local);
+	if (!q->pid) {
+		answer(g, q->n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	} else if (!caller(g, q) || !local_uids(&g->view, (pid_t)q->n->pid, &uid, &euid)) {
+		answer(g, q->n, -ESRCH, 0);
+	} else if (fork() == 0) {
+		r = local ? signal_local(q, uid, euid, sig) : signal_one(g, q, q->pid, sig);
+		answer(g, q->n, r, 0);
+		_exit(0);
+	}
+}
+
 static void handle(struct guard *g, const struct seccomp_notif *n)
 {
 	bool second = n->data.nr == SYS_getpriority || n->data.nr == SYS_setpriority;
@@ -264,7 +317,9 @@ static void handle(struct guard *g, const struct seccomp_notif *n)
 	struct view_caller c = { .pid = (pid_t)n->pid };
 
 	snapshot_refresh(&g->view.snap);
-	if (q.pid == 0) {
+	if (n->data.nr == SYS_pidfd_send_signal) {
+		send_by_fd(g, &q);
+	} else if (q.pid == 0) {
 		if (local_only(&g->view, &c))
 			answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		else

@@ -36,6 +36,9 @@ static int add_rules(scmp_filter_ctx f)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(REMOTE_GROUP));
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(FIRST_GROUP));
+	/* killall names whom it means by a descriptor of /proc/PID. */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(pidfd_send_signal), 0);
 	/* Whose own processors: nproc counts those of all nodes. */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0));

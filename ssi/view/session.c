@@ -114,6 +114,8 @@ static int mount_all(int fuse, int go, struct ssi_err *e)
 	close(fuse);
 	if (r == 0)
 		r = show(proc, "/proc/ssi/local", e);
+	if (r == 0 && mount("/proc/ssi/local/sys", "/proc/sys", NULL, MS_BIND, NULL) < 0)
+		r = ssi_errno(e, -errno, "/proc/sys");
 	if (r == 0)
 		r = mount_sys(kept, e);
 	for (int i = 0; i < N_OVER; i++)

@@ -44,6 +44,8 @@ static int top_vnode(struct view *w, const char *name, struct vnode *ret, mode_t
 		*ret = (struct vnode){ .kind = *name == 's' ? VIEW_SELF : VIEW_THREAD_SELF };
 	else if (!strcmp(name, "net"))
 		*ret = (struct vnode){ .kind = VIEW_NET }, *type = S_IFDIR;
+	else if (!strcmp(name, "sys"))           /* sysctl wants it to be where it is: session.c mounts the real one on it */
+		*ret = (struct vnode){ .kind = VIEW_MOUNT, .name = sizeof(ssi_dir) / sizeof(*ssi_dir) }, *type = S_IFDIR;
 	else if (i >= 0)
 		*ret = (struct vnode){ .kind = VIEW_MERGED, .name = (uint32_t)i }, *type = S_IFREG;
 	else if ((r = view_name(w, name, &number)) < 0)

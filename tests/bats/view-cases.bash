@@ -17,6 +17,8 @@ case_view() {
 	run_on n01 sleep 701
 	run_on n02 setpriv --reuid=1234 --regid=1234 --clear-groups sleep 702
 	run_on n02 sleep 703
+	cp "$(command -v sleep)" sleeper
+	run_on n01 "$PWD/sleeper" 704
 	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-script.bash"
 	await 5 bash -c '! pgrep -f "^sleep 70"'
 	agents_down

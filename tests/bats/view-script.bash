@@ -21,6 +21,7 @@ cpus_are() { [ "$(taskset -pc "$1" | sed 's/.*: //')" = "$2" ]; }     # PID LIST
 await is_there 'sleep 701'
 await is_there 'sleep 702'
 await is_there 'sleep 703'
+await is_there '.*/sleeper 704'
 a=$(number 'sleep 701') b=$(number 'sleep 702') c=$(number 'sleep 703')
 [ "$(cut -d' ' -f1 "/proc/$a/ssi")" = n01 ]
 [ "$(ps -o user:10= -p "$b" | tr -d ' ')" = 1234 ]
@@ -36,6 +37,12 @@ kill -STOP "$a"
 await stat_is "$a" T
 kill -CONT "$a"
 await stat_is "$a" S
+
+sibling=$(number '.*/sleeper 704')
+killall -STOP sleeper
+await stat_is "$sibling" T
+killall -KILL sleeper
+await is_gone '.*/sleeper 704'
 
 # Priorities and processors.
 renice 7 -p "$a" >/dev/null

@@ -76,12 +76,16 @@ view() { # SCRIPT [ARG...]
 		[ "$(tr "\0" "\n" <"/proc/$$/environ" | grep -c ^SSI_VIEW=system)" = 1 ]
 		echo 1 >/proc/self/oom_score_adj
 		[ -n "$(cat /proc/sys/kernel/hostname)" ]
+		[ "$(sysctl -n kernel.pid_max)" = "$(cat /proc/ssi/local/sys/kernel/pid_max)" ]
+		cp "$(command -v sleep)" "$0/sleeper"
+		"$0/sleeper" 60 & ! setpriv --reuid=1234 --clear-groups killall sleeper 2>/dev/null || exit 1
+		killall sleeper; wait $! || [ $? = 143 ]
 		[ -d /proc/1/task/1 ]
 		[ "$(cat /proc/1/task/1/comm)" = bash ]
 		sleep 60 & kill $!; wait $! || [ $? = 143 ]
 		[ "$(ls -d /proc/[0-9]* | wc -l)" -ge 51 ]
 		[ ! -e /proc/999999 ]
-	'
+	' "$VIEW"
 }
 
 @test "what only a node could say is refused; the age can be read" {
