@@ -17,6 +17,8 @@
 #include "ssi/rexec/run-one.h"
 #include "ssi/rexec/run-spec.h"
 
+#define TERMINAL_MS 200
+
 struct sink {
 	int fd;
 	unsigned stream;
@@ -25,7 +27,7 @@ struct sink {
 	struct ssi_buf buf;
 	size_t at;
 };
-struct source { int fd; unsigned stream; bool ended; };
+struct source { int fd; unsigned stream; bool ended, terminal; };
 struct one {
 	struct ssi_run *run;
 	const struct ssi_run_io *io;
@@ -146,9 +148,18 @@ static void signals_read(struct one *o)
 	while (read(o->io->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
 		if (si.ssi_signo == SIGWINCH)
 			window(o);
+		else if (si.ssi_signo == SIGTSTP)
+			/* The kernel stops nobody by it in a session that has no shell, and the job has one of its own. */
+			ssi_run_signal(o->run, SIGSTOP, true);
 		else
-			/* From a terminal it is for all in the foreground, from kill(2) for one process. */
-			ssi_run_signal(o->run, (int)si.ssi_signo, si.ssi_code == SI_KERNEL);
+			/* From a terminal it is for all in the foreground, from kill(2) for one process; all go on, as all were stopped. */
+			ssi_run_signal(o->run, (int)si.ssi_signo, si.ssi_code == SI_KERNEL || si.ssi_signo == SIGCONT);
+}
+
+/* Who reads a terminal in the background is stopped for it, and the job may not even want to read: what is typed is not for it then. */
+static bool source_open(const struct one *o, const struct source *s)
+{
+	return !s->ended && ssi_run_room(o->run, s->stream) && (!s->terminal || tcgetpgrp(s->fd) == getpgrp());
 }
 
 static int one_poll(struct one *o, struct pollfd *p)
@@ -159,7 +170,9 @@ static int one_poll(struct one *o, struct pollfd *p)
 	for (int i = 0; i < 2; i++) {
 		const struct source *s = &o->sources[i];
 
-		p[POLL_SOURCES + i] = (struct pollfd){ .fd = s->ended || !ssi_run_room(o->run, s->stream) ? -1 : s->fd, .events = POLLIN };
+		p[POLL_SOURCES + i] = (struct pollfd){ .fd = source_open(o, s) ? s->fd : -1, .events = POLLIN };
+		if (s->terminal && p[POLL_SOURCES + i].fd < 0 && !s->ended && (timeout < 0 || timeout > TERMINAL_MS))
+			timeout = TERMINAL_MS;       /* nobody tells that it is in the foreground again */
 	}
 	for (int i = 0; i < 3; i++) {
 		const struct sink *s = &o->sinks[i];
@@ -211,8 +224,8 @@ int ssi_run_one(const char *socket, int fd, const struct ssi_run_place *place, c
 	sink_open(&o.sinks[0], 1, io->out);
 	sink_open(&o.sinks[1], 2, io->err);
 	sink_open(&o.sinks[2], 4, io->result);
-	o.sources[0] = (struct source){ io->in, 0, !spec->input };
-	o.sources[1] = (struct source){ io->files, 3, !spec->files };
+	o.sources[0] = (struct source){ io->in, 0, !spec->input, io->in >= 0 && isatty(io->in) };
+	o.sources[1] = (struct source){ io->files, 3, !spec->files, false };
 	r = one_loop(&o, e);
 	if (r == 0)
 		*ret = *ssi_run_exit(o.run);

@@ -216,7 +216,7 @@ void ssi_run_free(struct ssi_run *r)
 
 static void state_is(struct ssi_run *r, enum ssi_run_state s, int signal)
 {
-	if (r->state == s && s != SSI_RUN_STOPPED)
+	if (r->state == s)
 		return;
 	r->state = s;
 	if (r->ops->state)

@@ -113,6 +113,26 @@ case_like_here() {
 	grep -q 'time was over' err
 }
 
+case_terminal() {
+	up 1
+	fails 3 script -qec "stty rows 33 columns 99; ssi run -t sh -c 'tty; stty size; exit 3'" /dev/null </dev/null >out
+	grep -q '/dev/pts/' out
+	grep -q '^33 99' out
+	# Stopped, it stops; and goes on with it.
+	ssi run sleep 1000 </dev/null &
+	local pid=$!
+	state() { ssi jobs -o json | jq -e ".[0].state == \"$1\"" >/dev/null; }
+	await 5 state running
+	kill -TSTP $pid
+	await 5 state stopped
+	here() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/$pid/stat)" = T ]; }
+	await 5 here
+	kill -CONT $pid
+	await 5 state running
+	kill $pid
+	fails 143 wait $pid
+}
+
 case_files() {
 	up 1
 	mkdir -p in/sub

@@ -9,6 +9,7 @@ export CASES=run-cases.bash
 
 @test "run: programs of every kind, with what belongs to them, that the node has not" { in_net case_kinds; }
 @test "run: arguments, environment, umask, limits, streams, exit status, signals" { in_net case_like_here; }
+@test "run: a terminal, and being stopped" { in_net case_terminal; }
 @test "run: files that go along and come back" { in_net case_files; }
 @test "run: what cannot be run is refused, and said why" { in_net case_refused; }
 @test "run: on many nodes, and a table of who failed" { in_net case_many; }
