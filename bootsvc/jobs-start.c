@@ -123,6 +123,18 @@ static int ask_policy(struct job_client *c, const Ssi__Job__Ask *m, struct answe
 	return 0;
 }
 
+/* A node that is not heard of may be about to come back, as all are when the daemon was started a moment ago. */
+static bool answer_soon(const struct job_client *c, const struct answer *a, int r)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const struct ssi_head_node *n = a->list[i]->error[0] ? ssi_head_node(c->jobs->d->head, a->list[i]->node) : NULL;
+
+		if (n && (n->state == SSI_NODE_JOINED || n->state == SSI_NODE_SUSPECT) && !ssi_head_conn(c->jobs->d->head, n->name))
+			return true;
+	}
+	return r == -EAGAIN;
+}
+
 static void answer_shared(struct job_client *c, struct answer *a)
 {
 	const struct ssi_node *n = a->n ? ssi_registry_node(c->jobs->d->registry, a->list[0]->node) : NULL;
@@ -144,6 +156,7 @@ int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
 	r = m->range[0] ? ask_nodes(c, m, &a, &e) : ask_policy(c, m, &a, &e);
 	if (r < 0)
 		a.m.error = ssi_text_copy(text, sizeof(text), e.text);
+	a.m.soon = answer_soon(c, &a, r);
 	answer_shared(c, &a);
 	r = answer_send(c, &a);
 	ssi__job__ask__free_unpacked(m, NULL);

@@ -138,6 +138,14 @@ static void candidates_free(struct candidates *c)
 	free(c->heads);
 }
 
+static bool candidates_wait(const struct candidates *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->heads[i]->state == SSI_NODE_SUSPECT)
+			return true;
+	return false;
+}
+
 static int candidates_add(struct daemon *d, struct candidates *c, const char *name, const char *system, bool named, const char *avoid)
 {
 	const struct ssi_head_node *h = ssi_head_node(d->head, name);
@@ -237,7 +245,7 @@ int placement_choose(struct daemon *d, const struct placement_ask *ask, struct p
 	if (r == 0)
 		r = ssi_policy_choose(o->policy, c.nodes, c.n, &w, chosen, e);
 	if (r < 0)
-		return r;
+		return r == -ENOSPC && candidates_wait(&c) ? -EAGAIN : r;
 	ret->policy = o->name;
 	ret->local = false;
 	ret->n = ask->count;

@@ -25,7 +25,8 @@ struct placement {
 
 /*
  * Choose, and count what was chosen as placed there. 0: *ret is the caller's (placement_free). -ENOENT: no such policy, system or node; -EINVAL: a
- * range that is none; -ENOSPC: no node can take it, and e says why each cannot.
+ * range that is none; -ENOSPC: no node can take it, and e says why each cannot; -EAGAIN: the same, but one is
+ * just not heard of, and may be again in a moment.
  */
 int placement_choose(struct daemon *d, const struct placement_ask *ask, struct placement *ret, struct ssi_err *e);
 void placement_free(struct placement *p);

@@ -8,6 +8,8 @@
 #include "ssi/rexec/run-internal.h"
 
 #define ASK_MS 20000
+#define ASK_SOON_MS 4000             /* so long it is asked again while a node is just not heard of */
+#define ASK_AGAIN_MS 100
 
 static int ask_say(struct ssi_jobhop *h, const struct ssi_run_where *w)
 {
@@ -73,9 +75,9 @@ static int ask_take(const Ssi__Job__Places *m, struct ssi_run_places **ret, stru
 	return 0;
 }
 
-int ssi_run_ask(const char *socket, const struct ssi_run_where *w, struct ssi_run_places **ret, int *ret_fd, struct ssi_err *e)
+/* wait: an answer that may be another one in a moment is none (-EAGAIN). */
+static int ask_once(const char *path, const struct ssi_run_where *w, bool wait, struct ssi_run_places **ret, int *ret_fd, struct ssi_err *e)
 {
-	const char *path = socket ? socket : ssi_run_socket();
 	SSI_CLEANUP(ssi_jobhop_close) struct ssi_jobhop h = SSI_JOBHOP_INIT;
 	struct ssi_jobframe f;
 	const uint8_t *body;
@@ -93,9 +95,22 @@ int ssi_run_ask(const char *socket, const struct ssi_run_where *w, struct ssi_ru
 	m = r > 0 && f.type == SSI_JOB_PLACES ? ssi__job__places__unpack(NULL, f.size, body) : NULL;
 	if (!m)
 		return ssi_errno(e, r < 0 ? r : -EBADMSG, "%s: no answer", path);
-	r = ask_take(m, ret, e);
+	r = m->soon && wait ? -EAGAIN : ask_take(m, ret, e);
 	ssi__job__places__free_unpacked(m, NULL);
 	if (r >= 0)
 		*ret_fd = TAKE_FD(h.fd);
+	return r;
+}
+
+int ssi_run_ask(const char *socket, const struct ssi_run_where *w, struct ssi_run_places **ret, int *ret_fd, struct ssi_err *e)
+{
+	uint64_t until = ssi_clock_mono_ms() + ASK_SOON_MS;
+	bool wait;
+	int r;
+
+	do {
+		wait = ssi_clock_mono_ms() < until;
+		r = ask_once(socket ? socket : ssi_run_socket(), w, wait, ret, ret_fd, e);
+	} while (r == -EAGAIN && wait && poll(NULL, 0, ASK_AGAIN_MS) == 0);
 	return r;
 }
