@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Programs that no node has run on nodes: started by an ordinary user of the master, in his shared /home or elsewhere.
+
+load ../lab.bash
+
+CONF=/etc/ssi/nodes.d/80-space.ini
+ALL='n[01-03]'
+
+# A command line of ann's on the master, in her home.
+ann() { # SCRIPT
+	master runuser -l ann -c "$1"
+}
+
+compile() { # NAME [OPTION...], of standard input
+	cc -x c -O2 -o "$BATS_FILE_TMPDIR/tools/$1" - "${@:2}"
+}
+
+# What no node has, in a folder that only the master has.
+programs() {
+	mkdir -p "$BATS_FILE_TMPDIR/tools/lib"
+	compile static -static <<-'END'
+	#include <stdio.h>
+	#include <unistd.h>
+	int main(int argc, char **argv)
+	{
+		char node[64];
+		gethostname(node, sizeof(node));
+		printf("%s %s %s\n", node, argc > 1 ? argv[1] : "", access("/opt/tools", F_OK) == 0 ? "there" : "not there");
+		return 7;
+	}
+	END
+	printf 'int answer(void) { return 42; }\n' | cc -x c -shared -fPIC -o "$BATS_FILE_TMPDIR/tools/lib/libanswer.so" -
+	# shellcheck disable=SC2016 # the loader's word
+	compile dynamic -L"$BATS_FILE_TMPDIR/tools/lib" -lanswer -Wl,-rpath,'$ORIGIN/lib' <<-'END'
+	#include <stdio.h>
+	int answer(void);
+	int main(void) { printf("%d\n", answer()); return 0; }
+	END
+	# shellcheck disable=SC2016 # the script's words
+	printf '#!/bin/sh\necho "$(hostname) $1" >&2\nexit 3\n' >"$BATS_FILE_TMPDIR/tools/script"
+	chmod 755 "$BATS_FILE_TMPDIR/tools/script"
+	tar -C "$BATS_FILE_TMPDIR/tools" -c . | "$TOP/scripts/ssi-lab" exec master sh -c 'mkdir -p /opt/tools && tar -x --no-same-owner -C /opt/tools'
+}
+
+setup_file() {
+	programs
+	master sh -c 'mkdir -p /run/ssi/root/rw/home && mount --bind /run/ssi/root/rw/home /home && useradd -u 2001 -m ann && useradd -u 2002 -m bob'
+	master sh -c "printf '[system lab]\nshared = /home\n' >$CONF && ssi-bootsvc reload"
+	lab power on m01 m02 m03
+	await 300 in_state "$ALL" joined
+	await 60 answer "$ALL"
+}
+
+teardown() { show_trouble; }
+
+@test "a static program, one with a library of its own, and a script: on each node, with its status, though none has them" {
+	run ann "ssi run -n n02 /opt/tools/static hello"
+	[ "$status" -eq 7 ]
+	[[ $output == *"n02 hello not there"* ]]
+	[ "$(ann "ssi run -n n01 /opt/tools/dynamic")" = 42 ]
+	run ann "ssi run -n n03 /opt/tools/script word"
+	[ "$status" -eq 3 ]
+	[[ $output == *"n03 word"* ]]
+	run ann "ssi run -n '$ALL' /opt/tools/dynamic"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c ': 42$' <<<"$output")" = 3 ]
+}
+
+@test "who and where: the user's numbers, his shared home as working directory, input and output byte for byte" {
+	[ "$(ann "ssi run -n n01 sh -c 'id -u; pwd; hostname'")" = $'2001\n/home/ann\nn01' ]
+	ann 'head -c 3000000 /dev/urandom >data; ssi run -n n02 cat <data | cmp - data'
+	# What it writes in /home is there.
+	ann "ssi run -n n03 sh -c 'echo written there >here'; grep -q 'written there' here"
+}
+
+@test "300 MB travel, a program of another architecture does not, one that is not there says so" {
+	ann 'cp /opt/tools/dynamic big && mkdir -p lib && cp /opt/tools/lib/* lib/ && head -c 300000000 /dev/zero | tr "\0" "\252" >>big'
+	run ann 'ssi run -n n01 ./big'
+	[ "$status" -eq 125 ] || [ "$output" = 42 ]
+	ann 'rm big; cp /opt/tools/static foreign && printf "\267\0" | dd of=foreign bs=1 seek=18 conv=notrunc status=none'
+	run ann 'ssi run -n n01 ./foreign'
+	[ "$status" -ne 0 ]
+	[[ $output == *aarch64* ]]
+	run ann 'ssi run -n n01 ./nowhere'
+	[ "$status" -eq 127 ]
+}
+
+@test "an agent that is killed in the middle of 20 MB of output: byte for byte the same" {
+	local want
+	want=$(head -c 20000000 /dev/zero | tr '\0' 'x' | sha256sum)
+	ann "(ssi run -n n02 sh -c 'head -c 10000000 /dev/zero | tr \"\\0\" x; touch /home/ann/half; while [ ! -e /home/ann/go ]; do sleep 0.1; done; head -c 10000000 /dev/zero | tr \"\\0\" x' >out; echo \$? >status) >/dev/null 2>&1 &"
+	await 60 ann 'test -e half'
+	node_sh n02 'pkill -KILL -x ssi-agent' || true
+	await 60 in_state n02 joined
+	await 60 answer n02
+	ann 'touch go'
+	await 60 ann 'test -s status'
+	[ "$(ann 'cat status')" = 0 ]
+	[ "$(ann 'sha256sum <out')" = "$want" ]
+}
+
+running() {
+	ann 'ssi jobs -o json' | jq -e '.[0].state == "running"' >/dev/null
+}
+
+@test "another user's jobs are left alone; a node that loses its power takes its job along, and the reason is on record" {
+	local job
+	ann "(ssi run -n n03 sleep 1000; echo \$? >lost) >/dev/null 2>&1 &"
+	await 30 running
+	job=$(ann 'ssi jobs -o json' | jq '.[0].job')
+	run master runuser -l bob -c "ssi job kill $job"
+	[ "$status" -ne 0 ]
+	running
+	lab power cut m03
+	await 60 ann 'test -s lost'
+	[ "$(ann 'cat lost')" -ne 0 ]
+	ann "ssi job show $job" | grep -q 'node-lost'
+	lab power on m03
+}

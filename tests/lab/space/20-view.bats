@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What runs on the nodes, seen from the master: by ssi's own verbs, and by the programs that everybody knows in a shell that shows the whole.
+
+load ../lab.bash
+
+ALL='n[01-03]'
+
+setup_file() {
+	lab power on m01 m02 m03
+	await 300 in_state "$ALL" joined
+	await 60 answer "$ALL"
+}
+
+teardown() { show_trouble; }
+
+# The number by which a process of a node is known here.
+number_of() { # NODE WORD
+	ssi ps -e -n "$1" -o json | jq -r --arg word "$2" '[.[] | select(.args | join(" ") | contains($word))][0].pid'
+}
+
+seen() { # NODE WORD
+	[ "$(number_of "$1" "$2")" != null ]
+}
+
+unseen() {
+	! seen "$@"
+}
+
+start_on() { # NODE COMMAND
+	node_sh "$1" "$2 </dev/null >/dev/null 2>&1 &"
+}
+
+told() {
+	ssi load -o json | jq -e 'length == 3 and all(.memory > 0 and .tasks > 0)' >/dev/null
+}
+
+@test "load: of each node what the node itself says" {
+	await 20 told
+	[ "$(ssi load n01 -o json | jq '.[0].cpus')" = "$(node_sh n01 nproc)" ]
+}
+
+@test "ps, kill: a process of a node by its number" {
+	start_on n02 'sleep 4711'
+	await 20 seen n02 'sleep 4711'
+	ssi kill "$(number_of n02 'sleep 4711')"
+	await 20 unseen n02 'sleep 4711'
+	run node_sh n02 'pgrep -f "[s]leep 4711"'
+	[ "$status" -ne 0 ]
+}
+
+@test "in ssi shell ps, pgrep, pkill and nproc see and reach all nodes" {
+	local number cpus
+	start_on n03 'sleep 4712'
+	await 20 seen n03 'sleep 4712'
+	number=$(number_of n03 'sleep 4712')
+	[ "$(master ssi shell -c 'pgrep -f "[s]leep 4712"')" = "$number" ]
+	master ssi shell -c "ps -p $number -o args=" | grep -q '^sleep 4712'
+	master ssi shell -c 'ps -e' | grep -q ssi-bootsvc
+	cpus=$(($(master nproc) + 3))
+	[ "$(master ssi shell -c nproc)" = "$cpus" ]
+	master ssi shell -c "kill -STOP $number"
+	# shellcheck disable=SC2016 # the node's shell expands it
+	await 20 node_sh n03 'grep -q "State:.T" /proc/$(pgrep -f "[s]leep 4712")/status'
+	master ssi shell -c 'pkill -KILL -f "[s]leep 4712"'
+	await 20 unseen n03 'sleep 4712'
+	run node_sh n03 'pgrep -f "[s]leep 4712"'
+	[ "$status" -ne 0 ]
+}
