@@ -12,7 +12,7 @@
 #include "libssi/comm/control.h"
 
 #define SSI_CONTROL_CLIENTS 64
-#define SSI_CONTROL_CLIENTS_OF_USER 4            /* of a socket that is open to all; one more is closed */
+#define SSI_CONTROL_CLIENTS_OF_USER 16           /* of a socket that is open to all; one more is closed */
 #define SSI_CONTROL_QUEUE_HIGH (256u << 10)      /* queued bytes past which ssi_control_event asks for a pause */
 #define SSI_CONTROL_QUEUE_MAX (8u << 20)         /* and past which a client that streams is dropped (a final answer may be longer) */
 

@@ -43,7 +43,7 @@ int ssi_procs_act(struct ssi_procs *p, struct ssi_ccm_conn *conn, const struct s
 
 	if (!e)
 		return -ESRCH;
-	if (!may(a->uid, &e->p))
+	if (a->what != SSI_ACT_GET_AFFINITY && !may(a->uid, &e->p))
 		return -EPERM;
 	if (a->n_mask > SSI_PROCS_MASK || p->n_calls == ACT_CALLS_MAX)
 		return a->n_mask > SSI_PROCS_MASK ? -EINVAL : -EAGAIN;

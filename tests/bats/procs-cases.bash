@@ -142,6 +142,32 @@ case_kill() {
 	agents_down
 }
 
+ask_as() { printf '%s\n' "{\"verb\":\"$2\",\"args\":{$3}}" | as_user "$1" socat -t 5 - "UNIX-CONNECT:run/user.sock"; }     # UID VERB ARGS
+
+# Nice values and processors, for whom they are.
+case_act() {
+	local p
+	export SSI_VIEW_DIR=$PWD/run/view
+	agents_up 1
+	run_on n01 setpriv --reuid=1234 --clear-groups sleep 631
+	await 5 has n01 'sleep 631'
+	p=$(number_of n01 'sleep 631')
+	ask_as 1234 procs.nice "\"pid\":$p,\"nice\":39" | jq -e .ok
+	[ "$(on_node n01 ps -o ni= -C sleep | tr -d ' ')" = 19 ]
+	[ "$(ask_as 1234 procs.nice "\"pid\":$p,\"nice\":20" | jq .data.errno)" = 13 ]      # not less nice: EACCES
+	[ "$(ask_as 1235 procs.nice "\"pid\":$p,\"nice\":39" | jq .data.errno)" = 1 ]
+	[ "$(ask_as 1235 procs.affinity "\"pid\":$p,\"mask\":\"1\"" | jq .data.errno)" = 1 ]
+	ask_as 1234 procs.affinity "\"pid\":$p,\"mask\":\"1\"" | jq -e .ok
+	[ "$(ask_as 1235 procs.affinity "\"pid\":$p" | jq -r .data.mask)" = 1 ]
+	on_node n01 taskset -p "$(on_node n01 pgrep -x sleep)" | grep -q 'mask: 1$'
+	[[ $(ask_as 1234 procs.affinity "\"pid\":$p,\"mask\":\"x\"" | jq -r .error) == *hexadecimal* ]]
+	[[ $(ask_as 1234 procs.signal "\"pid\":$p,\"signal\":65" | jq -r .error) == *'no signal'* ]]
+	# One's own and no more.
+	[ "$(ask_as 1234 procs '' | jq -c '[.data[].comm]')" = '["sleep"]' ]
+	[[ $(ask_as 1234 node.reboot '"range":"n01"' | jq -r .error) == *'not allowed'* ]]
+	agents_down
+}
+
 # A bats helper's like, for cases.
 run() {
 	status=0
