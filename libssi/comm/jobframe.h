@@ -34,7 +34,10 @@ void ssi_jobhop_init(struct ssi_jobhop *h, int fd);
 void ssi_jobhop_close(struct ssi_jobhop *h);   /* what was to go and did not is lost; a closed one may be closed again */
 /* Read what is there, at most 256 KiB: the number of bytes, 0 at the other end's end, -EAGAIN, -errno. Only once ssi_jobhop_next has said 0. */
 int ssi_jobhop_read(struct ssi_jobhop *h);
-/* The next whole frame of what was read: 1 and it (body borrowed until the next call for this hop's input, not aligned); 0: more has to come; -EBADMSG, -EMSGSIZE: the other end is no such. */
+/*
+ * The next whole frame of what was read: 1 and it (body borrowed until the next call for this hop's input, not aligned); 0: more has to come; -EBADMSG, -EMSGSIZE: the
+ * other end is no such.
+ */
 int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_t **ret_body);
 /* Give the frame that ssi_jobhop_next said last back: it comes again. For who has no room for it now. */
 void ssi_jobhop_again(struct ssi_jobhop *h, const struct ssi_jobframe *f);

@@ -125,7 +125,7 @@ case_terminal() {
 	await 5 state running
 	kill -TSTP $pid
 	await 5 state stopped
-	here() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/$pid/stat)" = T ]; }
+	here() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/"$pid"/stat)" = T ]; }
 	await 5 here
 	kill -CONT $pid
 	await 5 state running
