@@ -203,7 +203,8 @@ static void policies_watch(struct policies *p)
 	if (p->watch && sd_event_source_get_enabled(p->watch, NULL) > 0)
 		return;
 	p->watch = sd_event_source_disable_unref(p->watch);
-	sd_event_add_inotify(p->daemon->event, &p->watch, p->dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR, policies_on_change, p);
+	sd_event_add_inotify(p->daemon->event, &p->watch, p->dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR,
+			     policies_on_change, p);
 }
 
 int policies_reload(struct policies *p, struct ssi_buf *errors)

@@ -19,7 +19,9 @@ const struct ssi_opt verb_policy_show_opts[] = {
 
 static void print_list(const json_t *list)
 {
-	static const struct ssi_column columns[] = { { "POLICY", false }, { "VERSION", true }, { "CHOOSES", false }, { "FROM", false }, { "WHAT", false }, { NULL, false } };
+	static const struct ssi_column columns[] = {
+		{ "POLICY", false }, { "VERSION", true }, { "CHOOSES", false }, { "FROM", false }, { "WHAT", false }, { NULL, false },
+	};
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
 	size_t i;
 	const json_t *o;
@@ -52,7 +54,8 @@ int verb_policy_list(struct ssi_cmd_args *a, int argc, char **argv)
 static void print_nodes(const json_t *nodes)
 {
 	static const struct ssi_column columns[] = {
-		{ "NODE", false }, { "SCORE", true }, { "LOAD", true }, { "BUSY", true }, { "MEMORY", true }, { "JOBS", true }, { "WHY NOT", false }, { NULL, false },
+		{ "NODE", false }, { "SCORE", true }, { "LOAD", true }, { "BUSY", true }, { "MEMORY", true }, { "JOBS", true },
+		{ "WHY NOT", false }, { NULL, false },
 	};
 	static const char *const metrics[] = { "load", "busy", "memory", "jobs" };
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);

@@ -97,7 +97,8 @@ static void policy_word(struct reading *rd, int id, const char *value)
 		}
 }
 
-static void policy_entry(struct ssi_conf *c, const struct ssi_conf_section *s, const struct ssi_conf_key *k, const char *key, const char *value, void *userdata)
+static void policy_entry(struct ssi_conf *c, const struct ssi_conf_section *s, const struct ssi_conf_key *k, const char *key,
+			 const char *value, void *userdata)
 {
 	struct reading *rd = userdata;
 	struct ssi_policy *p = rd->policy;
@@ -224,7 +225,8 @@ const char *ssi_policy_objection(const struct ssi_policy *p, const struct ssi_po
 }
 
 /* Is a to be taken before b? */
-static bool policy_before(const struct ssi_policy *p, bool lowest, const struct ssi_policy_want *w, const struct ssi_policy_node *a, const struct ssi_policy_node *b)
+static bool policy_before(const struct ssi_policy *p, bool lowest, const struct ssi_policy_want *w, const struct ssi_policy_node *a,
+			  const struct ssi_policy_node *b)
 {
 	double x = ssi_policy_score(p, a), y = ssi_policy_score(p, b);
 
@@ -242,7 +244,8 @@ static bool policy_before(const struct ssi_policy *p, bool lowest, const struct 
 }
 
 /* Take up to count of those without an objection. fallback: filters do not count. Returns how many. */
-static unsigned policy_take(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *w, bool fallback, size_t *ret)
+static unsigned policy_take(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *w, bool fallback,
+			    size_t *ret)
 {
 	unsigned taken = 0;
 	char buf[128];
@@ -251,7 +254,8 @@ static unsigned policy_take(const struct ssi_policy *p, const struct ssi_policy_
 		size_t best = n;
 
 		for (size_t i = 0; i < n; i++) {
-			bool had = fallback ? node_cannot(&nodes[i], w, buf, sizeof(buf)) != NULL : ssi_policy_objection(p, &nodes[i], w, buf, sizeof(buf)) != NULL;
+			const char *no = fallback ? node_cannot(&nodes[i], w, buf, sizeof(buf)) : ssi_policy_objection(p, &nodes[i], w, buf, sizeof(buf));
+			bool had = no != NULL;
 
 			for (unsigned k = 0; k < taken && !had; k++)
 				had = ret[k] == i;
@@ -265,7 +269,8 @@ static unsigned policy_take(const struct ssi_policy *p, const struct ssi_policy_
 	return taken;
 }
 
-static int policy_refuse(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *w, unsigned found, struct ssi_err *e)
+static int policy_refuse(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *w, unsigned found,
+			 struct ssi_err *e)
 {
 	_cleanup_buf_ struct ssi_buf why = SSI_BUF_INIT;
 	size_t said = 0, silent = 0;
@@ -286,7 +291,8 @@ static int policy_refuse(const struct ssi_policy *p, const struct ssi_policy_nod
 	return ssi_errf(e, -ENOSPC, "no node can take it: %s", why.data ?: "there is none");
 }
 
-int ssi_policy_choose(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *want, size_t *ret, struct ssi_err *e)
+int ssi_policy_choose(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *want, size_t *ret,
+		      struct ssi_err *e)
 {
 	unsigned found;
 

@@ -67,4 +67,5 @@ const char *ssi_policy_objection(const struct ssi_policy *p, const struct ssi_po
  * Choose want->count of n nodes: their indexes to ret. The same numbers give the same choice; of equal ones the lower number is taken. Never called for local.
  * -ENOSPC: there are not so many; e says why each is not.
  */
-int ssi_policy_choose(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *want, size_t *ret, struct ssi_err *e);
+int ssi_policy_choose(const struct ssi_policy *p, const struct ssi_policy_node *nodes, size_t n, const struct ssi_policy_want *want, size_t *ret,
+		      struct ssi_err *e);
