@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the connections to the keepers of this node's jobs (doc/jobs.md), and passes frames on between them and the master, each way in order. Called by ccm, the loop and
- * session.c. What the session has no room for stays in one keeper's buffer, and then no keeper is read until there is room; a keeper that does not take what the master
- * sends within the windows is no keeper. One without a job always stands ready, for it takes longer to make one than to start a program.
+ * Owns the connections to the keepers of this node's jobs (doc/jobs.md), and passes frames on between them and the master, each way in order. Called by
+ * ccm, the loop and session.c. What the session has no room for stays in one keeper's buffer, and then no keeper is read until there is room; a keeper
+ * that does not take what the master sends within the windows is no keeper. One without a job always stands ready, for it takes longer to make one than to
+ * start a program.
  */
 #include <errno.h>
 #include <inttypes.h>

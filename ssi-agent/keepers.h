@@ -15,7 +15,10 @@ int keepers_start(sd_event *event, const char *program, struct ssi_err *e);
 int keepers_folder(uint64_t job);
 /* The socket to the keeper of a job (the caller's); -ENOENT or -ECONNREFUSED: there is none. */
 int keepers_connect(uint64_t job);
-/* What is left of a job whose keeper is no more goes: its cgroup with all in it, its folder. 1; 0: nothing was left; -EBUSY: what was killed is still there, try again. */
+/*
+ * What is left of a job whose keeper is no more goes: its cgroup with all in it, its folder. 1; 0: nothing was left; -EBUSY: what was killed is still
+ * there, try again.
+ */
 int keepers_bury(uint64_t job);
 /*
  * All jobs there are, each with a keeper: what the keeper says of it. What has none is buried. found() gets the socket, which is its own from then on; or -1:

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the connection to the agent: what comes over it, and what is said. One counts, the newest. Called by the loop, and by job.c when there is something to tell. */
+/*
+ * Owns the connection to the agent: what comes over it, and what is said. One counts, the newest. Called by the loop, and by job.c when there is something
+ * to tell.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

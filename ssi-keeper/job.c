@@ -35,8 +35,8 @@ static bool job_crash(int sig)
 /* --- its beginning --- */
 
 /*
- * A folder without a socket that listens is nobody's, and the agent removes it: then the rename fails, and nothing was started. So the socket is there, and listens,
- * before anything else is done.
+ * A folder without a socket that listens is nobody's, and the agent removes it: then the rename fails, and nothing was started. So the socket is there,
+ * and listens, before anything else is done.
  */
 static int job_listen(struct keeper *k)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What the files of ssi-keeper know of each other. A keeper is the process on a node that keeps one job (doc/jobs.md): its program, its streams, and in the end its
- * record. It works in the agent's folder (/run/ssi), where the job has jobs/NUMBER:
+ * What the files of ssi-keeper know of each other. A keeper is the process on a node that keeps one job (doc/jobs.md): its program, its streams, and in
+ * the end its record. It works in the agent's folder (/run/ssi), where the job has jobs/NUMBER:
  *
  *     socket   where the agent attaches (libssi/comm/jobframe.h)
  *     held     a packed Held: what the agent tells the master of it

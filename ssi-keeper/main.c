@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ssi-keeper: keeps one job of a node, from its SPEC to the acknowledgement of its record (doc/jobs.md). The agent starts one before there is a job, with a socket as its
- * standard input; the first thing it says there is SPEC. From then on the keeper does not need this agent: another one finds it by its socket. It works in the folder
- * it is started in, the agent's.
+ * ssi-keeper: keeps one job of a node, from its SPEC to the acknowledgement of its record (doc/jobs.md). The agent starts one before there is a job, with
+ * a socket as its standard input; the first thing it says there is SPEC. From then on the keeper does not need this agent: another one finds it by its
+ * socket. It works in the folder it is started in, the agent's.
  */
 #include <errno.h>
 #include <fcntl.h>

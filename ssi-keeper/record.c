@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the job's files that others read, see keeper.h. They lie in memory (/run): written beside and renamed, not synced. Called wherever what is known of the job changes. */
+/*
+ * Owns the job's files that others read, see keeper.h. They lie in memory (/run): written beside and renamed, not synced. Called wherever what is known of
+ * the job changes.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

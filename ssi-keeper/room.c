@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the namespaces a job runs in: of processes, mounts and System V objects. The keeper itself is in the mount namespace, and outside of the others' tree of
- * processes: its children are in it (unshare(2)). Pid 1 there is a process that does nothing; what is left to it the kernel reaps, and everything in there dies with it,
- * as it dies with the keeper. All this is made before there is a job, for it takes longer than to start one. What a program leaves in /tmp or /dev/shm goes with it.
+ * Owns the namespaces a job runs in: of processes, mounts and System V objects. The keeper itself is in the mount namespace, and outside of the others'
+ * tree of processes: its children are in it (unshare(2)). Pid 1 there is a process that does nothing; what is left to it the kernel reaps, and everything
+ * in there dies with it, as it dies with the keeper. All this is made before there is a job, for it takes longer than to start one. What a program leaves
+ * in /tmp or /dev/shm goes with it.
  */
 #include <errno.h>
 #include <fcntl.h>

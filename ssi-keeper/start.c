@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns how a job's processes begin: the program, and tar, which packs and unpacks what comes with it. All are children of the keeper within the job's namespaces,
- * in its cgroup from their first moment on, and have become the job's user before they touch a file of his. Called by job.c; nothing here waits for execve: what became of
- * it is read from k->report, where nothing but its end comes if it succeeded, and else a struct start_failure.
+ * Owns how a job's processes begin: the program, and tar, which packs and unpacks what comes with it. All are children of the keeper within the job's
+ * namespaces, in its cgroup from their first moment on, and have become the job's user before they touch a file of his. Called by job.c; nothing here
+ * waits for execve: what became of it is read from k->report, where nothing but its end comes if it succeeded, and else a struct start_failure.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * A job's streams, with offsets (doc/jobs.md): an outlet reads what the program writes and keeps what nobody has acknowledged; an inlet writes what the program is to
- * read. Neither blocks, and neither knows who is attached.
+ * A job's streams, with offsets (doc/jobs.md): an outlet reads what the program writes and keeps what nobody has acknowledged; an inlet writes what the
+ * program is to read. Neither blocks, and neither knows who is attached.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * A real ssi-keeper in a folder of its own, and the agent's end of its socket: what a client at the far end would see. Streams are kept as they come, and each piece is
- * checked to be where the last one ended. Whatever is waited for has a bound.
+ * A real ssi-keeper in a folder of its own, and the agent's end of its socket: what a client at the far end would see. Streams are kept as they come, and
+ * each piece is checked to be where the last one ended. Whatever is waited for has a bound.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Does a keeper keep its job: how it starts, what it writes, how it ends, and that nothing of it stays, wherever what it is attached to breaks? Only root can try. */
+/*
+ * Does a keeper keep its job: how it starts, what it writes, how it ends, and that nothing of it stays, wherever what it is attached to breaks? Only root
+ * can try.
+ */
 #include "keeper-fixture.h"
 
 static void run(struct keeper_test *t, const char *command)
@@ -39,7 +42,8 @@ static void test_who(void **state)
 {
 	struct keeper_test t;
 
-	run(&t, "id -u; id -G; umask; echo $$ $PPID $MARK; env | wc -l; ls /proc | grep -c '^[0-9]'; cat; touch a && stat -c %U:%a . a; cat /proc/self/oom_score_adj; ls /tmp/leak /dev/shm");
+	run(&t, "id -u; id -G; umask; echo $$ $PPID $MARK; env | wc -l; ls /proc | grep -c '^[0-9]'; cat; touch a && stat -c %U:%a . a; cat /proc/self/oom_score_adj; "
+	    "ls /tmp/leak /dev/shm");
 	assert_string_equal(t.exit->text, "");
 	assert_ptr_equal(strstr(said(&t, 1), "65534\n65534\n0027\n1500000 0 here\n3\n"), said(&t, 1));
 	assert_non_null(strstr(said(&t, 1), "nobody:700\nnobody:640\n0\n/dev/shm:\n"));
@@ -371,175 +375,34 @@ static void test_killed(void **state)
 	keeper_close(&t);
 }
 
-/* A program that the node has not: here it has another name, and none any more once it is packed. */
-static struct ssi_pack *packed(struct keeper_test *t, const char *program)
-{
-	struct ssi_pack_ask ask = { 0 };
-	struct ssi_pack *pack = NULL;
-	char path[128], command[300];
-	struct ssi_err e;
-
-	snprintf(path, sizeof(path), "%s/private", t->dir);
-	snprintf(command, sizeof(command), "cp %s %s", program, path);
-	assert_int_equal(system(command), 0);
-	ask.command = path;
-	if (ssi_pack_new(&ask, &pack, &e) < 0)
-		fail_msg("%s", e.text);
-	assert_int_equal(unlink(path), 0);
-	return pack;
-}
-
-static void folder_again(const struct keeper_test *t)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/jobs/7", t->dir);
-	assert_int_equal(mkdir(path, 0711), 0);
-}
-
-/* It comes once, whatever breaks while it does; the second time it is there. */
-static void test_travels(void **state)
+/* Where the node can bound memory and processes, it does. */
+static void test_bounds(void **state)
 {
 	struct keeper_test t;
 	struct keeper_spec s;
+	char path[300], line[32];
 
 	keeper_open(&t);
-	keeper_spec(&s, "echo $0; exit 3");
-	s.argv[0] = (ProtobufCBinaryData){ 7, (uint8_t *)"private" };
-	t.pack = packed(&t, "/bin/sh");
-	s.spec.program = ssi_pack_program(t.pack);
-	t.at_most = 1;
+	keeper_spec(&s, "echo ready; read go; exec tail /dev/zero");
+	s.spec.input = true;
+	s.spec.memory = 32 << 20;
+	s.spec.time_ms = 5000;
 	keeper_start(&t, &s);
-	keeper_until(&t, t.acked[5] > 0);
-	t.at_most = 0;
-	keeper_attach(&t);
-	keeper_until(&t, keeper_ended(&t));
-	assert_string_equal(t.exit->text, "");
-	assert_int_equal(t.exit->status, 3);
-	assert_string_equal(said(&t, 1), "private\n");
-	assert_int_equal(t.needs, 2);
-	assert_int_equal(t.blobs, 2);
-	keeper_over(&t);
-	folder_again(&t);
-	ssi__job__exit__free_unpacked(TAKE_PTR(t.exit), NULL);
-	ssi_jobhop_close(&t.hop);
-	t.at[1] = 0;
-	keeper_start(&t, &s);
-	keeper_until(&t, keeper_ended(&t));
-	assert_int_equal(t.exit->status, 3);
-	assert_int_equal(t.blobs, 2);
-	keeper_over(&t);
-	keeper_close(&t);
-}
-
-/* Ended before it began. */
-static void test_ended_early(void **state)
-{
-	struct keeper_test t;
-	struct keeper_spec s;
-
-	keeper_open(&t);
-	keeper_spec(&s, "");
-	t.pack = packed(&t, "/bin/sh");
-	s.spec.program = ssi_pack_program(t.pack);
-	t.at_most = 1;
-	keeper_start(&t, &s);
-	keeper_until(&t, t.acked[5] > 0);
-	say_signal(&t, SIGTERM, false);
-	keeper_until(&t, keeper_ended(&t));
-	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__KILLED);
-	assert_int_equal(t.exit->signal, SIGTERM);
-	keeper_over(&t);
-	keeper_close(&t);
-}
-
-static void make(const struct keeper_test *t, const char *script)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "cd %s && %s", t->dir, script);
-	assert_int_equal(system(command), 0);
-}
-
-/* All of a file, as one stream. */
-static void say_file(struct keeper_test *t, uint32_t stream, const char *name)
-{
-	char path[128], *text;
-	size_t n, at = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", t->dir, name);
-	assert_int_equal(ssi_file_read(path, 16 << 20, &text, &n), 0);
-	while (at <= n) {
-		Ssi__Job__Data m = SSI__JOB__DATA__INIT;
-		size_t most = n - at < 60000 ? n - at : 60000;
-
-		m.stream = stream;
-		m.offset = at;
-		m.data = (ProtobufCBinaryData){ most, (uint8_t *)text + at };
-		m.end = at + most == n;
-		keeper_until(t, at + most - t->acked[stream] <= SSI_JOB_WINDOW_BYTES);
-		keeper_say(t, SSI_JOB_DATA, &m.base);
-		at += most + (m.end ? 1 : 0);
+	keeper_until(&t, t.at[1] == 6);
+	snprintf(path, sizeof(path), "%s/memory.max", t.cgroup);
+	if (!t.cgroup[0] || access(path, F_OK) < 0) {
+		say_signal(&t, SIGKILL, false);
+		keeper_until(&t, keeper_ended(&t));
+		keeper_over(&t);
+		keeper_close(&t);
+		skip();
 	}
-	free(text);
-}
-
-/* Files come before it starts, and a folder of it goes back, also when what it left running still holds its files. */
-static void test_files(void **state)
-{
-	struct keeper_test t;
-	struct keeper_spec s;
-	char path[128];
-
-	keeper_open(&t);
-	make(&t, "mkdir -p in/sub && head -c 3000000 /dev/urandom >in/sub/data && echo x >in/x && ln -s x in/link && chmod 750 in/x && tar -C in -cf in.tar .");
-	keeper_spec(&s, "stat -c %a x; readlink link; mkdir -p out/deep; mv sub/data out/deep/data; : >out/held; setsid sleep 1000 >>out/held & exit 4");
-	s.spec.files = true;
-	s.spec.result = (char *)"out";
-	keeper_start(&t, &s);
-	say_file(&t, 3, "in.tar");
+	snprintf(path, sizeof(path), "%s/pids.max", t.cgroup);
+	assert_true(ssi_file_read_line(path, line, sizeof(line)) < 0 || atoi(line) > 0);
+	say_data(&t, 0, 0, "go\n", false);
 	keeper_until(&t, keeper_ended(&t));
-	assert_string_equal(t.exit->text, "");
-	assert_int_equal(t.exit->status, 4);
-	assert_string_equal(said(&t, 1), "750\nx\n");
-	assert_true(t.end[4]);
-	snprintf(path, sizeof(path), "%s/out.tar", t.dir);
-	assert_int_equal(ssi_file_write_atomic(path, t.out[4].data, t.out[4].len, 0600), 0);
-	make(&t, "mkdir back && tar -C back -xf out.tar && cmp back/deep/data in/sub/data && test -e back/held");
-	keeper_over(&t);
-	keeper_close(&t);
-}
-
-static void test_bad_files(void **state)
-{
-	struct keeper_test t;
-	struct keeper_spec s;
-
-	keeper_open(&t);
-	make(&t, "head -c 30000 /dev/urandom >in.tar");
-	keeper_spec(&s, "echo never");
-	s.spec.files = true;
-	keeper_start(&t, &s);
-	say_file(&t, 3, "in.tar");
-	keeper_until(&t, keeper_ended(&t));
-	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__NOT_STARTED);
-	assert_non_null(strstr(t.exit->text, "input cannot be unpacked: "));
-	keeper_over(&t);
-	keeper_close(&t);
-}
-
-static void test_no_result(void **state)
-{
-	struct keeper_test t;
-	struct keeper_spec s;
-
-	keeper_open(&t);
-	keeper_spec(&s, "exit 2");
-	s.spec.result = (char *)"out";
-	keeper_start(&t, &s);
-	keeper_until(&t, keeper_ended(&t));
-	assert_int_equal(t.exit->status, 2);
-	assert_non_null(strstr(t.exit->text, "results cannot be packed: tar: out: "));
+	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__MEMORY);
+	assert_int_equal(t.exit->signal, SIGKILL);
 	keeper_over(&t);
 	keeper_close(&t);
 }
@@ -558,9 +421,7 @@ int main(void)
 		cmocka_unit_test(test_exit), cmocka_unit_test(test_who), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there),
 		cmocka_unit_test(test_input), cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
 		cmocka_unit_test(test_breaks), cmocka_unit_test(test_alone), cmocka_unit_test(test_left_behind), cmocka_unit_test(test_lease),
-		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_travels), cmocka_unit_test(test_ended_early), cmocka_unit_test(test_files), cmocka_unit_test(test_bad_files),
-		cmocka_unit_test(test_no_result),
+		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed), cmocka_unit_test(test_bounds),
 	};
 
 	if (geteuid() != 0)
