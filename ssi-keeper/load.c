@@ -102,7 +102,7 @@ static char **load_words(size_t n, const ProtobufCBinaryData *words)
 	char **list = calloc(n + 1, sizeof(*list));
 
 	for (size_t i = 0; list && i < n; i++) {
-		list[i] = strndup((const char *)words[i].data, words[i].len);
+		list[i] = words[i].len ? strndup((const char *)words[i].data, words[i].len) : strdup("");
 		if (!list[i]) {
 			load_free(list);
 			return NULL;
