@@ -108,10 +108,5 @@ agent_kill() { # NODE [SIGNAL]
 
 # The whole node at once, as when its power is cut.
 agent_cut() { # NODE
-	local file
 	kill -9 "$(cat "nodes/$1/init.pid")"
-	# What a machine's end takes away stays here.
-	for file in "nodes/$1"/jobs/*/cgroup; do
-		[ ! -e "$file" ] || await 5 rmdir "$(cat "$file")"
-	done
 }
