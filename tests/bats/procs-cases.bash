@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What procs.bats does, in a network of its own: the processes of real agents' machines as ps, top and kill show and reach them.
+# shellcheck source=tests/bats/agents.bash
 . "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
 
 # The number in the merged system of the process that has these words for its command line; nothing if there is none.
