@@ -72,8 +72,8 @@ int ssi_jobhop_read(struct ssi_jobhop *h)
 
 int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_t **ret_body)
 {
-	const uint8_t *p = (const uint8_t *)h->in.data + h->in_at;
 	size_t left = h->in.len - h->in_at;
+	const uint8_t *p = left ? (const uint8_t *)h->in.data + h->in_at : NULL;
 	struct ssi_jobframe f;
 	int r;
 

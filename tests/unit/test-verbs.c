@@ -32,6 +32,7 @@ static void *serve(void *userdata)
 {
 	sd_event_loop(served.event);
 	ssi_control_server_free(served.control);         /* sends the answer to "stop" */
+	ssi_control_server_free(served.users);
 	return NULL;
 }
 

@@ -100,6 +100,22 @@ teardown() { show_trouble; }
 	[ "$(ann 'sha256sum <out')" = "$want" ]
 }
 
+@test "who takes too much memory is ended and told why; processes without end stay in their job, and go with it" {
+	local job
+	run ann 'ssi run -n n01 --mem 64M sh -c "head -c 500000000 /dev/zero | tail"'
+	[ "$status" -eq 137 ]
+	[[ $output == *memory* ]]
+	ann '(ssi run -n n01 sh -c "while :; do sleep 1000 & done" >/dev/null 2>&1; echo $? >bomb) >/dev/null 2>&1 &'
+	await 30 running
+	job=$(ann 'ssi jobs -o json' | jq '.[0].job')
+	sleep 3
+	[ "$(field n01 state)" = joined ]
+	[ "$(ann 'ssi run -n n01 echo alive')" = alive ]
+	ann "ssi job kill $job"
+	await 60 ann 'test -s bomb'
+	await 60 node_sh n01 '! pgrep -x sleep'
+}
+
 running() {
 	ann 'ssi jobs -o json' | jq -e '.[0].state == "running"' >/dev/null
 }
