@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* jobs, job.show, job.signal: what runs, how it ended, and telling it something. Everyone may see that there is a job, whose, and where; the rest is for its user and root. */
+/*
+ * jobs, job.show, job.signal: what runs, how it ended, and telling it something. Everyone may see that there is a job, whose, and where; the rest is for its
+ * user and root.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

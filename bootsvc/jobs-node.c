@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Jobs, towards the nodes: what comes from them and goes on to who started the job, and what is said to them for somebody who is not there any more. Called by ccm, the
- * membership engine and the other jobs-*.c. A node is believed about the jobs that are on it, and about no others.
+ * Jobs, towards the nodes: what comes from them and goes on to who started the job, and what is said to them for somebody who is not there any more. Called
+ * by ccm, the membership engine and the other jobs-*.c. A node is believed about the jobs that are on it, and about no others.
  */
 #include <errno.h>
 #include <string.h>

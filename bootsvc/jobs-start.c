@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a job begins: ASK, where may it run, and SPEC, what it is. Called by jobs-client.c. Who it runs as is written here, from the socket's other end; what the client said
- * there is thrown away.
+ * How a job begins: ASK, where may it run, and SPEC, what it is. Called by jobs-client.c. Who it runs as is written here, from the socket's other end; what
+ * the client said there is thrown away.
  */
 #include <errno.h>
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of jobs, with their numbers and pids, and its copy in the store. Called by the other jobs-*.c. The store hears of a change within SAVE_MS, many at a time:
- * a job of a millisecond shall not wait for a disk, and what a crash of the daemon loses of it the nodes still know.
+ * The table of jobs, with their numbers and pids, and its copy in the store. Called by the other jobs-*.c. The store hears of a change within SAVE_MS, many
+ * at a time: a job of a millisecond shall not wait for a disk, and what a crash of the daemon loses of it the nodes still know.
  */
 #include <errno.h>
 #include <string.h>
@@ -151,7 +151,9 @@ int job_new(struct jobs *j, const char *node, uint64_t incarnation, uid_t uid, g
 
 struct job *job_restore(struct jobs *j, const struct state_job *s)
 {
-	static const enum job_state states[] = { [STATE_JOB_SENT] = JOB_SENT, [STATE_JOB_RUNS] = JOB_RUNNING, [STATE_JOB_ENDED] = JOB_ENDED, [STATE_JOB_OVER] = JOB_ENDED };
+	static const enum job_state states[] = {
+		[STATE_JOB_SENT] = JOB_SENT, [STATE_JOB_RUNS] = JOB_RUNNING, [STATE_JOB_ENDED] = JOB_ENDED, [STATE_JOB_OVER] = JOB_ENDED,
+	};
 	struct job *job = job_enter(j, s);
 
 	if (!job)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Jobs (doc/jobs.md), the daemon's part: RUN/jobs.sock, where anyone starts them; the table of them, with their numbers and pids; and the way of their frames to
- * the node and back. It runs nothing itself, and what it knows can be had again: from the store, and from what nodes hold.
+ * Jobs (doc/jobs.md), the daemon's part: RUN/jobs.sock, where anyone starts them; the table of them, with their numbers and pids; and the way of their frames
+ * to the node and back. It runs nothing itself, and what it knows can be had again: from the store, and from what nodes hold.
  */
 #include <jansson.h>
 #include "bootsvc/daemon.h"

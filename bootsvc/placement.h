@@ -31,7 +31,10 @@ struct placement {
 int placement_choose(struct daemon *d, const struct placement_ask *ask, struct placement *ret, struct ssi_err *e);
 void placement_free(struct placement *p);
 
-/* How a policy sees each node of the system (NULL: the only one), for people: [{"name","score","objection" (where it cannot be taken),"metrics":{…}}], the best first. NULL: out of memory. */
+/*
+ * How a policy sees each node of the system (NULL: the only one), for people: [{"name","score","objection" (where it cannot be taken),"metrics":{…}}], the
+ * best first. NULL: out of memory.
+ */
 json_t *placement_scores(struct daemon *d, const struct ssi_policy *p, const char *system);
 
 struct placements;                       /* what was placed where */

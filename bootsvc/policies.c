@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the set of policies. Called at start, by the verb reload, and when a file in policy.d changes. A set is read whole before it takes the place of the one before. */
+/*
+ * Owns the set of policies. Called at start, by the verb reload, and when a file in policy.d changes. A set is read whole before it takes the place of the
+ * one before.
+ */
 #include "bootsvc/policies.h"
 
 #include <dirent.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * The policies there are: those that are shipped, and over them the files of policy.d beside nodes.d (doc/policies.md). Files that change are read at once, where the
- * kernel tells of it, and with the verb reload; with a mistake in one of them, nothing changes. A policy has a number that grows with each change of it, kept in the store.
+ * The policies there are: those that are shipped, and over them the files of policy.d beside nodes.d (doc/policies.md). Files that change are read at once,
+ * where the kernel tells of it, and with the verb reload; with a mistake in one of them, nothing changes. A policy has a number that grows with each change
+ * of it, kept in the store.
  */
 #include "bootsvc/daemon.h"
 #include "libssi/base/buf.h"

@@ -301,7 +301,9 @@ static int schema_update(struct state *s, const char *path, struct ssi_err *e)
 
 static int prepare_all(struct state *s, struct ssi_err *e)
 {
-	static const char *const *const tables[] = { frame_sql, state_machine_sql, state_node_sql, state_event_sql, state_volume_sql, state_fence_sql, state_failover_sql, state_job_sql };
+	static const char *const *const tables[] = {
+		frame_sql, state_machine_sql, state_node_sql, state_event_sql, state_volume_sql, state_fence_sql, state_failover_sql, state_job_sql,
+	};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++)
 		for (int q = 0; q < Q_COUNT; q++)

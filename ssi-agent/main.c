@@ -30,7 +30,8 @@ enum { OPT_RUN_DIR = 256, OPT_INIT, OPT_KEEPER, OPT_DEBUG, OPT_VERSION };
 static int parse_options(int argc, char **argv, struct agent *a, int *level)
 {
 	static const struct option options[] = {
-		{ "run-dir", required_argument, NULL, OPT_RUN_DIR }, { "init", required_argument, NULL, OPT_INIT }, { "keeper", required_argument, NULL, OPT_KEEPER },
+		{ "run-dir", required_argument, NULL, OPT_RUN_DIR }, { "init", required_argument, NULL, OPT_INIT },
+		{ "keeper", required_argument, NULL, OPT_KEEPER },
 		{ "debug", no_argument, NULL, OPT_DEBUG },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, OPT_VERSION }, { 0 },
 	};

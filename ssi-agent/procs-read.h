@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * This machine's processes, read from /proc again and again, cheaply: what changes all the time (stat) each time, the rest when a process is new or has executed another program, and of all in turn.
- * It may wait: the command line of a process lies in its memory, whose lock another may hold for long. Not for the agent's loop.
+ * This machine's processes, read from /proc again and again, cheaply: what changes all the time (stat) each time, the rest when a process is new or has
+ * executed another program, and of all in turn. It may wait: the command line of a process lies in its memory, whose lock another may hold for long. Not for
+ * the agent's loop.
  */
 #include "ssi/procspace/procs-node.h"
 

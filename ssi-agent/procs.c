@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns telling the master of this machine's processes, each second while it is joined. A thread of its own reads /proc and makes the messages: reading a command line may wait for a lock of that process,
- * and the agent's loop waits for nobody. One of the two works at a time: the loop says go, the thread says done. What is lost on the way is told anew.
+ * Owns telling the master of this machine's processes, each second while it is joined. A thread of its own reads /proc and makes the messages: reading a
+ * command line may wait for a lock of that process, and the agent's loop waits for nobody. One of the two works at a time: the loop says go, the thread says
+ * done. What is lost on the way is told anew.
  */
 #include <errno.h>
 #include <malloc.h>

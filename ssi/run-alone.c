@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * "run" with one node: this process is what its parent takes for the program. It passes on what comes in, signals among it, writes what the program writes, stops when
- * the program stops, and ends as it ended. Called by run.c.
+ * "run" with one node: this process is what its parent takes for the program. It passes on what comes in, signals among it, writes what the program writes,
+ * stops when the program stops, and ends as it ended. Called by run.c.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What goes along with a job and what comes back: tar streams, made and read by tar(1), which knows links, holes and what a name must not be. Called by run-alone.c and
- * run-many.c.
+ * What goes along with a job and what comes back: tar streams, made and read by tar(1), which knows links, holes and what a name must not be. Called by
+ * run-alone.c and run-many.c.
  */
 #include <errno.h>
 #include <fcntl.h>

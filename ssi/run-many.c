@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * "run" with many nodes: a job on each, what they write line by line with the node's name before it, or in files, and in the end who failed. Called by run.c. Standard
- * input is not theirs. What comes from the keyboard goes to all of them.
+ * "run" with many nodes: a job on each, what they write line by line with the node's name before it, or in files, and in the end who failed. Called by run.c.
+ * Standard input is not theirs. What comes from the keyboard goes to all of them.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -32,7 +32,8 @@ static enum ssi_color state_color(const char *state)
 static void print_table(const json_t *jobs)
 {
 	static const struct ssi_column columns[] = {
-		{ "JOB", true }, { "PID", true }, { "USER", false }, { "NODE", false }, { "STATE", false }, { "SINCE", true }, { "COMMAND", false }, { NULL, false },
+		{ "JOB", true }, { "PID", true }, { "USER", false }, { "NODE", false }, { "STATE", false }, { "SINCE", true },
+		{ "COMMAND", false }, { NULL, false },
 	};
 	_cleanup_table_ struct ssi_table *t = ssi_table_new(columns);
 	uint64_t now = ssi_clock_wall_ms();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "run": a program on a node, or on many, that need not be there. Here are its options; what it does with one job and with many is in run-one.c and run-many.c. */
+/*
+ * "run": a program on a node, or on many, that need not be there. Here are its options; what it does with one job and with many is in run-one.c and
+ * run-many.c.
+ */
 #include <errno.h>
 #include <string.h>
 

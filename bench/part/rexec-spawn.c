@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * rexec-spawn [--far NODE] COUNT PROGRAM [ARGUMENT...]: starts it and waits for it, so many times, here or on a node (ssi_rexec()), and says the microseconds of
- * each. For bench/rexec. A status other than 0 ends it.
+ * rexec-spawn [--far NODE] COUNT PROGRAM [ARGUMENT...]: starts it and waits for it, so many times, here or on a node (ssi_rexec()), and says the microseconds
+ * of each. For bench/rexec. A status other than 0 ends it.
  */
 #include <errno.h>
 #include <spawn.h>

@@ -36,7 +36,10 @@ struct ssi_program {
 	const struct ssi_opt *opts;  /* options before or after any verb; ends with {0}; NULL = none. --version is always there */
 };
 
-/* The value of an option (borrowed), "" for a flag that was given, NULL when not. The last one given counts. One of the verb's hides the program's of the same name. */
+/*
+ * The value of an option (borrowed), "" for a flag that was given, NULL when not. The last one given counts. One of the verb's hides the program's of the
+ * same name.
+ */
 const char *ssi_cmd_opt(const struct ssi_cmd_args *a, const char *name);
 /* True when "-o json" was given; the program or verb lists SSI_OPT_OUTPUT in its options. */
 bool ssi_cmd_json(const struct ssi_cmd_args *a);

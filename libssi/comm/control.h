@@ -38,7 +38,10 @@ json_t *ssi_control_text(const char *s);
 
 /* The client. Blocking; one call at a time. */
 struct ssi_control;
-/* path NULL: $SSI_SOCKET, else SSI_CONTROL_SOCKET; for who may not use that, SSI_CONTROL_USERS beside it. A text in e that a person can act on: not running, or not allowed. */
+/*
+ * path NULL: $SSI_SOCKET, else SSI_CONTROL_SOCKET; for who may not use that, SSI_CONTROL_USERS beside it. A text in e that a person can act on: not running,
+ * or not allowed.
+ */
 int ssi_control_open(const char *path, struct ssi_control **ret, struct ssi_err *e);
 void ssi_control_close(struct ssi_control *c);                   /* NULL is fine */
 static inline void ssi_control_closep(struct ssi_control **c) { ssi_control_close(*c); }

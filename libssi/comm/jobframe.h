@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * The frames of jobs (doc/jobs.md) on the Unix sockets that they pass: from who started one to the daemon, from the agent to a keeper. The header is, little-endian,
- * {u32 size of the body, u16 type (enum ssi_wire_job), u16 zero, u64 job}; the body is a message of ssi/rexec/job.proto. A hop is one end of such a socket: what has
- * come and is not read yet, what is to go and could not. Nothing here blocks or waits; the descriptor is the caller's to watch.
+ * The frames of jobs (doc/jobs.md) on the Unix sockets that they pass: from who started one to the daemon, from the agent to a keeper. The header is,
+ * little-endian, {u32 size of the body, u16 type (enum ssi_wire_job), u16 zero, u64 job}; the body is a message of ssi/rexec/job.proto. A hop is one end of
+ * such a socket: what has come and is not read yet, what is to go and could not. Nothing here blocks or waits; the descriptor is the caller's to watch.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,8 +35,8 @@ void ssi_jobhop_close(struct ssi_jobhop *h);   /* what was to go and did not is 
 /* Read what is there, at most 256 KiB: the number of bytes, 0 at the other end's end, -EAGAIN, -errno. Only once ssi_jobhop_next has said 0. */
 int ssi_jobhop_read(struct ssi_jobhop *h);
 /*
- * The next whole frame of what was read: 1 and it (body borrowed until the next call for this hop's input, not aligned); 0: more has to come; -EBADMSG, -EMSGSIZE: the
- * other end is no such.
+ * The next whole frame of what was read: 1 and it (body borrowed until the next call for this hop's input, not aligned); 0: more has to come; -EBADMSG,
+ * -EMSGSIZE: the other end is no such.
  */
 int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_t **ret_body);
 /* Give the frame that ssi_jobhop_next said last back: it comes again. For who has no room for it now. */

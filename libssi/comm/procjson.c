@@ -24,7 +24,8 @@ json_t *ssi_procjson(const struct ssi_proctable *t, const struct ssi_proctable_p
 			      "session", (json_int_t)p->session, "node", n->name, "node_pid", (json_int_t)q->pid, "job", (int)p->job, "state", state,
 			      "comm", ssi_control_text(q->comm), "args", words(t, p));
 	const struct { const char *key; uint64_t value; } more[] = {
-		{ "uid", q->uid[0] }, { "euid", q->uid[1] }, { "gid", q->gid[0] }, { "threads", q->threads }, { "processor", q->processor }, { "utime_ms", q->utime * 10 },
+		{ "uid", q->uid[0] }, { "euid", q->uid[1] }, { "gid", q->gid[0] }, { "threads", q->threads },
+		{ "processor", q->processor }, { "utime_ms", q->utime * 10 },
 		{ "stime_ms", q->stime * 10 }, { "rss", q->rss }, { "vsize", q->vsize }, { "start", p->start_ms }, { "seen", n->seen_ms },
 	};
 

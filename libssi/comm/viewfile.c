@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns a reader's hold on a file of RUN/view. Called by the verbs that show nodes and processes, and by the merged view. The file's own time of change is when it was written. */
+/*
+ * Owns a reader's hold on a file of RUN/view. Called by the verbs that show nodes and processes, and by the merged view. The file's own time of change is
+ * when it was written.
+ */
 #include "libssi/comm/viewfile.h"
 
 #include <errno.h>

@@ -30,7 +30,8 @@ enum ssi_load_value {
 	SSI_LOAD_1, SSI_LOAD_5, SSI_LOAD_15,             /* load averages, in hundredths */
 	SSI_LOAD_RUNNING, SSI_LOAD_TASKS, SSI_LOAD_LAST_PID,   /* of /proc/loadavg; the reader itself counts as running */
 	SSI_LOAD_UPTIME, SSI_LOAD_IDLE,                  /* of /proc/uptime, in hundredths of a second */
-	SSI_LOAD_INTR, SSI_LOAD_CTXT, SSI_LOAD_BTIME, SSI_LOAD_FORKS, SSI_LOAD_PROCS_RUNNING, SSI_LOAD_PROCS_BLOCKED, SSI_LOAD_SOFTIRQ,   /* of /proc/stat; btime in seconds */
+	SSI_LOAD_INTR, SSI_LOAD_CTXT, SSI_LOAD_BTIME, SSI_LOAD_FORKS,
+	SSI_LOAD_PROCS_RUNNING, SSI_LOAD_PROCS_BLOCKED, SSI_LOAD_SOFTIRQ,      /* of /proc/stat; btime in seconds */
 	/* pressure: of the last 10 s and 60 s in hundredths of a per cent, and in all in microseconds; 0 where the kernel does not say */
 	SSI_LOAD_CPU_SOME10, SSI_LOAD_CPU_SOME60, SSI_LOAD_CPU_SOME,
 	SSI_LOAD_MEM_SOME10, SSI_LOAD_MEM_SOME60, SSI_LOAD_MEM_SOME, SSI_LOAD_MEM_FULL10, SSI_LOAD_MEM_FULL60, SSI_LOAD_MEM_FULL,

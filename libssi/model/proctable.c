@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the form of RUN/view/processes. Called by the daemon, who writes it, and by what shows processes. It checks all of a table at once, so that its readers need not. */
+/*
+ * Owns the form of RUN/view/processes. Called by the daemon, who writes it, and by what shows processes. It checks all of a table at once, so that its
+ * readers need not.
+ */
 #include "libssi/model/proctable.h"
 
 #include <errno.h>
@@ -88,7 +91,8 @@ static int by_pid(const void *a, const void *b)
 	return x->p.pid < y->p.pid ? -1 : x->p.pid > y->p.pid;
 }
 
-int ssi_proctable_write(const struct ssi_proctable_node *nodes, size_t n_nodes, struct ssi_proctable_row *rows, size_t n, uint64_t written_ms, struct ssi_buf *ret)
+int ssi_proctable_write(const struct ssi_proctable_node *nodes, size_t n_nodes, struct ssi_proctable_row *rows, size_t n,
+			uint64_t written_ms, struct ssi_buf *ret)
 {
 	struct ssi_proctable_head h = { .magic = SSI_PROCTABLE_MAGIC, .version = SSI_PROCTABLE_VERSION, .n_nodes = (uint32_t)n_nodes, .n = (uint32_t)n,
 		.written_ms = written_ms };

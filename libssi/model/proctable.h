@@ -4,7 +4,8 @@
  * The remote processes of the merged system as a file, RUN/view/processes: written by ssi-bootsvc from what the agents say, mapped by whoever shows them
  * (ssi ps, ssi top, the merged /proc). Numbers are those of doc/pids.md. Pure.
  *
- * How and when the file is written, and how it is waited for: doc/procspace.md, libssi/comm/viewfile.h. A mapping stays as it is; a newer table is another file by that name. All is in the byte order of the machine that writes it, which is the one that reads it:
+ * How and when the file is written, and how it is waited for: doc/procspace.md, libssi/comm/viewfile.h. A mapping stays as it is; a newer table is another
+ * file by that name. All is in the byte order of the machine that writes it, which is the one that reads it:
  *
  *     struct ssi_proctable_head
  *     struct ssi_proctable_node [n_nodes]         by their number
@@ -55,7 +56,8 @@ struct ssi_proctable_node {
 };
 
 struct ssi_proctable_process {
-	uint32_t pid, ppid, pgrp, session;   /* numbers of the merged system; ppid of a node's first process is 1, a group or session whose leader has ended is 0 */
+	/* Numbers of the merged system; ppid of a node's first process is 1, a group or session whose leader has ended is 0. */
+	uint32_t pid, ppid, pgrp, session;
 	uint32_t node;                   /* place in the nodes */
 	uint32_t job;                    /* 1: the first process of a job; pid is that of the job and of its deputy here, which stands for it to wait(2) */
 	uint32_t cmdline, cmdline_len;   /* in the command lines; length 0: a kernel thread or a zombie */
@@ -82,10 +84,14 @@ struct ssi_proctable {
 /* p is aligned for a uint64_t. -EBADMSG: not such a table, or of another version. */
 int ssi_proctable_read(const void *p, size_t n, struct ssi_proctable *ret, struct ssi_err *e);
 const struct ssi_proctable_process *ssi_proctable_find(const struct ssi_proctable *t, uint32_t pid);      /* NULL: there is none */
-static inline const struct ssi_proctable_node *ssi_proctable_node(const struct ssi_proctable *t, const struct ssi_proctable_process *p) { return &t->nodes[p->node]; }
+static inline const struct ssi_proctable_node *ssi_proctable_node(const struct ssi_proctable *t, const struct ssi_proctable_process *p)
+{
+	return &t->nodes[p->node];
+}
 static inline const char *ssi_proctable_cmdline(const struct ssi_proctable *t, const struct ssi_proctable_process *p) { return t->text + p->cmdline; }
 
 /* To write one: rows in any order, sorted in place; of a row's process the places of its command line are set here. */
 struct ssi_proctable_row { struct ssi_proctable_process p; const char *cmdline; };
 /* Appends the file to ret, which is empty. 0, -ENOMEM, -E2BIG. */
-int ssi_proctable_write(const struct ssi_proctable_node *nodes, size_t n_nodes, struct ssi_proctable_row *rows, size_t n, uint64_t written_ms, struct ssi_buf *ret);
+int ssi_proctable_write(const struct ssi_proctable_node *nodes, size_t n_nodes, struct ssi_proctable_row *rows, size_t n,
+			uint64_t written_ms, struct ssi_buf *ret);

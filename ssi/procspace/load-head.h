@@ -18,7 +18,8 @@ struct ssi_load_ops {
 };
 
 struct ssi_load_head;
-int ssi_load_head_new(struct ssi_ccm *m, const struct ssi_load_ops *ops, void *userdata, struct ssi_load_head **ret);   /* registers its rule; ops is borrowed */
+/* Registers its rule; ops is borrowed. */
+int ssi_load_head_new(struct ssi_ccm *m, const struct ssi_load_ops *ops, void *userdata, struct ssi_load_head **ret);
 void ssi_load_head_free(struct ssi_load_head *h);
 const struct ssi_load_of *ssi_load_head_get(const struct ssi_load_head *h, const char *name);      /* NULL: it has said nothing yet */
 void ssi_load_head_forget(struct ssi_load_head *h, const char *name);                              /* it is a member no more */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * The processes of all nodes, the master's side (doc/wire.md, module 5): what they told last, under the numbers of the merged system (doc/pids.md), and acting on one of them. What a node
- * told is kept while it is away; whether it counts says the daemon. Bounded for each node: SSI_PROCS_MAX processes, 8 MiB of command lines.
+ * The processes of all nodes, the master's side (doc/wire.md, module 5): what they told last, under the numbers of the merged system (doc/pids.md), and
+ * acting on one of them. What a node told is kept while it is away; whether it counts says the daemon. Bounded for each node: SSI_PROCS_MAX processes, 8 MiB
+ * of command lines.
  */
 #include <sys/types.h>
 #include "libssi/base/buf.h"
@@ -41,8 +42,8 @@ struct ssi_procs_act {
 /* error: 0 or -errno as of the system call, -EHOSTDOWN when the node was lost meanwhile. mask: of GET_AFFINITY. */
 typedef void (*ssi_procs_acted)(int error, const uint64_t *mask, size_t n_mask, void *userdata);
 /*
- * Ask the node. conn: its session (ssi_head_conn) by the name that ssi_procs_node_of gave. -ESRCH: no such process; -EPERM: it is another user's (as kill(2) judges; the node judges again); acted() is
- * called later, once, unless the result is negative.
+ * Ask the node. conn: its session (ssi_head_conn) by the name that ssi_procs_node_of gave. -ESRCH: no such process; -EPERM: it is another user's (as kill(2)
+ * judges; the node judges again); acted() is called later, once, unless the result is negative.
  */
 const char *ssi_procs_node_of(const struct ssi_procs *p, uint32_t pid);          /* NULL: no such process. Valid until the loop goes on */
 int ssi_procs_act(struct ssi_procs *p, struct ssi_ccm_conn *conn, const struct ssi_procs_act *a, ssi_procs_acted acted, void *userdata);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * What a node tells of its processes (doc/wire.md, module 5, type 2): the difference between what there is and what was told, bounded. Births and ends are told first; what processes use
- * follows as there is room, one after the other in turn. Pure: the agent reads /proc and sends.
+ * What a node tells of its processes (doc/wire.md, module 5, type 2): the difference between what there is and what was told, bounded. Births and ends are
+ * told first; what processes use follows as there is room, one after the other in turn. Pure: the agent reads /proc and sends.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns how a node's message changes what is known of it. Called for each message; nothing in it is believed but as that node's own word about its own processes. */
+/*
+ * Owns how a node's message changes what is known of it. Called for each message; nothing in it is believed but as that node's own word about its own
+ * processes.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,8 @@
 static const struct { size_t at; bool kib; } words[SSI_USES] = {
 #define WORD(f, in_kib) { offsetof(struct ssi_process, f), in_kib }
 	[SSI_USE_UTIME] = WORD(utime, false), [SSI_USE_STIME] = WORD(stime, false), [SSI_USE_RSS] = WORD(rss, true), [SSI_USE_MINFLT] = WORD(minflt, false),
-	[SSI_USE_VSIZE] = WORD(vsize, true), [SSI_USE_MAJFLT] = WORD(majflt, false), [SSI_USE_CUTIME] = WORD(cutime, false), [SSI_USE_CSTIME] = WORD(cstime, false),
+	[SSI_USE_VSIZE] = WORD(vsize, true), [SSI_USE_MAJFLT] = WORD(majflt, false), [SSI_USE_CUTIME] = WORD(cutime, false),
+	[SSI_USE_CSTIME] = WORD(cstime, false),
 	[SSI_USE_SHARED] = WORD(shared, true), [SSI_USE_DATA] = WORD(data, true), [SSI_USE_SWAP] = WORD(swap, true),
 #undef WORD
 };

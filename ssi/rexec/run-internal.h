@@ -50,7 +50,10 @@ struct ssi_run {
 };
 
 static inline struct run_out *run_out(struct ssi_run *r, unsigned stream) { return stream == 0 ? &r->out[0] : stream == 3 ? &r->out[1] : NULL; }
-static inline struct run_in *run_in(struct ssi_run *r, unsigned stream) { return stream == 1 || stream == 2 ? &r->in[stream - 1] : stream == 4 ? &r->in[2] : NULL; }
+static inline struct run_in *run_in(struct ssi_run *r, unsigned stream)
+{
+	return stream == 1 || stream == 2 ? &r->in[stream - 1] : stream == 4 ? &r->in[2] : NULL;
+}
 
 int run_say(struct ssi_run *r, uint16_t type, const ProtobufCMessage *m);    /* lost where there is no connection */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One job between descriptors. Called by ssi run and ssi_rexec(). Descriptors are the caller's and may be shared with others, so they stay blocking: they are written in
- * pieces that cannot block once poll has said that there is room (PIPE_BUF for a pipe), and files at once.
+ * One job between descriptors. Called by ssi run and ssi_rexec(). Descriptors are the caller's and may be shared with others, so they stay blocking: they are
+ * written in pieces that cannot block once poll has said that there is room (PIPE_BUF for a pipe), and files at once.
  */
 #include <errno.h>
 #include <limits.h>

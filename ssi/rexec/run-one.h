@@ -17,7 +17,8 @@ int ssi_run_one(const char *socket, int fd, const struct ssi_run_place *place, c
 		const struct ssi_run_io *io, struct ssi_run_exit *ret, struct ssi_err *e);
 
 /*
- * Run a program elsewhere and wait for it: argv[0] is looked for in env's PATH; env NULL: this process's. fds: its standard input, output and error (-1: none), or
- * NULL: 0, 1, 2. where may be NULL. The program need not be there, and nothing else either. -ENOENT, -EACCES, -ENOEXEC: there is no such program here; -EHOSTUNREACH: no node.
+ * Run a program elsewhere and wait for it: argv[0] is looked for in env's PATH; env NULL: this process's. fds: its standard input, output and error (-1:
+ * none), or NULL: 0, 1, 2. where may be NULL. The program need not be there, and nothing else either. -ENOENT, -EACCES, -ENOEXEC: there is no such program
+ * here; -EHOSTUNREACH: no node.
  */
 int ssi_rexec(const struct ssi_run_where *where, char *const argv[], char *const env[], const int fds[3], struct ssi_run_exit *ret, struct ssi_err *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A job on the side of who started it: the states of doc/jobs.md. Called by ssi run and by ssi_rexec(). The connection to the daemon may break at any time; the job's
- * keeper has what was not acknowledged, and so has this.
+ * A job on the side of who started it: the states of doc/jobs.md. Called by ssi run and by ssi_rexec(). The connection to the daemon may break at any time;
+ * the job's keeper has what was not acknowledged, and so has this.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * A job (doc/jobs.md), as who started it has it: one connection to the daemon's jobs.sock, from SPEC to EXIT_ACK. Nothing here blocks but ssi_run_ask: the caller polls. A
- * connection that breaks is made again by itself, and what is on its way is neither lost nor there twice. One thread; as many jobs as there are descriptors.
+ * A job (doc/jobs.md), as who started it has it: one connection to the daemon's jobs.sock, from SPEC to EXIT_ACK. Nothing here blocks but ssi_run_ask: the
+ * caller polls. A connection that breaks is made again by itself, and what is on its way is neither lost nor there twice. One thread; as many jobs as there
+ * are descriptors.
  */
 #include <poll.h>
 #include <stdbool.h>
@@ -51,11 +52,11 @@ struct ssi_run_ops {
 struct ssi_pack;                             /* what travels (ssi/rexec/pack.h) */
 struct Ssi__Job__Spec;
 /*
- * Start spec at a place. fd: of ssi_run_ask, taken over, or -1. spec and pack are borrowed and must outlive it; spec's pid and who it runs as are the daemon's to write.
- * Several jobs may share both.
+ * Start spec at a place. fd: of ssi_run_ask, taken over, or -1. spec and pack are borrowed and must outlive it; spec's pid and who it runs as are the
+ * daemon's to write. Several jobs may share both.
  */
-int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const struct Ssi__Job__Spec *spec, struct ssi_pack *pack, const struct ssi_run_ops *ops,
-		void *userdata, struct ssi_run **ret, struct ssi_err *e);
+int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const struct Ssi__Job__Spec *spec, struct ssi_pack *pack,
+		const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e);
 void ssi_run_free(struct ssi_run *r);        /* before it has ended: the job is killed. NULL is fine */
 
 /* What to poll for (fd -1: nothing now); the result is a timeout in ms, or -1. */

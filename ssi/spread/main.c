@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ssi-spread: stands in front of a program in the PATH of "ssi shell --spread", by a link with that program's name, and becomes "ssi run" of it. Whatever cannot
- * be placed runs here, as if this were not there (ssi run --or-here).
+ * ssi-spread: stands in front of a program in the PATH of "ssi shell --spread", by a link with that program's name, and becomes "ssi run" of it. Whatever
+ * cannot be placed runs here, as if this were not there (ssi run --or-here).
  */
 #include <errno.h>
 #include <limits.h>

@@ -421,7 +421,8 @@ int main(void)
 		cmocka_unit_test(test_exit), cmocka_unit_test(test_who), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there),
 		cmocka_unit_test(test_input), cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
 		cmocka_unit_test(test_breaks), cmocka_unit_test(test_alone), cmocka_unit_test(test_left_behind), cmocka_unit_test(test_lease),
-		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_bounds),
 	};
 
 	if (geteuid() != 0)

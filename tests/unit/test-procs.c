@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssi/procspace: what a node tells of its processes, and what the master makes of it, in many rounds of births, ends and use; the numbers of the merged system; /proc as the agent reads it. */
+/*
+ * ssi/procspace: what a node tells of its processes, and what the master makes of it, in many rounds of births, ends and use; the numbers of the merged
+ * system; /proc as the agent reads it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -105,7 +108,9 @@ static void same(const struct fixture *x, const struct ssi_procs_seen *seen, siz
 static void rounds(void **state)
 {
 	struct fixture *x = *state;
-	struct ssi_procs_seen seen[] = { process(1, 0, "init", "init"), process(2, 0, "kthreadd", NULL), process(40, 1, "sh", "sh -c x"), process(41, 40, "make", "make") };
+	struct ssi_procs_seen seen[] = {
+		process(1, 0, "init", "init"), process(2, 0, "kthreadd", NULL), process(40, 1, "sh", "sh -c x"), process(41, 40, "make", "make"),
+	};
 	uint32_t number;
 
 	tell(x, seen, 3);
