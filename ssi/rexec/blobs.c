@@ -206,10 +206,13 @@ int blobs_pin(const struct ssi_blobs *b, const char *hex, const char *dir, struc
 
 	if (!pin)
 		return ssi_errf(e, -ENOMEM, "no memory for a pin");
-	if (linkat(b->dir, hex, AT_FDCWD, pin, 0) < 0 && errno != EEXIST) {
-		if (errno == ENOENT && faccessat(b->dir, hex, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	for (int turn = 0; linkat(b->dir, hex, AT_FDCWD, pin, 0) < 0 && errno != EEXIST; turn++) {
+		int error = errno;
+
+		if (error == ENOENT && faccessat(b->dir, hex, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			return 0;
-		return ssi_errno(e, -errno, "a link to a blob in %s (it is to lie in the file system of %s)", dir, b->path);
+		if (error != ENOENT || turn)     /* once more: another may have brought it just now */
+			return ssi_errno(e, -error, "a link to a blob in %s (it is to lie in the file system of %s)", dir, b->path);
 	}
 	utimensat(b->dir, hex, NULL, AT_SYMLINK_NOFOLLOW);
 	return 1;
