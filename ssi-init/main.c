@@ -84,7 +84,7 @@ static int main_init(void *ctx, struct ssi_err *e)
 	(void)prctl(PR_SET_NAME, "ssi-init");
 	/* Should PID 1 die all the same: the kernel starts the machine again rather than stand still. */
 	(void)ssi_file_poke("/proc/sys/kernel/panic", "30");
-	/* A job has the number that its deputy has where it was started: above all of this machine's own (doc/pids.md). */
+	/* A job's first process has the number of the job, which is 2^20 at least (doc/pids.md). */
 	(void)ssi_file_poke("/proc/sys/kernel/pid_max", "4194304");
 	r = boot_read_args(b, e);
 	if (r < 0)

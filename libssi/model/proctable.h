@@ -22,7 +22,7 @@
 #define SSI_PROCTABLE_VERSION 1
 #define SSI_PROCTABLE_CMDLINE_MAX 4096u          /* more of a command line is not told */
 
-/* Numbers (doc/pids.md): below JOB_FIRST local processes; from there jobs and their deputies; from REMOTE_FIRST other processes of nodes. */
+/* Numbers (doc/pids.md): below JOB_FIRST local processes; from there jobs; from REMOTE_FIRST other processes of nodes. */
 #define SSI_PID_JOB_FIRST (1u << 20)
 #define SSI_PID_REMOTE_FIRST (1u << 21)
 #define SSI_PID_END (1u << 22)
@@ -59,7 +59,7 @@ struct ssi_proctable_process {
 	/* Numbers of the merged system; ppid of a node's first process is 1, a group or session whose leader has ended is 0. */
 	uint32_t pid, ppid, pgrp, session;
 	uint32_t node;                   /* place in the nodes */
-	uint32_t job;                    /* 1: the first process of a job; pid is that of the job and of its deputy here, which stands for it to wait(2) */
+	uint32_t job;                    /* 1: the first process of a job; pid is that of the job */
 	uint32_t cmdline, cmdline_len;   /* in the command lines; length 0: a kernel thread or a zombie */
 	uint64_t start_ms;               /* wall clock */
 	struct ssi_process on_node;
