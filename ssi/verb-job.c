@@ -35,7 +35,7 @@ static void print_record(const json_t *j)
 		printf(", status %lld\n", (long long)ssi_json_int(j, "status"));
 	line("", ssi_json_str(j, "text"));
 	printf("%-12s %.3f s user, %.3f s system, %s at most\n", "used", json_number_value(json_object_get(j, "user")), json_number_value(json_object_get(j, "system")),
-	       ssi_num_format_size(size, sizeof(size), (uint64_t)ssi_json_int(j, "max_rss") * 1024));
+	       ssi_num_format_size(size, sizeof(size), (uint64_t)ssi_json_int(j, "max_rss")));
 }
 
 int verb_job_show(struct ssi_cmd_args *a, int argc, char **argv)
