@@ -255,6 +255,19 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
+/* One user may not keep the others out. */
+static bool client_too_many(const struct jobs *j, uid_t uid)
+{
+	const struct job_client *c;
+	unsigned n = 0;
+
+	if (j->n_clients >= JOBS_CLIENTS)
+		return true;
+	LIST_FOREACH(c, &j->clients, link)
+		n += c->uid == uid;
+	return uid && n >= JOBS_CLIENTS_EACH;
+}
+
 static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct jobs *j = userdata;
@@ -263,7 +276,7 @@ static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	socklen_t n = sizeof(who);
 	struct job_client *c;
 
-	if (conn < 0 || getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || j->n_clients >= JOBS_CLIENTS)
+	if (conn < 0 || getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || client_too_many(j, who.uid))
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)

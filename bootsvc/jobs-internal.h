@@ -16,6 +16,7 @@
 #define JOBS_KEPT 1000                       /* records of those that have ended */
 #define JOBS_PLACE_MS 60000                  /* a number that was given out and is not used is taken back */
 #define JOBS_CLIENTS 16384
+#define JOBS_CLIENTS_EACH 4352           /* of a uid other than root: as many as it may have jobs, and some that ask */
 #define JOBS_GROUPS 256
 #define JOBS_STREAMS 5
 #define JOBS_BACK_MS 30000                  /* after a start, so long a job that nobody knows may yet be named by a node */
