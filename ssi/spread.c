@@ -65,6 +65,9 @@ static char *spread_folder(const char *names, struct ssi_err *e)
 	else
 		r = asprintf(&dir, "%s/.cache/ssi/spread-%zx", home, ssi_map_hash(names));
 	r = r < 0 ? -ENOMEM : ssi_path_mkdirs(dir, 0700);
+	/* In another's folder (root with a user's HOME) that one could put his own in its place. */
+	if (r == 0 && stat(cache && cache[0] == '/' ? cache : home, &st) == 0 && st.st_uid != 0 && st.st_uid != getuid())
+		r = -EPERM;
 	if (r == 0 && lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == getuid() && !(st.st_mode & 022))
 		return dir;
 	ssi_errf(e, r < 0 ? r : -EPERM, "%s: %s", dir ?: "the cache", r < 0 ? strerror(-r) : "not yours alone to write");

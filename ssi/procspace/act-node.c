@@ -22,15 +22,17 @@ struct ssi_act_node { int proc; };
 /* Field 22 of /proc/PID/stat, in 1/100 s. */
 static int started(int proc, pid_t pid, uint64_t *ret)
 {
-	char path[32], line[1024], *at;
+	_cleanup_free_ char *text = NULL;
+	char path[32], *at;
 	uint64_t ticks;
 	int r;
 
+	/* Not its first line: a process may have a newline in its name. */
 	snprintf(path, sizeof(path), "%d/stat", (int)pid);
-	r = ssi_file_read_line_at(proc, path, line, sizeof(line));
+	r = ssi_file_read_at(proc, path, 4096, &text, NULL);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	at = strrchr(line, ')');
+	at = strrchr(text, ')');
 	if (!at || sscanf(at + 1, " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64, &ticks) != 1)
 		return -EIO;
 	*ret = ticks * 100 / (uint64_t)sysconf(_SC_CLK_TCK);

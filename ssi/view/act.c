@@ -15,7 +15,8 @@
 /* Connected as the caller. The daemon's own folder is that above dir. */
 static int dial(const char *dir, const struct act_caller *c, struct ssi_control **ret)
 {
-	_cleanup_free_ char *path = ssi_path_join(dir, "../bootsvc.sock");
+	/* The one for all, where nobody can take so much that others have none: by the group of this process, root's, the other one might be open too. */
+	_cleanup_free_ char *path = ssi_path_join(dir, c->uid ? "../" SSI_CONTROL_USERS : "../bootsvc.sock");
 	int r;
 
 	if (!path)

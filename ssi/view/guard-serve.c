@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/file.h"
@@ -27,6 +28,8 @@
 
 #define STANDS_MAX 256
 #define LOOK_MS 500
+#define ASKED_MAX 16                     /* that are asked of nodes at once: root's processes, which no limit of the user's counts */
+#define ASKED_S 120                      /* more than any answer takes; a page of the caller's memory may never come */
 
 /* A local process that stands for a remote one, so that there is a pidfd of it: it ends when that one has. */
 struct stand { uint32_t pid; uint64_t start_ms; pid_t local; int pidfd; };
@@ -35,13 +38,49 @@ struct guard {
 	int listener;
 	const char *dir;
 	struct stand stands[STANDS_MAX];
-	size_t n_stands;
+	size_t n_stands, n_children;             /* stands are children too */
 };
 struct question {
 	const struct seccomp_notif *n;
 	uint32_t pid;                    /* the remote process; 0: the caller itself */
 	struct act_caller who;
 };
+
+/*
+ * Is the caller still in that call? What was read of it by its number counts only if so, asked afterwards: a signal takes it out of the call, and then it may
+ * have executed a setuid program, or ended, and its number be another's.
+ */
+static bool still_asks(const struct guard *g, const struct question *q)
+{
+	return ioctl(g->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &q->n->id) == 0;
+}
+
+/* Do numbers mean the same to the caller as here? Not in a pid namespace of its own. */
+static bool same_numbers(const struct guard *g, uint32_t pid)
+{
+	char path[32], theirs[64] = "", ours[64] = "";
+
+	snprintf(path, sizeof(path), "%" PRIu32 "/ns/pid", pid);
+	return readlinkat(g->view.proc, path, theirs, sizeof(theirs) - 1) > 0 && readlinkat(g->view.proc, "self/ns/pid", ours, sizeof(ours) - 1) > 0 &&
+	       !strcmp(theirs, ours);
+}
+
+/* As fork(2), with a bound. */
+static pid_t child(struct guard *g)
+{
+	pid_t pid = -1;
+
+	if (g->n_children < ASKED_MAX + STANDS_MAX)
+		pid = fork();
+	g->n_children += pid > 0;
+	return pid;
+}
+
+static void reap(struct guard *g)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		g->n_children--;
+}
 
 /* --- the caller's memory --- */
 static int memory(const struct guard *g, const struct question *q, uint64_t at, void *p, size_t n, bool write_it)
@@ -67,7 +106,7 @@ static int answer_mask(const struct guard *g, const struct question *q, const ui
 	size_t need = (g->view.snap.cpus + 63) / 64 * 8, len = q->n->data.args[1];
 	int r;
 
-	if (len < need || len % 8)
+	if (len < need || len % 8 || need > ACT_MASK_HERE * sizeof(*mask))
 		return -EINVAL;
 	r = memory(g, q, q->n->data.args[2], (void *)mask, need, true);
 	return r < 0 ? r : (int)need;
@@ -193,13 +232,13 @@ static void answer(const struct guard *g, const struct seccomp_notif *n, int r, 
 }
 
 /* --- pidfds --- */
-static pid_t stand(uint32_t pid)
+static pid_t stand(struct guard *g)
 {
-	pid_t child = fork();
+	pid_t pid = child(g);
 	sigset_t all;
 
-	if (child != 0)
-		return child;
+	if (pid != 0)
+		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "ssi-stand");
 	sigfillset(&all);
@@ -220,13 +259,17 @@ static int open_pidfd(struct guard *g, const struct question *q)
 	if (g->n_stands == STANDS_MAX)
 		return -EMFILE;
 	s = &g->stands[g->n_stands];
-	*s = (struct stand){ .pid = q->pid, .start_ms = p->start_ms, .local = stand(q->pid), .pidfd = -1 };
+	*s = (struct stand){ .pid = q->pid, .start_ms = p->start_ms, .local = stand(g), .pidfd = -1 };
 	if (s->local < 0)
 		return -ENOMEM;
 	s->pidfd = pidfd_open(s->local, 0);
+	if (s->pidfd < 0) {
+		kill(s->local, SIGKILL);         /* a child that was not waited for has its number still */
+		return -EMFILE;
+	}
 	add.srcfd = (uint32_t)s->pidfd;
 	g->n_stands++;
-	return s->pidfd < 0 || ioctl(g->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+	return ioctl(g->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
 }
 
 static void end_stands(struct guard *g)
@@ -241,8 +284,11 @@ static void end_stands(struct guard *g)
 			g->stands[n++] = *s;
 			continue;
 		}
-		kill(s->local, SIGKILL);
-		close(s->pidfd);
+		/* By its pidfd: it may have been killed, and its number be another's. */
+		if (s->pidfd >= 0) {
+			pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
+			close(s->pidfd);
+		}
 	}
 	g->n_stands = n;
 }
@@ -256,7 +302,7 @@ static bool caller(struct guard *g, struct question *q)
 	if (!local_uids(&g->view, (pid_t)q->n->pid, &uid, &euid))
 		return false;
 	q->who.uid = p && euid != 0 && uid != euid && (uid == p->on_node.uid[0] || uid == p->on_node.uid[2]) ? uid : euid;
-	return true;
+	return still_asks(g, q);
 }
 
 /* The process that the caller's descriptor means: a folder of the view (as killall has it), or the pidfd of a stand. 0: neither; *ret_local: a local one. */
@@ -297,13 +343,17 @@ static void send_by_fd(struct guard *g, struct question *q)
 	int sig = (int)q->n->data.args[1], r;
 	bool local = false;
 	uid_t uid, euid;
+	pid_t pid;
 
-	q->pid = fd_process(g, q->n->pid, (int)q->n->data.args[0], &local);
+	q->pid = same_numbers(g, q->n->pid) ? fd_process(g, q->n->pid, (int)q->n->data.args[0], &local) : 0;
 	if (!q->pid) {
 		answer(g, q->n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-	} else if (!caller(g, q) || !local_uids(&g->view, (pid_t)q->n->pid, &uid, &euid)) {
+	} else if (!local_uids(&g->view, (pid_t)q->n->pid, &uid, &euid) || !caller(g, q)) {
 		answer(g, q->n, -ESRCH, 0);
-	} else if (fork() == 0) {
+	} else if ((pid = child(g)) < 0) {
+		answer(g, q->n, -EAGAIN, 0);
+	} else if (pid == 0) {
+		alarm(ASKED_S);
 		r = local ? signal_local(q, uid, euid, sig) : signal_one(g, q, q->pid, sig);
 		answer(g, q->n, r, 0);
 		_exit(0);
@@ -315,6 +365,7 @@ static void handle(struct guard *g, const struct seccomp_notif *n)
 	bool second = n->data.nr == SYS_getpriority || n->data.nr == SYS_setpriority;
 	struct question q = { .n = n, .pid = (uint32_t)n->data.args[second ? 1 : 0] };
 	struct view_caller c = { .pid = (pid_t)n->pid };
+	pid_t pid;
 
 	snapshot_refresh(&g->view.snap);
 	if (n->data.nr == SYS_pidfd_send_signal) {
@@ -324,6 +375,8 @@ static void handle(struct guard *g, const struct seccomp_notif *n)
 			answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		else
 			answer(g, n, own_affinity(g, &q), 0);
+	} else if (!same_numbers(g, n->pid)) {
+		answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 	} else if (!caller(g, &q)) {
 		answer(g, n, -ESRCH, 0);
 	} else if (n->data.nr == SYS_getpriority) {
@@ -333,7 +386,10 @@ static void handle(struct guard *g, const struct seccomp_notif *n)
 
 		if (r < 0)
 			answer(g, n, r, 0);
-	} else if (fork() == 0) {
+	} else if ((pid = child(g)) < 0) {
+		answer(g, n, -EAGAIN, 0);
+	} else if (pid == 0) {
+		alarm(ASKED_S);
 		answer(g, n, ask(g, &q), 0);
 		_exit(0);
 	}
@@ -346,10 +402,11 @@ int guard_serve(int listener, const char *dir, struct ssi_err *e)
 	struct seccomp_notif n;
 	int r = view_open(&g.view, dir);
 
-	signal(SIGCHLD, SIG_IGN);
 	fcntl(listener, F_SETFD, FD_CLOEXEC);
 	while (r >= 0) {
-		r = poll(&p, 1, g.n_stands ? LOOK_MS : -1);
+		p.revents = 0;
+		r = poll(&p, 1, g.n_children ? LOOK_MS : -1);
+		reap(&g);
 		if (g.n_stands) {
 			snapshot_refresh(&g.view.snap);
 			end_stands(&g);

@@ -2,7 +2,6 @@
 /* The filter, and who answers for it: a process of root's that executes ssi-view anew, as the file system's does. */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "libssi/base/fd.h"
 #include "libssi/model/proctable.h"
 #include "ssi/view/guard.h"
+#include "ssi/view/session.h"
 
 #define REMOTE SCMP_CMP_MASKED_EQ, 0xffe00000u, SSI_PID_REMOTE_FIRST       /* 2^21 to 2^22 - 1, in the lower 32 bits */
 #define REMOTE_GROUP SCMP_CMP_MASKED_EQ, 0xffe00000u, 0xffc00000u          /* the negative of those, but for 2^21 itself */
@@ -71,19 +71,14 @@ static int load(void)
 /* Take the listener from the process that has it, and say that it is taken. */
 static void be_guard(pid_t session, int s, const char *dir, const char *self)
 {
-	int null = open("/dev/null", O_RDWR), fd, pidfd = pidfd_open(session, 0);
-	char text[16];
+	int fd, pidfd = pidfd_open(session, 0);
 
 	if (setsid() < 0 || fork() != 0 || ssi_fd_read_full(s, &fd, sizeof(fd)) != sizeof(fd))
 		_exit(0);
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	if (fd < 0 || write(s, "", 1) != 1 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0)
+	if (fd < 0 || write(s, "", 1) != 1)
 		_exit(1);
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	snprintf(text, sizeof(text), "%d", fd);
-	fcntl(fd, F_SETFD, 0);
-	execle(self, "ssi-view", "--guard", text, "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
+	session_exec_part(self, "--guard", fd, dir);
 	_exit(1);
 }
 

@@ -139,7 +139,6 @@ static void forget_user(void)
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
 		if (i != RLIMIT_NOFILE && i != RLIMIT_CORE)
 			setrlimit((__rlimit_resource_t)i, &none);
-	setpriority(PRIO_PROCESS, 0, -10);       /* whoever asks waits */
 }
 
 /* One of the processes behind a session. */
@@ -161,8 +160,16 @@ static int be_part(const struct args *a, const char *self)
 
 static int enter(const char *dir, const char *self, struct ssi_err *e)
 {
-	int guard = guard_start(dir, self, e), r = guard < 0 ? guard : session_enter(dir, self, e);
+	uid_t user = getuid();
+	int guard, r;
 
+	/* What is forked here is root's from its first moment: with the user's real identity he could stop or kill it before it gives that up. */
+	if (setresuid(0, (uid_t)-1, (uid_t)-1) < 0)
+		return ssi_errno(e, -errno, "root");
+	guard = guard_start(dir, self, e);
+	r = guard < 0 ? guard : session_enter(dir, self, e);
+	if (setresuid(user, (uid_t)-1, (uid_t)-1) < 0 && r >= 0)
+		r = ssi_errno(e, -errno, "the user");
 	if (r < 0) {
 		if (guard >= 0)
 			close(guard);

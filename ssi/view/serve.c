@@ -17,6 +17,7 @@
 
 /* What is open: a text that does not change under its reader until that begins anew, or a list. */
 struct open_file { struct ssi_buf text; struct view_list list; bool used, made; };
+#define OPEN_MAX_HERE 4096u          /* a list of all processes is some MiB, and is root's: no limit of the user's counts it */
 enum { TOLD_FILES = 5 };             /* the first ones of tree-remote.c */
 struct told { uint32_t sum[TOLD_FILES]; };
 struct server {
@@ -51,6 +52,8 @@ static int new_open(struct server *s, uint64_t *ret)
 
 	for (i = 0; i < s->n_open && s->open[i]->used; i++)
 		;
+	if (i == OPEN_MAX_HERE)
+		return -ENFILE;
 	if (i == s->n_open) {
 		all = reallocarray(s->open, i + 1, sizeof(struct open_file *));
 		if (!all)

@@ -30,21 +30,27 @@ bool session_is_in(void)
 	return statfs("/proc", &fs) == 0 && fs.f_type == FUSE_MAGIC && access("/proc/ssi/age", F_OK) == 0;
 }
 
+void session_exec_part(const char *self, const char *option, int fd, const char *dir)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0)
+		return;
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	if ((fd == 3 ? fcntl(fd, F_SETFD, 0) : dup2(fd, 3)) < 0 || close_range(4, ~0U, 0) < 0)
+		return;
+	execle(self, "ssi-view", option, "3", "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
+}
+
 /* The file system's process: root's alone, of no terminal and no session, and a child of nobody here. */
 static void be_server(int fuse, int go, const char *dir, const char *self)
 {
-	char fd[16], c;
-	int null = open("/dev/null", O_RDWR);
+	char c;
 
 	if (setsid() < 0 || fork() != 0 || read(go, &c, 1) != 1)
 		_exit(0);
-	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0)
-		_exit(1);
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	snprintf(fd, sizeof(fd), "%d", fuse);
-	fcntl(fuse, F_SETFD, 0);
-	execle(self, "ssi-view", "--serve", fd, "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
+	session_exec_part(self, "--serve", fuse, dir);
 	_exit(1);
 }
 

@@ -110,6 +110,20 @@ static int task_list(struct view *w, const struct view_caller *c, const struct v
 	return r;
 }
 
+/* Does a path of that process lead to the same for the caller? It does in one mount namespace; those of sessions are of that of the host, which is ours. */
+static bool same_mounts(const struct view *w, const struct view_caller *c, uint32_t pid)
+{
+	char path[32], theirs[64] = "", here[64] = "", ours[64] = "";
+
+	snprintf(path, sizeof(path), "%" PRIu32 "/ns/mnt", pid);
+	if (readlinkat(w->proc, path, theirs, sizeof(theirs) - 1) <= 0)
+		return true;             /* a zombie, which has none */
+	snprintf(path, sizeof(path), "%d/ns/mnt", c->pid);
+	readlinkat(w->proc, path, here, sizeof(here) - 1);
+	readlinkat(w->proc, "self/ns/mnt", ours, sizeof(ours) - 1);
+	return !strcmp(theirs, here) || !strcmp(theirs, ours);
+}
+
 /* Where exe, cwd and root lead is the caller's business only if the kernel would say so. */
 static int link_real(struct view *w, const struct view_caller *c, const struct vnode *v, const char *path, char *buf, size_t n)
 {
@@ -131,7 +145,8 @@ static int file_link(struct view *w, const struct view_caller *c, const struct v
 	int k = path_of(v, path, sizeof(path));
 
 	snprintf(path + k, sizeof(path) - (size_t)k, "/%s", name);
-	if (!strcmp(name, "exe") || !strcmp(name, "cwd") || !strcmp(name, "root"))
+	/* In other mounts "/" is another folder: only the kernel's own link leads there. */
+	if (!strcmp(name, "exe") || !strcmp(name, "cwd") || (!strcmp(name, "root") && same_mounts(w, c, v->a)))
 		return link_real(w, c, v, path, buf, n);
 	snprintf(buf, n, "%sssi/local/%s", v->kind == VIEW_TID_LINK ? "../../../" : "../", path);
 	return 0;

@@ -168,11 +168,17 @@ static int merged_text(struct view *w, const struct view_caller *c, const struct
 
 static int net_lookup(struct view *w, const struct view_caller *c, const struct vnode *v, const char *name, struct vnode *ret)
 {
-	*ret = (struct vnode){ .kind = VIEW_NET_LINK };
-	if (strcmp(name, "dev") != 0)
-		return view_name(w, name, &ret->name);
+	char path[300];
+	struct stat st;
+
 	*ret = (struct vnode){ .kind = VIEW_MERGED, .name = NET_DEV };
-	return 0;
+	if (strcmp(name, "dev") == 0)
+		return 0;
+	/* Only what there is gets a number: there are few, and they are never given back. add_net, without a caller, has it from the folder. */
+	if (c && (snprintf(path, sizeof(path), "%d/net/%s", c->pid, name) >= (int)sizeof(path) || fstatat(w->proc, path, &st, AT_SYMLINK_NOFOLLOW) < 0))
+		return -ENOENT;
+	*ret = (struct vnode){ .kind = VIEW_NET_LINK };
+	return view_name(w, name, &ret->name);
 }
 
 static int add_net(struct view *w, const char *name, struct view_list *ret)
