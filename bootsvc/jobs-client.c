@@ -13,6 +13,9 @@
 #include "libssi/base/path.h"
 #include "ssi/rexec/job.pb-c.h"
 
+#define CLIENT_OUT_MAX (8 * SSI_JOB_WINDOW_BYTES)
+#define CLIENTS_OF_USER (JOBS_OF_USER + 256)
+
 /* What of a job a client may say, and how large. */
 static const uint32_t may_say[] = {
 	[SSI_JOB_SPEC] = SSI_JOBFRAME_MAX, [SSI_JOB_BLOB] = SSI_JOBFRAME_MAX, [SSI_JOB_DATA] = SSI_JOBFRAME_MAX, [SSI_JOB_ACK] = 64, [SSI_JOB_SIGNAL] = 64,
@@ -66,7 +69,7 @@ static void client_drop(struct job_client *c)
 
 static void client_say(struct job_client *c, uint16_t type, uint64_t number, const void *body, size_t n)
 {
-	if (c->hop.out.len - c->hop.out_at > 8 * SSI_JOB_WINDOW_BYTES || ssi_jobhop_send(&c->hop, type, number, body, n) < 0)
+	if (c->hop.out.len - c->hop.out_at > CLIENT_OUT_MAX || ssi_jobhop_send(&c->hop, type, number, body, n) < 0)
 		client_drop(c);                  /* more than any job may have on its way, or nobody is there */
 	client_arm(c);
 }
@@ -130,6 +133,8 @@ static int on_attach(struct job_client *c, uint64_t number, const uint8_t *body,
 	else if (job && (job->acked || job->doomed))
 		say_gone(c, number, -ESRCH, "it is over");
 	else if (job && job->state == JOB_ENDED && job->s.cause == SSI__JOB__EXIT__CAUSE__NODE_LOST) {
+		if (job->client)
+			job->client->job = NULL;
 		c->job = job;
 		job->client = c;
 		job_lost(c->jobs, job, job->s.text);
@@ -153,6 +158,19 @@ void jobs_client_named(struct jobs *j, struct job *job)
 	}
 }
 
+void jobs_client_sweep(struct jobs *j)
+{
+	struct job_client *c;
+
+	if (ssi_clock_wall_ms() - j->d->started < JOBS_BACK_MS)
+		return;
+	LIST_FOREACH(c, &j->clients, link)
+		if (c->wants) {
+			say_gone(c, c->wants, -ESRCH, "there is no such job");
+			c->wants = 0;
+		}
+}
+
 /* --- what clients say --- */
 
 /* Is this frame one that the connection may bring? The job it is about is the connection's, but with ASK, SPEC and ATTACH, which make it so. */
@@ -162,7 +180,10 @@ static bool frame_ok(const struct job_client *c, const struct ssi_jobframe *f)
 
 	if (f->type >= sizeof(may_say) / sizeof(*may_say) || f->size > may_say[f->type])
 		return false;
-	return begins || (c->job && c->job->s.number == f->job) || !c->job;
+	if (f->type == SSI_JOB_ASK)
+		return !c->asked && !c->job;     /* it costs the most of all */
+	/* One job a connection, for good: the job would know it still. */
+	return begins ? (!c->job || c->job->s.number == f->job) && (!c->wants || c->wants == f->job) : !c->job || c->job->s.number == f->job;
 }
 
 static int on_exit_ack(struct job_client *c)
@@ -185,6 +206,7 @@ static int on_frame(struct job_client *c, const struct ssi_jobframe *f, const ui
 
 	switch (f->type) {
 	case SSI_JOB_ASK:
+		c->asked = true;
 		return jobs_on_ask(c, body, f->size);
 	case SSI_JOB_SPEC:
 		return jobs_on_spec(c, f->job, body, f->size);
@@ -214,7 +236,10 @@ static void client_frames(struct job_client *c)
 	int r;
 
 	while ((r = ssi_jobhop_next(&c->hop, &f, &body)) > 0) {
-		r = frame_ok(c, &f) ? on_frame(c, &f, body) : -EPROTO;
+		if (c->hop.out.len - c->hop.out_at > CLIENT_OUT_MAX)
+			r = -ENOBUFS;            /* it asks and does not read */
+		else
+			r = frame_ok(c, &f) ? on_frame(c, &f, body) : -EPROTO;
 		if (r == -EAGAIN) {
 			ssi_jobhop_again(&c->hop, &f);
 			client_block(c, true);
@@ -256,16 +281,15 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 }
 
 /* One user may not keep the others out. */
-static bool client_too_many(const struct jobs *j, uid_t uid)
+static bool door_open(const struct jobs *j, uid_t uid)
 {
 	const struct job_client *c;
 	unsigned n = 0;
 
-	if (j->n_clients >= JOBS_CLIENTS)
-		return true;
-	LIST_FOREACH(c, &j->clients, link)
-		n += c->uid == uid;
-	return uid && n >= JOBS_CLIENTS_EACH;
+	if (uid)
+		LIST_FOREACH(c, &j->clients, link)
+			n += c->uid == uid;
+	return j->n_clients < JOBS_CLIENTS && n < CLIENTS_OF_USER;
 }
 
 static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -276,7 +300,7 @@ static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	socklen_t n = sizeof(who);
 	struct job_client *c;
 
-	if (conn < 0 || getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || client_too_many(j, who.uid))
+	if (conn < 0 || getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 || !door_open(j, who.uid))
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -16,7 +16,6 @@
 #define JOBS_KEPT 1000                       /* records of those that have ended */
 #define JOBS_PLACE_MS 60000                  /* a number that was given out and is not used is taken back */
 #define JOBS_CLIENTS 16384
-#define JOBS_CLIENTS_EACH 4352           /* of a uid other than root: as many as it may have jobs, and some that ask */
 #define JOBS_GROUPS 256
 #define JOBS_STREAMS 5
 #define JOBS_BACK_MS 30000                  /* after a start, so long a job that nobody knows may yet be named by a node */
@@ -56,7 +55,7 @@ struct job_client {
 	uint64_t wants;                      /* the number of a job that it wants to attach to, once a node names it; 0 */
 	uint8_t attach[256];                 /* how: the body of its ATTACH */
 	size_t n_attach;
-	bool blocked;
+	bool blocked, asked;
 };
 
 struct jobs {
@@ -104,6 +103,7 @@ void jobs_client_free_all(struct jobs *j);
 int job_to_client(struct job *job, uint16_t type, const void *body, size_t n);   /* lost if nobody is there: it can be had again */
 void job_tell_state(struct job *job, int what);                              /* a State of the daemon's own */
 void jobs_client_named(struct jobs *j, struct job *job);                     /* a node has named it: who waited for that is attached */
+void jobs_client_sweep(struct jobs *j);                                      /* who waits for a job that no node has named in time is told */
 void jobs_client_pump(struct job_client *c);                                 /* read on */
 
 /* jobs-start.c: ASK and SPEC */

@@ -12,6 +12,7 @@
 #include "ssi/rexec/job.pb-c.h"
 
 #define HELD_MAX (1u << 20)
+#define HELD_JOBS_MAX 8000                   /* of one node: what its agent keeps at most */
 
 int job_to_node(struct job *job, uint16_t type, const void *body, size_t n)
 {
@@ -103,7 +104,7 @@ void job_doom(struct jobs *j, struct job *job)
 		return;
 	}
 	job->doomed = true;
-	job->owes |= job->state == JOB_ENDED ? JOB_OWES_EXIT_ACK : JOB_OWES_KILL;
+	job->owes |= job->state == JOB_ENDED ? JOB_OWES_EXIT_ACK : JOB_OWES_ATTACH | JOB_OWES_KILL;
 	job_pay(job);
 	if (job->state == JOB_ENDED) {
 		job_over(j, job);
@@ -207,7 +208,7 @@ static int on_data(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const u
 	m = ssi__job__data__unpack(NULL, f->size, body);
 	if (!m)
 		return -EBADMSG;
-	if (m->stream < JOBS_STREAMS && m->offset + m->data.len > job->discarded[m->stream]) {
+	if (m->stream < JOBS_STREAMS && m->offset + m->data.len >= job->discarded[m->stream]) {
 		job->discarded[m->stream] = m->offset + m->data.len;
 		job->owes |= JOB_OWES_ACK;
 		job_pay(job);
@@ -278,18 +279,22 @@ static struct job *held_new(struct jobs *j, const struct ssi_identity *id, const
 
 	snprintf(s.node, sizeof(s.node), "%s", id->who);
 	ssi_text_copy(s.command, sizeof(s.command), h->command);
-	if (j->n_active >= JOBS_MAX || !h->job || h->pid < JOBS_PID_FIRST || h->pid >= JOBS_PID_FIRST + JOBS_PIDS)
+	/* All that were given out are below next, but where the store was lost. The numbers are everybody's, a node may not use them up. */
+	if (!h->job || h->job >= INT64_MAX || (h->job > j->next && h->job - j->next > UINT32_MAX))
+		return NULL;
+	if (j->n_active >= JOBS_MAX || h->pid < JOBS_PID_FIRST || h->pid >= JOBS_PID_FIRST + JOBS_PIDS)
 		return NULL;
 	return job_restore(j, &s);
 }
 
-static void held_one(struct jobs *j, struct ssi_ccm_conn *c, const Ssi__Job__Held *h)
+/* room: so many that nobody knows it may still name. */
+static void held_one(struct jobs *j, struct ssi_ccm_conn *c, const Ssi__Job__Held *h, unsigned *room)
 {
 	const struct ssi_identity *id = ssi_ccm_identity(c);
 	struct job *job = job_find(j, h->job);
 
-	if (!job)
-		job = held_new(j, id, h);
+	if (!job && *room && (job = held_new(j, id, h)))
+		--*room;
 	if (!job || strcmp(job->s.node, id->who) != 0 || job->s.incarnation != id->incarnation)
 		return;                          /* its keeper ends by its lease */
 	job->conn = c;
@@ -334,11 +339,14 @@ static void held_not(struct jobs *j, const char *node)
 static int on_held(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	Ssi__Job__Jobs *m = ssi__job__jobs__unpack(NULL, f->size, body);
+	unsigned known, room;
 
 	if (!m)
 		return -EBADMSG;
+	known = jobs_on_node(userdata, ssi_ccm_identity(c)->who);
+	room = known < HELD_JOBS_MAX ? HELD_JOBS_MAX - known : 0;
 	for (size_t i = 0; i < m->n_held; i++)
-		held_one(userdata, c, m->held[i]);
+		held_one(userdata, c, m->held[i], &room);
 	ssi__job__jobs__free_unpacked(m, NULL);
 	held_not(userdata, ssi_ccm_identity(c)->who);
 	return 0;
@@ -364,22 +372,26 @@ int jobs_node_register(struct jobs *j)
 
 void jobs_closed(struct jobs *j, struct ssi_ccm_conn *c)
 {
-	struct job *job, *next;
+	struct job_client *client, *cnext;
+	struct job *job;
 
 	if (!j)
 		return;
 	TAILQ_FOREACH(job, &j->kept, order)
 		if (job->conn == c)
 			job->conn = NULL;
-	for (job = TAILQ_FIRST(&j->active); job; job = next) {
-		next = TAILQ_NEXT(job, order);
+	TAILQ_FOREACH(job, &j->active, order) {
 		if (job->conn != c)
 			continue;
 		job->conn = NULL;
 		if (job->state != JOB_PLACED)
 			job_tell_state(job, SSI__JOB__STATE__WHAT__AWAY);
-		if (job->client)
-			jobs_client_pump(job->client);       /* what waited for room waits for the node now */
+	}
+	/* What waited for room waits for the node now. Not before nothing points to c any more: what they say may change the lists. */
+	for (client = LIST_FIRST(&j->blocked); client; client = cnext) {
+		cnext = LIST_NEXT(client, waiting);
+		if (!client->job || !client->job->conn)
+			jobs_client_pump(client);
 	}
 }
 
@@ -400,7 +412,7 @@ void jobs_drained(struct jobs *j, struct ssi_ccm_conn *c)
 		}
 	for (client = LIST_FIRST(&j->blocked); client; client = next) {
 		next = LIST_NEXT(client, waiting);
-		if (client->job && client->job->conn == c)
+		if (!client->job || client->job->conn == c)      /* without: its SPEC or ATTACH found no room */
 			jobs_client_pump(client);
 	}
 }

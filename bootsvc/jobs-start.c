@@ -254,26 +254,32 @@ static void job_begun(struct jobs *j, struct job *job, const Ssi__Job__Spec *m)
 int jobs_on_spec(struct job_client *c, uint64_t number, const uint8_t *body, size_t n)
 {
 	struct job *job = job_find(c->jobs, number);
+	struct ssi_ccm_conn *conn;
 	Ssi__Job__Spec *m;
 	int r;
 
 	if (!job || job->state != JOB_PLACED || job->s.uid != c->uid || (job->client && job->client != c))
 		return refuse(c, number, -ESRCH, "this number is not for you, or its time is over");
-	job->conn = ssi_head_conn(c->jobs->d->head, job->s.node);
-	if (!job->conn)
+	conn = ssi_head_conn(c->jobs->d->head, job->s.node);
+	if (!conn)
 		return refuse(c, number, -EHOSTUNREACH, "the node is not joined any more");
 	m = ssi__job__spec__unpack(NULL, n, body);
 	if (!m || !m->n_argv) {
 		ssi__job__spec__free_unpacked(m, NULL);
 		return -EBADMSG;
 	}
+	job->conn = conn;
 	r = spec_send(c, job, m);
+	if (r < 0)
+		job->conn = NULL;                /* it may be one that ends just now: nothing is to know it */
 	if (r >= 0) {
 		c->job = job;
 		job->client = c;
 		job_begun(c->jobs, job, m);
 	}
 	ssi__job__spec__free_unpacked(m, NULL);
+	if (r == -ENOTCONN)
+		return refuse(c, number, -EHOSTUNREACH, "the node is not joined any more");
 	if (r == -E2BIG || r == -EMSGSIZE)
 		return refuse(c, number, -E2BIG, "arguments and environment are more than a job may have (128 KiB)");
 	return r;

@@ -103,6 +103,11 @@ static void pid_mark(struct jobs *j, uint32_t pid, bool taken)
 		j->pids[i / 8] &= (uint8_t)~(1u << i % 8);
 }
 
+static bool pid_is_taken(const struct jobs *j, uint32_t pid)
+{
+	return pid >= JOBS_PID_FIRST && pid - JOBS_PID_FIRST < JOBS_PIDS && pid_taken(j, pid - JOBS_PID_FIRST);
+}
+
 /* The next free one: one that was used lately comes last. There are more of them than jobs. */
 static uint32_t pid_next(struct jobs *j)
 {
@@ -158,9 +163,11 @@ struct job *job_restore(struct jobs *j, const struct state_job *s)
 
 	if (!job)
 		return NULL;
+	if (pid_is_taken(j, s->pid))
+		job->s.pid = 0;                  /* it is another's by now, who keeps it */
 	job->stored = true;
 	job->state = s->phase >= STATE_JOB_SENT && s->phase <= STATE_JOB_OVER ? states[s->phase] : JOB_RUNNING;
-	pid_mark(j, s->pid, true);
+	pid_mark(j, job->s.pid, true);
 	if (s->phase == STATE_JOB_OVER)
 		job_over(j, job);
 	if (s->number >= j->next)
@@ -226,6 +233,8 @@ static void save_all(struct jobs *j)
 		return;
 	if (state_begin(j->d->state, false, &e) < 0) {
 		log_error("jobs: %s", e.text);
+		sd_event_source_set_time_relative(j->save, SWEEP_MS * 1000);     /* nobody else sets it while there are some */
+		sd_event_source_set_enabled(j->save, SD_EVENT_ONESHOT);
 		return;
 	}
 	while ((job = TAILQ_FIRST(&j->unsaved))) {
@@ -276,6 +285,7 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 		if (job->state == JOB_PLACED && now - job->placed > JOBS_PLACE_MS)
 			job_free(j, job);
 	}
+	jobs_client_sweep(j);
 	sd_event_source_set_time_relative(s, SWEEP_MS * 1000);
 	return 0;
 }

@@ -130,6 +130,7 @@ static void jobs_bury_later(struct agent *a, uint64_t number)
 static void jobs_lost(struct job *job)
 {
 	struct agent *a = job->a;
+	Ssi__Job__Gone gone = SSI__JOB__GONE__INIT;
 	uint64_t number = job->number;
 	int fd, r;
 
@@ -146,8 +147,11 @@ static void jobs_lost(struct job *job)
 	r = keepers_bury(number);
 	if (r == -EBUSY)
 		jobs_bury_later(a, number);
-	if (r == 0)
+	if (r == 0) {                        /* who has its record knows; nobody may have it, when its lease was over or it could not begin */
+		gone.text = (char *)"its keeper has ended";
+		jobs_say(a, SSI_JOB_GONE, number, &gone.base);
 		return;
+	}
 	log_warning("job %" PRIu64 ": its keeper ended, and with it the job", number);
 	jobs_say_exit(a, number, SSI__JOB__EXIT__CAUSE__KILLED, 0, "its keeper on the node was killed");
 }

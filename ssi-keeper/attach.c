@@ -47,7 +47,8 @@ void attach_say(struct keeper *k, uint16_t type, const ProtobufCMessage *m)
 	if (!k->attached || (n > sizeof(small) && !large))
 		return;
 	protobuf_c_message_pack(m, large ? large : small);
-	if (ssi_jobhop_send(&k->hop, type, k->job, large ? large : small, n) < 0)
+	/* Who asks and asks, and is not heard by the agent, has it all wait here. */
+	if (ssi_jobhop_full(&k->hop) || ssi_jobhop_send(&k->hop, type, k->job, large ? large : small, n) < 0)
 		attach_lost(k);
 }
 

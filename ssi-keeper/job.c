@@ -20,6 +20,7 @@
 
 #define JOB_PID_MAX 4194303u
 #define JOB_GROUPS_MAX 65536u
+#define JOB_DRAIN_MS 60000u          /* so long, when all its processes are dead, the end of its output is waited for */
 
 /* What a signal says of how it ended: these are the program's own doing. */
 static bool job_crash(int sig)
@@ -161,6 +162,19 @@ static void job_drain(struct keeper *k)
 	if (k->pty >= 0)
 		close(TAKE_FD(k->pty));
 	k->phase = KEEPER_DRAINING;
+	k->limit_ms = ssi_clock_mono_ms() + JOB_DRAIN_MS;
+	job_drained(k);
+}
+
+/* Somebody who is not of the job was given an end of its pipes, and holds it: what he writes is nothing of it. */
+static void job_cut(struct keeper *k)
+{
+	k->limit_ms = ssi_clock_mono_ms() + JOB_DRAIN_MS;
+	for (size_t i = 0; i < 3; i++)
+		if (outlet_room(&k->out[i], true)) {
+			close(TAKE_FD(k->out[i].fd));
+			k->out[i].end = true;
+		}
 	job_drained(k);
 }
 
@@ -173,6 +187,7 @@ void job_drained(struct keeper *k)
 			return;
 	record_exit(k);
 	k->phase = KEEPER_ENDED;
+	k->limit_ms = 0;                     /* or the record would go with the time that it had */
 	if (k->alone_ms)
 		k->alone_ms = ssi_clock_mono_ms();
 	attach_state(k);
@@ -198,6 +213,10 @@ void job_force(struct keeper *k, Ssi__Job__Exit__Cause cause, int sig, const cha
 {
 	if (k->phase >= KEEPER_ENDED) {
 		k->phase = KEEPER_DONE;
+		return;
+	}
+	if (k->phase == KEEPER_DRAINING) {
+		job_cut(k);
 		return;
 	}
 	k->limit_ms = 0;

@@ -3,12 +3,14 @@
  * Owns the way from a Spec to what is executed. Called by job.c and attach.c. What came lies in blobs/, for all jobs; a job without
  * Program runs what the node itself has by that name.
  */
+#include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "ssi-keeper/keeper.h"
@@ -37,7 +39,7 @@ void load_need(struct keeper *k)
 	attach_say(k, SSI_JOB_NEED, &m.base);
 }
 
-/* The folder in which unpack.h lays what is executed: root's until that is done (a user could lead root's links elsewhere), then the user's alone. */
+/* The folder in which unpack.h lays what is executed: root's until that is done (a user could lead root's links elsewhere), then the user's alone to read. */
 static int load_folder(const struct keeper *k, char *ret, size_t n, struct ssi_err *e)
 {
 	if ((size_t)snprintf(ret, n, "%s/%s/program", k->run_dir, k->dir) >= n)
@@ -62,7 +64,7 @@ int load_begin(struct keeper *k, struct ssi_err *e)
 		if (r >= 0)
 			r = ssi_blobs_open(blobs, 0, &k->load->blobs, e);
 		if (r >= 0)
-			r = ssi_unpack_new(k->spec->program, k->load->blobs, dir, &k->load->unpack, e);
+			r = ssi_unpack_new(k->spec->program, k->load->blobs, dir, k->spec->uid, k->spec->gid, &k->load->unpack, e);
 	}
 	if (r < 0)
 		return r;
@@ -143,6 +145,21 @@ static int load_own(struct keeper *k, struct ssi_err *e)
 	return p->path ? 0 : ssi_errf(e, -ENOMEM, "no memory for a program's arguments");
 }
 
+/*
+ * To be read by its user and nobody else. It stays root's: who could make files and folders here could fill /run, and lay out what no agent can remove.
+ * A list as of acl(5); where there are none, his group may read it too.
+ */
+static int load_show(const char *dir, uid_t uid, gid_t gid)
+{
+	const struct { uint32_t version; struct { uint16_t tag, perm; uint32_t id; } of[5]; } acl = {
+		htole32(2), { { htole16(0x01), htole16(7), htole32(-1) }, { htole16(0x02), htole16(5), htole32(uid) }, { htole16(0x04), 0, htole32(-1) },
+			      { htole16(0x10), htole16(5), htole32(-1) }, { htole16(0x20), 0, htole32(-1) } } };
+
+	if (lsetxattr(dir, "system.posix_acl_access", &acl, sizeof(acl), 0) == 0)
+		return 0;
+	return errno != EOPNOTSUPP || lchown(dir, (uid_t)-1, gid) < 0 || chmod(dir, 0750) < 0 ? -1 : 0;
+}
+
 int load_program(struct keeper *k, struct ssi_err *e)
 {
 	const Ssi__Job__Spec *s = k->spec;
@@ -153,7 +170,7 @@ int load_program(struct keeper *k, struct ssi_err *e)
 		return load_own(k, e);
 	r = ssi_unpack_make(k->load->unpack, s->n_argv, s->argv, s->n_env, s->env, &k->load->made, e);
 	snprintf(dir, sizeof(dir), "%s/%s/program", k->run_dir, k->dir);
-	if (r >= 0 && lchown(dir, s->uid, s->gid) < 0)
+	if (r >= 0 && s->uid && load_show(dir, s->uid, s->gid) < 0)
 		r = ssi_errno(e, -errno, "%s", dir);
 	if (r >= 0)
 		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env };

@@ -57,10 +57,15 @@ static int start_become(const Ssi__Job__Spec *s, const char **what)
 static void start_limits(const Ssi__Job__Spec *s)
 {
 	for (size_t i = 0; i < s->n_limits; i++) {
-		const struct rlimit l = { s->limits[i]->soft, s->limits[i]->hard };
+		struct rlimit l = { s->limits[i]->soft, s->limits[i]->hard }, own;
 
-		if (s->limits[i]->resource < RLIM_NLIMITS)
-			(void)setrlimit((int)s->limits[i]->resource, &l);
+		if (s->limits[i]->resource >= RLIM_NLIMITS || getrlimit((int)s->limits[i]->resource, &own) < 0)
+			continue;
+		if (s->uid && l.rlim_max > own.rlim_max)     /* we are root still, and could */
+			l.rlim_max = own.rlim_max;
+		if (l.rlim_cur > l.rlim_max)
+			l.rlim_cur = l.rlim_max;
+		(void)setrlimit((int)s->limits[i]->resource, &l);
 	}
 }
 
@@ -244,6 +249,8 @@ int start_program(struct keeper *k, struct ssi_err *e)
 		r = start_process(k, &f, &k->program, (pid_t)k->spec->pid, &k->pid, e);
 	k->first = k->pid;
 	start_fds_close(&f);
+	if (r < 0 && k->report >= 0)
+		close(TAKE_FD(k->report));       /* its end would say that it was started */
 	return r;
 }
 

@@ -13,6 +13,7 @@ struct procs_entry {
 	uint32_t cmdline_len;
 	uint32_t number;                 /* in the merged system; 0: there was none left */
 	bool told;                       /* since the node began anew */
+	bool gone;                       /* while a message is taken */
 };
 
 struct procs_node {

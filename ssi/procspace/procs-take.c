@@ -12,6 +12,7 @@
 #include "ssi/procspace/procs-use.h"
 #include "ssi/procspace/procspace.pb-c.h"
 
+#define TAKE_BORN_MAX 512                /* processes in a message: a node has room for fewer, and each may move all others */
 #define TAKE_TEXT_MAX (8u << 20)         /* bytes of command lines of a node */
 
 void procs_entry_free(struct ssi_procs *p, struct procs_node *n, struct procs_entry *e)
@@ -65,15 +66,6 @@ struct procs_entry *procs_entry_add(struct procs_node *n, uint32_t pid)
 	n->n++;
 	n->entries[at] = (struct procs_entry){ .p.pid = pid };
 	return &n->entries[at];
-}
-
-static void drop(struct ssi_procs *p, struct procs_node *n, struct procs_entry *e)
-{
-	size_t at = (size_t)(e - n->entries);
-
-	procs_entry_free(p, n, e);
-	n->n--;
-	memmove(e, e + 1, (n->n - at) * sizeof(*e));
 }
 
 /* A job's first process has the number of the job, if that is so and nobody has it; any other the next one. */
@@ -156,8 +148,8 @@ static int take_process(struct ssi_procs *p, struct procs_node *n, const Ssi__Pr
 	if (!m->pid || m->pid >= SSI_PID_END)
 		return -EPROTO;
 	if (e && e->p.start != m->start) {
-		drop(p, n, e);
-		e = NULL;
+		procs_entry_free(p, n, e);
+		*e = (struct procs_entry){ .p.pid = m->pid };
 	}
 	if (!e)
 		e = procs_entry_add(n, m->pid);
@@ -199,13 +191,13 @@ static int take_use(struct procs_node *n, const uint64_t *use, size_t n_use)
 	return 0;
 }
 
-/* All is known: what was not told is gone. */
-static void sweep(struct ssi_procs *p, struct procs_node *n)
+/* Those that are gone, at once: each for itself would move the others each time. untold: all is known, and what was not told is gone too. */
+static void sweep(struct ssi_procs *p, struct procs_node *n, bool untold)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n->n; i++) {
-		if (n->entries[i].told)
+		if (!n->entries[i].gone && (n->entries[i].told || !untold))
 			n->entries[kept++] = n->entries[i];
 		else
 			procs_entry_free(p, n, &n->entries[i]);
@@ -221,14 +213,18 @@ static int take_changes(struct ssi_procs *p, struct procs_node *n, const Ssi__Pr
 		struct procs_entry *e = procs_entry_find(n, m->gone[i]);
 
 		if (e)
-			drop(p, n, e);
+			e->gone = true;
 	}
+	if (m->n_gone)
+		sweep(p, n, false);
+	if (m->n_processes > TAKE_BORN_MAX)
+		return -EPROTO;
 	for (size_t i = 0; i < m->n_processes && r >= 0; i++)
 		r = take_process(p, n, m->processes[i]);
 	if (r >= 0)
 		r = take_use(n, m->use, m->n_use);
 	if (r >= 0 && m->complete)
-		sweep(p, n);
+		sweep(p, n, true);
 	return r;
 }
 

@@ -18,6 +18,8 @@ struct ssi_unpack {
 	const Ssi__Job__Program *program;
 	struct ssi_blobs *blobs;
 	const char *dir, *pins;
+	uid_t uid;
+	gid_t gid;
 	struct unpack_file *files;   /* main, script_interpreter, interpreter (those that there are), and the libraries */
 	size_t n_files;
 	struct unpack_file *main, *elf, *interpreter, *libraries;    /* elf: the one that is executed; interpreter: NULL for a static one */
@@ -30,3 +32,4 @@ struct ssi_unpack {
 };
 
 const char *unpack_base(const char *path);
+int unpack_open(const struct ssi_unpack *u, const char *path);       /* to read, as the user may; -1 */

@@ -5,12 +5,12 @@
  * one is taken.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
-#include "libssi/base/file.h"
+#include "libssi/base/fd.h"
 #include "ssi/rexec/libs.h"
 #include "ssi/rexec/unpack-internal.h"
 
@@ -107,7 +107,7 @@ static int make_libraries(struct make *k)
 static bool make_is_env(struct make *k)
 {
 	const char *real = make_real(k, k->u->main);
-	_cleanup_close_ int fd = real ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	_cleanup_close_ int fd = real ? unpack_open(k->u, real) : -1;
 	char line[MAKE_LINE + 1], *word = line + 2;
 	ssize_t n = fd < 0 ? -1 : pread(fd, line, MAKE_LINE, 0);
 
@@ -140,11 +140,12 @@ static int make_script(struct make *k, size_t n, const ProtobufCBinaryData *argv
 /* Older loaders (glibc before 2.33) have no --argv0: the program's first argument is its path then. */
 static bool make_knows_argv0(struct make *k)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = malloc(MAKE_LOADER_MAX);
 	const char *real = make_real(k, k->u->interpreter);
-	size_t n;
+	_cleanup_close_ int fd = real ? unpack_open(k->u, real) : -1;
+	ssize_t n = fd < 0 || !text ? -1 : ssi_fd_read_full(fd, text, MAKE_LOADER_MAX);
 
-	return real && ssi_file_read(real, MAKE_LOADER_MAX, &text, &n) >= 0 && memmem(text, n, "--argv0", 8);
+	return n > 0 && memmem(text, (size_t)n, "--argv0", 8);
 }
 
 /* The loader as a program: it is told in front of the arguments what the kernel and its own folders would have told it. */

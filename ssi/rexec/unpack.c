@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -65,9 +66,23 @@ static int unpack_machine(const struct ssi_unpack *u, struct ssi_err *e)
 
 /* --- what is here --- */
 
-static bool unpack_is_own(struct ssi_digests *d, const Ssi__Job__File *m, bool run)
+/* As the user: the path is his word, and to open a device does things (/dev/watchdog). */
+int unpack_open(const struct ssi_unpack *u, const char *path)
 {
-	_cleanup_close_ int fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = -1;
+
+	setfsgid(u->gid);
+	setfsuid(u->uid);
+	if ((uid_t)setfsuid((uid_t)-1) == u->uid)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	return fd;
+}
+
+static bool unpack_is_own(const struct ssi_unpack *u, struct ssi_digests *d, const Ssi__Job__File *m, bool run)
+{
+	_cleanup_close_ int fd = unpack_open(u, m->path);
 	uint8_t digest[SSI_HASH_BYTES];
 	mode_t may = run ? S_IROTH | S_IXOTH : S_IROTH;
 	struct stat st;
@@ -128,7 +143,7 @@ static int unpack_look(struct ssi_unpack *u, struct ssi_err *e)
 	for (size_t i = 0; i < u->n_files; i++) {
 		struct unpack_file *f = &u->files[i];
 
-		f->own = unpack_is_own(d, f->m, f == u->elf || f == u->interpreter);
+		f->own = unpack_is_own(u, d, f->m, f == u->elf || f == u->interpreter);
 		if (!f->own && ssi_libs_is_libc(unpack_base(f->m->path)) && f >= u->libraries)
 			u->foreign = true;
 	}
@@ -142,7 +157,8 @@ static int unpack_look(struct ssi_unpack *u, struct ssi_err *e)
 	return r < 0 ? r : 0;
 }
 
-int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, const char *dir, struct ssi_unpack **ret, struct ssi_err *e)
+int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, const char *dir, uid_t uid, gid_t gid,
+		   struct ssi_unpack **ret, struct ssi_err *e)
 {
 	struct ssi_unpack *u;
 	struct utsname own;
@@ -155,6 +171,8 @@ int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, co
 		return ssi_errf(e, -ENOMEM, "no memory for a program");
 	u->program = program;
 	u->blobs = blobs;
+	u->uid = uid;
+	u->gid = gid;
 	u->dir = ssi_arena_strdup(&u->arena, dir);
 	u->pins = ssi_arena_printf(&u->arena, "%s/pin", dir);
 	r = unpack_files(u, e);

@@ -12,7 +12,7 @@
  * The folder DIR of the job (an absolute path, the caller's to make and to remove, in the file system of the blobs; reachable under the same path in the
  * job's mount namespace, and the blobs' folder too) gets: pin/ with a link to each blob in use, bin/NAME the link that is executed (so comm is what it is at
  * home), lib/ the libraries by name, script/NAME, main/NAME. DIR is root's alone (0700) while this is done, or a user could lead root's links elsewhere, and
- * the user's (chown) once ssi_unpack_make is done, so that others see nothing of it.
+ * the user's to read, not to write, once ssi_unpack_make is done, so that others see nothing of it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +26,10 @@ struct ssi_unpack;
 
 /*
  * Checks the message (it came over the network) and this machine (-ENOEXEC: it is for another), compares the node's own files, and pins the blobs that are
- * here. program is borrowed and must outlive it, blobs too. -EBADMSG: what cannot be a program.
+ * here. The node's files are opened as uid and gid may. program is borrowed and must outlive it, blobs too. -EBADMSG: what cannot be a program.
  */
-int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, const char *dir, struct ssi_unpack **ret, struct ssi_err *e);
+int ssi_unpack_new(const Ssi__Job__Program *program, struct ssi_blobs *blobs, const char *dir, uid_t uid, gid_t gid,
+		   struct ssi_unpack **ret, struct ssi_err *e);
 void ssi_unpack_free(struct ssi_unpack *u);            /* leaves DIR as it is */
 
 /*

@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = (size_t)data[0] | (size_t)data[1] << 8;
 	if (n <= size - 2)
 		m = ssi__job__program__unpack(NULL, n, data + 2);
-	if (m && ssi_unpack_new(m, b, job, &u, NULL) >= 0)
+	if (m && ssi_unpack_new(m, b, job, getuid(), getgid(), &u, NULL) >= 0)
 		pieces(u, 3 + m->n_libraries, data + 2 + n, size - 2 - n);
 	ssi_unpack_free(u);
 	if (m)

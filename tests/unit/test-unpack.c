@@ -74,7 +74,7 @@ static void tu_make(const struct px *x, struct tu *t, const char *const *argv)
 		args[n] = (ProtobufCBinaryData){ strlen(argv[n]), (uint8_t *)argv[n] };
 	ssi_path_rmtree(px_path(x, "job"));
 	assert_int_equal(mkdir(px_path(x, "job"), 0700), 0);
-	if (ssi_unpack_new(t->program, t->blobs, px_path(x, "job"), &t->unpack, &e) < 0)
+	if (ssi_unpack_new(t->program, t->blobs, px_path(x, "job"), getuid(), getgid(), &t->unpack, &e) < 0)
 		fail_msg("%s", e.text);
 	tu_send(t);
 	if (ssi_unpack_make(t->unpack, n, args, 2, env, &t->x, &e) < 0)
@@ -262,7 +262,7 @@ static void tu_bad(const struct px *x, struct tu *t, int want, const char *says)
 {
 	struct ssi_unpack *u = NULL;
 	struct ssi_err e = { 0 };
-	int r = ssi_unpack_new(t->program, t->blobs, px_path(x, "job"), &u, &e);
+	int r = ssi_unpack_new(t->program, t->blobs, px_path(x, "job"), getuid(), getgid(), &u, &e);
 
 	if (r != want || !strstr(e.text, says))
 		fail_msg("%d (%d is right): '%s' is to say '%s'", r, want, e.text, says);
@@ -309,7 +309,7 @@ static void wrong_pieces(void **state)
 	tu_begin(x, &t, px_path(x, "tool"), tu_path);
 	assert_int_equal(unlink(px_path(x, "tool")), 0);
 	assert_int_equal(mkdir(px_path(x, "job"), 0700), 0);
-	assert_int_equal(ssi_unpack_new(t.program, t.blobs, px_path(x, "job"), &t.unpack, &e), 0);
+	assert_int_equal(ssi_unpack_new(t.program, t.blobs, px_path(x, "job"), getuid(), getgid(), &t.unpack, &e), 0);
 	assert_int_equal(ssi_unpack_need(t.unpack, &need), 1);
 	assert_true(ssi_pack_piece(t.pack, need.digests[0].data, 0, &b, &e) > 0);
 	b.offset = 1;
