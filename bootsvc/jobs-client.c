@@ -178,7 +178,7 @@ static bool frame_ok(const struct job_client *c, const struct ssi_jobframe *f)
 {
 	bool begins = f->type == SSI_JOB_ASK || f->type == SSI_JOB_SPEC || f->type == SSI_JOB_ATTACH;
 
-	if (f->type >= sizeof(may_say) / sizeof(*may_say) || f->size > may_say[f->type])
+	if (f->type >= sizeof(may_say) / sizeof(*may_say) || !may_say[f->type] || f->size > may_say[f->type])
 		return false;
 	if (f->type == SSI_JOB_ASK)
 		return !c->asked && !c->job;     /* it costs the most of all */

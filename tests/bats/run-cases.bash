@@ -250,3 +250,40 @@ case_jobs() {
 	fails 137 wait $pid
 	ssi job show "$job" | grep -q 'because *killed, signal 9'
 }
+
+# Who says what no client says loses its connection, and nobody else anything. Frames as of doc/jobs.md, by hand.
+case_rude() {
+	agents_up 1
+	python3 - "$PWD/run/jobs.sock" <<-'END'
+	import socket, struct, sys
+	SPEC, DATA, ATTACH, ASK = 1, 5, 11, 15
+	def frame(kind, job=0, body=b"", zero=0, size=None):
+	    return struct.pack("<IHHQ", len(body) if size is None else size, kind, zero, job) + body
+	def dropped(*frames):
+	    s = socket.socket(socket.AF_UNIX)
+	    s.connect(sys.argv[1])
+	    s.settimeout(5)
+	    try:
+	        s.sendall(b"".join(frames))
+	        while s.recv(65536):
+	            pass
+	    except (ConnectionResetError, BrokenPipeError):
+	        pass
+	    except socket.timeout:
+	        return False
+	    return True
+	for name, frames in {
+	    "a type that is none": [frame(99)],
+	    "a type that only nodes say": [frame(9, 1)],
+	    "a size that no frame has": [frame(DATA, 1, size=1 << 30)],
+	    "a header that is not zero where it is to be": [frame(ASK, zero=7)],
+	    "no message": [frame(ASK, body=b"\xff" * 40)],
+	    "two questions": [frame(ASK), frame(ASK)],
+	    "two jobs": [frame(ATTACH, 4711), frame(ATTACH, 4712)],
+	    "a job after a question about another": [frame(ATTACH, 4711), frame(SPEC, 4712, b"\xff")],
+	}.items():
+	    if not dropped(*frames):
+	        sys.exit("not dropped: " + name)
+	END
+	[ "$(ssi run echo alive)" = alive ]
+}
