@@ -82,13 +82,19 @@ int job_to_client(struct job *job, uint16_t type, const void *body, size_t n)
 	return 0;
 }
 
-void job_tell_state(struct job *job, int what)
+static void say_state(struct job_client *c, uint64_t number, Ssi__Job__State__What what)
 {
 	Ssi__Job__State m = SSI__JOB__STATE__INIT;
 	uint8_t p[32];
 
-	m.what = (Ssi__Job__State__What)what;
-	job_to_client(job, SSI_JOB_STATE, p, protobuf_c_message_pack(&m.base, p));
+	m.what = what;
+	client_say(c, SSI_JOB_STATE, number, p, protobuf_c_message_pack(&m.base, p));
+}
+
+void job_tell_state(struct job *job, int what)
+{
+	if (job->client)
+		say_state(job->client, job->s.number, (Ssi__Job__State__What)what);
 }
 
 static void say_gone(struct job_client *c, uint64_t number, int error, const char *text)
@@ -103,13 +109,10 @@ static void say_gone(struct job_client *c, uint64_t number, int error, const cha
 
 /* --- taking a job up again --- */
 
-static int attach(struct job_client *c, struct job *job)
+static void take_up(struct job_client *c, struct job *job)
 {
 	struct job_client *other = job->client;
-	int r = job->conn ? job_to_node(job, SSI_JOB_ATTACH, c->attach, c->n_attach) : 0;
 
-	if (r == -EAGAIN)
-		return r;
 	if (other && other != c) {
 		say_gone(other, job->s.number, -ESTALE, "somebody else has attached to it");
 		other->job = NULL;
@@ -117,6 +120,15 @@ static int attach(struct job_client *c, struct job *job)
 	c->job = job;
 	c->wants = 0;
 	job->client = c;
+}
+
+static int attach(struct job_client *c, struct job *job, const void *body, size_t n)
+{
+	int r = job->conn ? job_to_node(job, SSI_JOB_ATTACH, body, n) : 0;
+
+	if (r == -EAGAIN)
+		return r;
+	take_up(c, job);
 	if (!job->conn)
 		job_tell_state(job, SSI__JOB__STATE__WHAT__AWAY);
 	return 0;
@@ -126,8 +138,6 @@ static int on_attach(struct job_client *c, uint64_t number, const uint8_t *body,
 {
 	struct job *job = job_find(c->jobs, number);
 
-	memcpy(c->attach, body, n);
-	c->n_attach = n;
 	if (job && c->uid && c->uid != job->s.uid)
 		say_gone(c, number, -EPERM, "it is not yours");
 	else if (job && (job->acked || job->doomed))
@@ -139,10 +149,11 @@ static int on_attach(struct job_client *c, uint64_t number, const uint8_t *body,
 		job->client = c;
 		job_lost(c->jobs, job, job->s.text);
 	} else if (job)
-		return attach(c, job);
-	else if (ssi_clock_wall_ms() - c->jobs->d->started < JOBS_BACK_MS)
+		return attach(c, job, body, n);
+	else if (ssi_clock_wall_ms() - c->jobs->d->started < JOBS_BACK_MS) {
 		c->wants = number;
-	else
+		say_state(c, number, SSI__JOB__STATE__WHAT__AWAY);       /* what it sends meanwhile is lost */
+	} else
 		say_gone(c, number, -ESRCH, "there is no such job");
 	return 0;
 }
@@ -153,8 +164,10 @@ void jobs_client_named(struct jobs *j, struct job *job)
 
 	for (c = LIST_FIRST(&j->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (c->wants == job->s.number && (!c->uid || c->uid == job->s.uid) && attach(c, job) == -EAGAIN)
-			client_drop(c);          /* it comes again */
+		if (c->wants != job->s.number || (c->uid && c->uid != job->s.uid))
+			continue;
+		take_up(c, job);
+		job_tell_state(job, SSI__JOB__STATE__WHAT__BACK);        /* it says ATTACH then, and sends what was lost again */
 	}
 }
 

@@ -53,8 +53,6 @@ struct job_client {
 	gid_t gid;
 	struct job *job;                     /* that the connection carries, or NULL yet */
 	uint64_t wants;                      /* the number of a job that it wants to attach to, once a node names it; 0 */
-	uint8_t attach[256];                 /* how: the body of its ATTACH */
-	size_t n_attach;
 	bool blocked, asked;
 };
 

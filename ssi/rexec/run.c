@@ -366,7 +366,7 @@ void ssi_run_signal(struct ssi_run *r, int number, bool group)
 		return;
 	m.number = (uint32_t)number;
 	m.group = group;
-	if (run_say(r, SSI_JOB_SIGNAL, &m.base) < 0)
+	if (r->away || run_say(r, SSI_JOB_SIGNAL, &m.base) < 0)
 		r->pending |= 1ull << number;
 }
 

@@ -33,7 +33,7 @@ case_ps() {
 	run_on n02 setpriv --reuid=1234 --clear-groups sleep 602
 	await 5 has n01 'sleep 601'
 	await 5 has n02 'sleep 602'
-	await 10 shows_truth n01
+	await 10 shows_truth n01 || { diff truth shown; false; }
 	# Numbers: each once, in their range, and the same when asked again; parents are processes of that node, or 1.
 	ssi ps -e -o pid | tail -n +2 | sort >numbers
 	[ -z "$(uniq -d numbers)" ]
