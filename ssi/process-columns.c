@@ -2,6 +2,7 @@
 /* Owns the columns that processes can be shown in: a table, whose names are those of ps(1) where it has them. */
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@ NUMBER(npid, row->p->on_node.pid)
 NUMBER(uid, row->p->on_node.uid[1])
 NUMBER(ruid, row->p->on_node.uid[0])
 NUMBER(gid, row->p->on_node.gid[1])
-NUMBER(ni, row->p->on_node.nice)
 NUMBER(pri, row->p->on_node.priority)
 NUMBER(psr, row->p->on_node.processor)
 NUMBER(nlwp, row->p->on_node.threads)
@@ -38,6 +38,16 @@ NUMBER(majflt, row->p->on_node.majflt)
 
 VALUE(value_cpu) { return row->cpu; }
 COLUMN(text_cpu) { snprintf(buf, n, "%u.%u", row->cpu / 10, row->cpu % 10); }
+
+/* As ps has it: it counts for nothing where the scheduler is another than the usual ones. */
+VALUE(value_ni) { return row->p->on_node.nice; }
+COLUMN(text_ni)
+{
+	if (row->p->on_node.policy == SCHED_OTHER || row->p->on_node.policy == SCHED_BATCH)
+		snprintf(buf, n, "%d", row->p->on_node.nice);
+	else
+		snprintf(buf, n, "-");
+}
 
 COLUMN(text_node) { snprintf(buf, n, "%s", ssi_proctable_node(t, row->p)->name); }
 
