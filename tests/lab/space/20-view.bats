@@ -16,7 +16,7 @@ teardown() { show_trouble; }
 
 # The number by which a process of a node is known here.
 number_of() { # NODE WORD
-	ssi ps -e -n "$1" -o json | jq -r --arg word "$2" '[.[] | select(.args | join(" ") | contains($word))][0].pid'
+	ssi ps -e -n "$1" -o json | jq -r --arg word "$2" '[.[] | select((.args | join(" ")) == $word)][0].pid'
 }
 
 seen() { # NODE WORD
