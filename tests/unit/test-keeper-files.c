@@ -189,13 +189,6 @@ static void test_no_result(void **state)
 	keeper_close(&t);
 }
 
-static int clean(void **state)
-{
-	(void)rmdir("/sys/fs/cgroup/ssi-jobs");
-	(void)rmdir("/sys/fs/cgroup/unified/ssi-jobs");
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,5 +198,5 @@ int main(void)
 
 	if (geteuid() != 0)
 		return 77;
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, keeper_clean);
 }

@@ -407,14 +407,6 @@ static void test_bounds(void **state)
 	keeper_close(&t);
 }
 
-/* What the first keeper made for all. */
-static int clean(void **state)
-{
-	(void)rmdir("/sys/fs/cgroup/ssi-jobs");
-	(void)rmdir("/sys/fs/cgroup/unified/ssi-jobs");
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,5 +419,5 @@ int main(void)
 
 	if (geteuid() != 0)
 		return 77;
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return cmocka_run_group_tests(tests, NULL, keeper_clean);
 }
