@@ -37,6 +37,7 @@
 #include "libssi/base/path.h"
 
 #define EXPORTS_WAIT_MS 20000
+#define SOCKETS_WAIT_MS 2000
 
 const struct ssi_system *daemon_system_at(const struct daemon *d, struct in_addr master, struct in_addr peer)
 {
@@ -114,6 +115,18 @@ static int load_registry(struct daemon *d, struct ssi_err *e)
 	return 0;
 }
 
+/* A daemon that was killed in the middle of a fork leaves, for a moment, a child that has its sockets. The first of them that is free
+ * says that all are; nothing runs yet that the wait could hold up. */
+static int start_http(struct daemon *d, struct ssi_err *e)
+{
+	uint64_t end = ssi_clock_mono_ms() + SOCKETS_WAIT_MS;
+	int r;
+
+	while ((r = http_start(d, &d->http, e)) == -EADDRINUSE && ssi_clock_mono_ms() < end)
+		usleep(50 * 1000);
+	return r;
+}
+
 static int start_services(struct daemon *d, struct ssi_err *e)
 {
 	int r = doors_new(d, &d->doors, e);      /* before there is anything behind them */
@@ -132,7 +145,7 @@ static int start_services(struct daemon *d, struct ssi_err *e)
 		log_warning("no memory to answer router solicitations");
 	ra_registry_changed(d->ra);
 	if (r == 0)
-		r = http_start(d, &d->http, e);
+		r = start_http(d, e);
 	if (r == 0)
 		r = members_listen(d, e);
 	if (r == 0)

@@ -56,7 +56,7 @@ static pid_t begin_steps(const struct targets *t, const struct targets_job *job)
 {
 	struct ssi_err e = { 0 };
 	sigset_t none;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (ftruncate(t->words, 0) < 0 || ftruncate(t->seen, 0) < 0 || lseek(t->seen, 0, SEEK_SET) < 0)
 		return -errno;
@@ -64,6 +64,8 @@ static pid_t begin_steps(const struct targets *t, const struct targets_job *job)
 	if (pid != 0)
 		return pid < 0 ? -errno : pid;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)             /* it died before we asked */
+		_exit(1);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (targets_steps_take(job, t->seen, &e) < 0) {
