@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Digests and random bytes. Called by the image store (names of generations, keys of cached steps) and for tokens and
- * keys. The digest is GnuTLS's; randomness is the kernel's own, which also works before any library is set up.
+ * Digests and random bytes. Called by the image store (names of generations, keys of cached steps), by what travels, and for tokens and keys. The digest is
+ * Nettle's, as GnuTLS's is: a program that only digests need not load GnuTLS and all that it needs, which takes longer than to start a program. Randomness
+ * is the kernel's own, which also works before any library is set up.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
+#include <nettle/hmac.h>
+#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/random.h>
 #include "libssi/base/cleanup.h"
@@ -17,23 +18,21 @@
 #define HASH_CHUNK (256 * 1024)
 
 struct ssi_hash {
-	gnutls_hash_hd_t hd;
+	struct sha256_ctx sha;
 };
 
 struct ssi_hash *ssi_hash_new(void)
 {
 	struct ssi_hash *h = calloc(1, sizeof(*h));
 
-	if (h && gnutls_hash_init(&h->hd, GNUTLS_DIG_SHA256) < 0) {
-		free(h);
-		h = NULL;
-	}
+	if (h)
+		sha256_init(&h->sha);
 	return h;
 }
 
 void ssi_hash_add(struct ssi_hash *h, const void *p, size_t n)
 {
-	gnutls_hash(h->hd, p, n);
+	sha256_update(&h->sha, n, p);
 }
 
 void ssi_hash_adds(struct ssi_hash *h, const char *s)
@@ -45,14 +44,20 @@ void ssi_hash_end(struct ssi_hash *h, char ret[SSI_HASH_HEX])
 {
 	unsigned char bytes[HASH_BYTES];
 
-	gnutls_hash_deinit(h->hd, bytes);
+	sha256_digest(&h->sha, sizeof(bytes), bytes);
 	free(h);
 	ssi_hash_hex(bytes, sizeof(bytes), ret);
 }
 
 int ssi_hash_mac(const void *key, size_t n, const char *text, uint8_t ret[SSI_HASH_BYTES])
 {
-	return gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, n, text, strlen(text), ret) < 0 ? -EIO : 0;
+	struct hmac_sha256_ctx mac;
+
+	hmac_sha256_set_key(&mac, n, key);
+	hmac_sha256_update(&mac, strlen(text), (const uint8_t *)text);
+	hmac_sha256_digest(&mac, SSI_HASH_BYTES, ret);
+	explicit_bzero(&mac, sizeof(mac));
+	return 0;
 }
 
 int ssi_hash_file(const char *path, char ret[SSI_HASH_HEX])

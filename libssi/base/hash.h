@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* SHA-256 (FIPS 180-4) and its HMAC by GnuTLS, as 64 lower-case hexadecimal digits; and random bytes. */
+/* SHA-256 (FIPS 180-4) and its HMAC by Nettle, as 64 lower-case hexadecimal digits; and random bytes. */
 #include <stddef.h>
 #include <stdint.h>
 
