@@ -193,8 +193,11 @@ static void attach_data(struct keeper *k, const Ssi__Job__Data *m)
 static void attach_acked(struct keeper *k, const Ssi__Job__Ack *m)
 {
 	for (size_t i = 0; i < 3; i++)
-		if (k->out[i].stream == m->stream)
+		if (k->out[i].stream == m->stream && m->gone)
+			outlet_gone(&k->out[i]);
+		else if (k->out[i].stream == m->stream)
 			outlet_ack(&k->out[i], m->offset);
+	job_drained(k);
 }
 
 static void attach_blob(struct keeper *k, const uint8_t *body, size_t n)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -148,6 +149,8 @@ void job_reported(struct keeper *k)
 		return;
 	}
 	k->started = true;
+	if (k->pty >= 0)
+		start_keys(k);
 	attach_state(k);
 	attach_pump(k);
 }
@@ -281,6 +284,17 @@ static int job_pack(struct keeper *k, struct ssi_err *e)
 	return start_tar(k, argv, in, p[1], e);
 }
 
+/* A file that its caller shares with others is to stand where the program has left it. */
+static void job_unread(struct keeper *k)
+{
+	int left;
+
+	if (k->unread >= 0 && ioctl(k->unread, FIONREAD, &left) == 0)
+		k->read = k->in[KEEPER_IN].written - (uint64_t)left;
+	if (k->unread >= 0)
+		close(TAKE_FD(k->unread));
+}
+
 static void job_over(struct keeper *k, int status, const struct rusage *u)
 {
 	struct ssi_err e;
@@ -291,6 +305,7 @@ static void job_over(struct keeper *k, int status, const struct rusage *u)
 	k->limit_ms = 0;
 	job_usage(k, u);
 	job_how(k, status);
+	job_unread(k);
 	if (k->started && k->spec->result[0] && job_pack(k, &e) >= 0)
 		return;
 	if (k->phase == KEEPER_RESULT)
@@ -321,9 +336,14 @@ static void job_helped(struct keeper *k, int status)
 	}
 }
 
+/* What it wrote before it was stopped goes first: it has left its screen as who looks on is to find it. */
 static void job_moved(struct keeper *k, uint32_t stopped)
 {
+	for (size_t i = 0; stopped && i < 3; i++)
+		while (outlet_room(&k->out[i], false) && outlet_read(&k->out[i], false) > 0)
+			;
 	k->stopped = stopped;
+	attach_pump(k);
 	attach_state(k);
 }
 

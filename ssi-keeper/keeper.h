@@ -62,12 +62,14 @@ struct keeper {
 	char cgroup[PATH_MAX];           /* "" = it has none */
 	int cgroup_fd, work_fd;          /* its cgroup; the root of its working directory's file system */
 	int pty;                         /* the master side; -1 = it has none */
+	int unread;                      /* the program's end of its standard input, where that is a pipe: what is left in it tells what was read. Else -1 */
 
 	struct outlet out[3];            /* streams 1, 2, 4 */
 	struct inlet in[2];              /* streams 0, 3 */
 	Ssi__Job__Exit exit;
 	Ssi__Job__Usage usage;
-	Ssi__Job__Ack ends[3], *ends_of[3];
+	Ssi__Job__Ack ends[4], *ends_of[4];
+	uint64_t read;                   /* so much of its standard input; UINT64_MAX = not known */
 	char text[SSI_ERR_MAX];          /* of the record */
 	bool forced;                     /* exit.cause is known already: it was ended for a reason of ours */
 	bool exit_said;                  /* on this attachment */
@@ -110,6 +112,7 @@ void cgroup_clear(struct keeper *k);
 
 /* start.c: processes in the room. */
 int start_program(struct keeper *k, struct ssi_err *e);
+void start_keys(struct keeper *k);                           /* it has started: what is typed at its terminal is for it */
 int start_tar(struct keeper *k, char *const argv[], int in, int out, struct ssi_err *e);   /* as the job's user, in its folder; in and out are given away */
 
 /* load.c: from the Spec to what is to be executed. */

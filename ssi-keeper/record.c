@@ -42,6 +42,11 @@ void record_exit(struct keeper *k)
 		k->ends[i].offset = k->out[i].produced;
 		k->ends_of[k->exit.n_ends++] = &k->ends[i];
 	}
+	if (k->read != UINT64_MAX) {
+		ssi__job__ack__init(&k->ends[3]);
+		k->ends[3].offset = k->read;
+		k->ends_of[k->exit.n_ends++] = &k->ends[3];
+	}
 	k->exit.ended_ms = ssi_clock_wall_ms();
 	buf = malloc(ssi__job__exit__get_packed_size(&k->exit));
 	if (buf)

@@ -80,17 +80,33 @@ static int start_stdio(struct start_fds *f)
 	}
 	if (dup2(f->in, 0) < 0 || dup2(f->out, 1) < 0 || dup2(f->err, 2) < 0)
 		return -errno;
-	return f->slave >= 0 && ioctl(0, TIOCSCTTY, 0) < 0 ? -errno : 0;
+	return 0;
 }
 
-static void start_signals(void)
+/* As execve(2) would have left them to the program, had its caller executed it. */
+static void start_signals(const Ssi__Job__Spec *spec)
 {
-	sigset_t none;
+	sigset_t blocked;
 
-	sigemptyset(&none);
-	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&blocked);
+	for (int s = 1; s < NSIG; s++) {
+		signal(s, spec->ignored >> (s - 1) & 1 ? SIG_IGN : SIG_DFL);
+		if (spec->blocked >> (s - 1) & 1)
+			sigaddset(&blocked, s);
+	}
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/*
+ * A process group of its own in the keeper's session, as a shell would start it: so it has somebody beside it who sees it stop (setpgid(2): a group that has
+ * not is orphaned, and SIGTSTP, SIGTTIN and SIGTTOU do not stop it), and is in the foreground of its terminal.
+ */
+static void start_group(int terminal)
+{
+	setpgid(0, 0);
+	signal(SIGTTOU, SIG_IGN);
+	if (terminal >= 0)
+		tcsetpgrp(terminal, getpid());
 }
 
 static int start_child(const struct keeper *k, struct start_fds *f, const struct keeper_program *p, const char **what)
@@ -98,8 +114,8 @@ static int start_child(const struct keeper *k, struct start_fds *f, const struct
 	const Ssi__Job__Spec *s = k->spec;
 	int r;
 
-	start_signals();
-	setsid();
+	start_group(f->slave);
+	start_signals(s);
 	*what = "standard input and output";
 	r = start_stdio(f);
 	if (r < 0)
@@ -182,7 +198,6 @@ static void start_termios(int slave, const Ssi__Job__Terminal *t)
 /* The keeper's one end of a terminal is two descriptors: for an outlet, and for an inlet. */
 static int start_terminal(struct keeper *k, struct start_fds *f)
 {
-	struct termios as;
 	int r;
 
 	k->pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -191,6 +206,8 @@ static int start_terminal(struct keeper *k, struct start_fds *f)
 	f->slave = ioctl(k->pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (f->slave < 0 || fchown(f->slave, k->spec->uid, START_TTY_GROUP) < 0 || fchmod(f->slave, 0620) < 0)
 		return -errno;
+	if (ioctl(f->slave, TIOCSCTTY, 0) < 0)       /* its session is the keeper's */
+		return -errno;
 	start_termios(f->slave, k->spec->terminal);
 	f->in = f->out = f->err = f->slave;
 	r = ssi_fd_nonblock(k->pty);
@@ -198,9 +215,16 @@ static int start_terminal(struct keeper *k, struct start_fds *f)
 		return r;
 	outlet_open(&k->out[KEEPER_OUT], 1, fcntl(k->pty, F_DUPFD_CLOEXEC, 3));
 	outlet_open(&k->out[KEEPER_ERR], 2, -1);
-	inlet_open(&k->in[KEEPER_IN], 0, fcntl(k->pty, F_DUPFD_CLOEXEC, 3));
-	k->in[KEEPER_IN].end_char = tcgetattr(f->slave, &as) == 0 ? as.c_cc[VEOF] : 4;
 	return 0;
+}
+
+void start_keys(struct keeper *k)
+{
+	struct termios as;
+	char end = tcgetattr(k->pty, &as) == 0 ? (char)as.c_cc[VEOF] : 4;
+
+	inlet_open(&k->in[KEEPER_IN], 0, fcntl(k->pty, F_DUPFD_CLOEXEC, 3));
+	k->in[KEEPER_IN].end_char = end;
 }
 
 static int start_pipes(struct keeper *k, struct start_fds *f)
@@ -210,12 +234,17 @@ static int start_pipes(struct keeper *k, struct start_fds *f)
 	r = start_pipe(&out, &f->out, false);
 	if (r >= 0)
 		outlet_open(&k->out[KEEPER_OUT], 1, out);
-	if (r >= 0)
+	if (r >= 0 && k->spec->one_output) {
+		f->err = fcntl(f->out, F_DUPFD_CLOEXEC, 3);
+		r = f->err < 0 ? -errno : 0;
+	} else if (r >= 0) {
 		r = start_pipe(&err, &f->err, false);
+	}
 	if (r >= 0)
 		outlet_open(&k->out[KEEPER_ERR], 2, err);
 	if (r >= 0 && k->spec->input) {
 		r = start_pipe(&in, &f->in, true);
+		k->unread = r < 0 ? -1 : fcntl(f->in, F_DUPFD_CLOEXEC, 3);
 	} else if (r >= 0) {
 		f->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		r = f->in < 0 ? -errno : 0;

@@ -104,6 +104,14 @@ void outlet_rewind(struct outlet *o, uint64_t have)
 	o->end_sent = false;
 }
 
+void outlet_gone(struct outlet *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	o->end = true;
+}
+
 void outlet_close(struct outlet *o)
 {
 	if (o->fd >= 0)

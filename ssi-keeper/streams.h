@@ -28,6 +28,7 @@ size_t outlet_next(struct outlet *o, void *buf, size_t max, uint64_t *ret_offset
 void outlet_ack(struct outlet *o, uint64_t offset);              /* nonsense is not listened to */
 void outlet_rewind(struct outlet *o, uint64_t have);             /* the other end has so much; the rest is sent again. UINT64_MAX: mute */
 static inline bool outlet_said(const struct outlet *o) { return o->end && o->end_sent && o->sent == o->produced; }
+void outlet_gone(struct outlet *o);                              /* who was to have it is gone: to the program its reader is, too */
 void outlet_close(struct outlet *o);
 
 struct inlet {

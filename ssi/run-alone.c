@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ static void terminal_raw(void)
 
 static void terminal_back(void)
 {
-	if (raw)
+	if (raw && tcgetpgrp(STDIN_FILENO) == getpgrp())     /* else it is somebody else's now, who has set it as he needs it */
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 	raw = false;
 }
@@ -52,6 +53,15 @@ const char *run_why(const struct ssi_run_exit *x, char *buf, size_t n)
 	return buf;
 }
 
+/* A file that others read after us (the "done <list" of a loop) is to stand where the program has left it, not where we have read to. */
+static void leave_input(const struct ssi_run_exit *x)
+{
+	struct stat st;
+
+	if (x->unread && fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+		lseek(STDIN_FILENO, -(off_t)x->unread, SEEK_CUR);
+}
+
 /* The shell that waits for us is to see what became of the program. */
 static int die_alike(const struct ssi_run_exit *x)
 {
@@ -70,13 +80,29 @@ static int die_alike(const struct ssi_run_exit *x)
 	return 128 + x->signal;
 }
 
-static void on_stopped(int signal, void *userdata)
+/*
+ * By the same signal, so that the shell says the same of it. It goes on with SIGCONT, which waits in x->signals then and reaches the job from there. Where the
+ * kernel does not stop us (setpgid(2): nobody is there who would let us go on) the program was not to be stopped either.
+ */
+static void on_stopped(int number, void *userdata)
 {
-	bool was = raw;
+	sigset_t one, waiting;
 
 	terminal_back();
-	kill(getpid(), SIGSTOP);                 /* it goes on with SIGCONT, which the job gets too */
-	if (was)
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	signal(number, SIG_DFL);
+	raise(number);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	sigprocmask(SIG_BLOCK, &one, NULL);
+	sigpending(&waiting);
+	if (!sigismember(&waiting, SIGCONT))
+		raise(SIGCONT);
+}
+
+static void on_front(void *userdata)
+{
+	if (!raw)
 		terminal_raw();
 }
 
@@ -105,7 +131,8 @@ int run_alone(struct run_all *x)
 {
 	const struct run_ask *q = x->ask;
 	struct ssi_run_io io = { .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO, .files = -1, .result = -1, .signals = x->signals,
-				 .terminal = q->pty ? STDIN_FILENO : -1, .stopped = on_stopped };
+				 .terminal = q->pty ? STDIN_FILENO : -1, .stopped = on_stopped,
+				 .front = q->pty && tcgetattr(STDIN_FILENO, &before) == 0 ? on_front : NULL };
 	const struct ssi_run_place *p = &x->places->place[0];
 	struct ssi_run_exit end = { 0 };
 	struct ssi_err e = { 0 };
@@ -121,8 +148,6 @@ int run_alone(struct run_all *x)
 	r = ssi_pack_fits(x->pack, p->arch, p->x86_level, &e);
 	if (r >= 0)
 		r = begin_files(q, &io, pids, &e);
-	if (r >= 0 && q->pty && tcgetattr(STDIN_FILENO, &before) == 0)
-		terminal_raw();
 	if (r >= 0)
 		r = ssi_run_one(x->socket, TAKE_FD(x->fd), p, x->spec, x->pack, &io, &end, &e);
 	terminal_back();
@@ -130,6 +155,7 @@ int run_alone(struct run_all *x)
 		fprintf(stderr, "ssi: run: %s\n", e.text);
 		return 126;
 	}
+	leave_input(&end);
 	if (io.files >= 0)
 		close(io.files);
 	r = run_files_wait(pids[1], "--output");

@@ -13,18 +13,23 @@
 #include "libssi/model/shared.h"
 #include "ssi/run.h"
 
-/* What is sent to this process is meant for the job. */
-static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGTTIN, SIGWINCH };
-
+/*
+ * What is sent to this process is meant for the job, but for what is about this process: SIGTTIN and SIGTTOU (who uses a terminal that is not its own stops, as
+ * ever), its children, and its own use of pipes. What it was told to ignore the job was told to ignore, too.
+ */
 static int signals_open(void)
 {
+	static const int own[] = { SIGTTIN, SIGTTOU, SIGCHLD, SIGPIPE, SIGURG };
+	struct sigaction act;
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
-		if (forwarded[i] != SIGTTIN)     /* who reads a terminal that is not its own stops, as ever */
-			sigaddset(&set, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		sigdelset(&set, own[i]);
+	for (int s = 1; s < NSIG; s++)
+		if (s != SIGCONT && s != SIGWINCH && sigaction(s, NULL, &act) == 0 && act.sa_handler == SIG_IGN)
+			sigdelset(&set, s);
+	sigprocmask(SIG_SETMASK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -51,13 +56,20 @@ static int fail(const struct ssi_err *e)
 	return e->code == -ENOENT ? 127 : 126;
 }
 
+static bool is_many(const struct run_ask *q)
+{
+	return q->where.range ? strpbrk(q->where.range, ",[") != NULL : q->where.count > 1;
+}
+
 static int prepare(struct run_all *x, struct ssi_err *e)
 {
 	const struct run_ask *q = x->ask;
 	_cleanup_free_ char *digests = ssi_pack_digests_path();
+	bool many = is_many(q);
 	const struct ssi_pack_ask ask = { .command = q->argv[0], .digests = digests, .many = q->where.range || q->where.count > 1 };
 	const struct ssi_spec_ask how = {
-		.argv = q->argv, .input = STDIN_FILENO, .terminal = q->pty ? STDIN_FILENO : -1, .files = q->input, .result = q->output ? "output" : NULL,
+		.argv = q->argv, .input = STDIN_FILENO, .output = many ? -1 : STDOUT_FILENO, .errors = many ? -1 : STDERR_FILENO,
+		.terminal = q->pty ? STDIN_FILENO : -1, .files = q->input, .result = q->output ? "output" : NULL,
 		.cpus = q->where.cpus, .memory = q->where.memory, .time_ms = q->time_ms,
 	};
 	struct stat st;
@@ -94,7 +106,7 @@ int run_do(const struct run_ask *q, const char *control)
 	_cleanup_free_ char *socket = jobs_socket(control);
 	struct run_all x = { .ask = q, .socket = socket, .fd = -1, .signals = -1 };
 	struct ssi_err e = { 0 };
-	bool many = q->where.range ? strpbrk(q->where.range, ",[") != NULL : q->where.count > 1;
+	bool many = is_many(q);
 	int r;
 
 	if (q->pty && (many || !isatty(STDIN_FILENO))) {

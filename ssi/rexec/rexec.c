@@ -19,7 +19,7 @@ int ssi_rexec(const struct ssi_run_where *where, char *const argv[], char *const
 	SSI_CLEANUP(pack_freep) struct ssi_pack *pack = NULL;
 	SSI_CLEANUP(spec_freep) Ssi__Job__Spec *spec = NULL;
 	const int *fd = fds ? fds : own;
-	const struct ssi_spec_ask how = { .argv = argv, .env = env, .input = fd[0], .terminal = -1 };
+	const struct ssi_spec_ask how = { .argv = argv, .env = env, .input = fd[0], .output = fd[1], .errors = fd[2], .terminal = -1 };
 	const struct ssi_run_io io = { .in = fd[0], .out = fd[1], .err = fd[2], .files = -1, .result = -1, .signals = -1, .terminal = -1 };
 	_cleanup_close_ int conn = -1;
 	int r = ssi_pack_new(&ask, &pack, e);

@@ -18,6 +18,7 @@ struct run_out {
 struct run_in {
 	uint64_t have, consumed, told;       /* offsets: delivered to the caller, dealt with by it, acknowledged */
 	bool ended;                          /* its end was delivered */
+	bool gone;                           /* the caller can do nothing with it any more */
 };
 
 struct ssi_run {
@@ -64,4 +65,5 @@ int run_on_ack(struct ssi_run *r, const Ssi__Job__Ack *m);
 int run_on_need(struct ssi_run *r, const Ssi__Job__Need *m);
 void run_rewind(struct ssi_run *r);                          /* all that is not acknowledged is sent again */
 bool run_has_all(const struct ssi_run *r);                   /* of the output that the record tells of */
+int run_say_gone(struct ssi_run *r);                         /* once more: which streams nobody reads */
 void run_fail(struct ssi_run *r, int error, const char *text);       /* it cannot be started: that is its record */

@@ -18,12 +18,14 @@
 #include "ssi/rexec/run-spec.h"
 
 #define TERMINAL_MS 200
+#define SETTLE_MS 50
+#define SETTLE_TRIES 10
 
 struct sink {
 	int fd;
 	unsigned stream;
 	enum { SINK_FILE, SINK_SOCKET, SINK_OTHER } kind;
-	bool ended, broken;
+	bool ended, broken, pipe;            /* pipe: or another thing whose reader may go away */
 	struct ssi_buf buf;
 	size_t at;
 };
@@ -39,11 +41,12 @@ enum { POLL_HOP, POLL_SIGNALS, POLL_SOURCES, POLL_SINKS = POLL_SOURCES + 2, POLL
 
 static void sink_open(struct sink *s, unsigned stream, int fd)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
 	*s = (struct sink){ .fd = fd, .stream = stream, .kind = SINK_OTHER };
 	if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)))
 		s->kind = S_ISREG(st.st_mode) ? SINK_FILE : SINK_SOCKET;
+	s->pipe = fd >= 0 && stream != 4 && S_ISFIFO(st.st_mode);
 }
 
 static bool sink_ready(const struct sink *s)
@@ -60,7 +63,15 @@ static ssize_t sink_once(const struct sink *s, const void *p, size_t n)
 	return write(s->fd, p, s->kind == SINK_FILE || n < PIPE_BUF ? n : PIPE_BUF);
 }
 
-/* As much as goes now; how much that was. A reader who has gone is to the job what it is to a program: SIGPIPE. */
+/* A reader who has gone is to the job what it is to a program that writes here: EPIPE and SIGPIPE. A terminal that has gone says so itself (SIGHUP). */
+static void sink_broken(struct one *o, struct sink *s, int error)
+{
+	s->broken = true;
+	if (error == EPIPE && s->stream != 4)
+		ssi_run_gone(o->run, s->stream);
+}
+
+/* As much as goes now; how much that was. */
 static size_t sink_write(struct one *o, struct sink *s, const char *p, size_t n)
 {
 	size_t done = 0;
@@ -72,11 +83,8 @@ static size_t sink_write(struct one *o, struct sink *s, const char *p, size_t n)
 			done += (size_t)k;
 		else if (k < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		else {
-			s->broken = true;
-			if (k < 0 && errno == EPIPE && s->stream != 4)
-				ssi_run_signal(o->run, SIGPIPE, false);
-		}
+		else
+			sink_broken(o, s, k < 0 ? errno : EIO);
 	}
 	return s->fd < 0 || s->broken ? n : done;
 }
@@ -98,6 +106,26 @@ static void sink_drain(struct one *o, struct sink *s)
 		close(s->fd);
 		s->fd = -1;
 	}
+}
+
+static void sink_polled(struct one *o, struct sink *s, short revents)
+{
+	if (s->buf.len)
+		sink_drain(o, s);
+	else if (revents & POLLERR)
+		sink_broken(o, s, EPIPE);
+}
+
+/* What the program wrote before it was stopped is to be seen; but who is to read it may be stopped as well. */
+static void sinks_settle(struct one *o)
+{
+	for (int i = 0; i < 2; i++)
+		for (int tries = 0; o->sinks[i].buf.len && !o->sinks[i].pipe && tries < SETTLE_TRIES; tries++) {
+			struct pollfd p = { .fd = o->sinks[i].fd, .events = POLLOUT };
+
+			if (poll(&p, 1, SETTLE_MS) > 0)
+				sink_drain(o, &o->sinks[i]);
+		}
 }
 
 static void on_output(struct ssi_run *r, unsigned stream, const void *p, size_t n, void *userdata)
@@ -148,9 +176,6 @@ static void signals_read(struct one *o)
 	while (read(o->io->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
 		if (si.ssi_signo == SIGWINCH)
 			window(o);
-		else if (si.ssi_signo == SIGTSTP)
-			/* The kernel stops nobody by it in a session that has no shell, and the job has one of its own. */
-			ssi_run_signal(o->run, SIGSTOP, true);
 		else
 			/* From a terminal it is for all in the foreground, from kill(2) for one process; all go on, as all were stopped. */
 			ssi_run_signal(o->run, (int)si.ssi_signo, si.ssi_code == SI_KERNEL || si.ssi_signo == SIGCONT);
@@ -177,7 +202,7 @@ static int one_poll(struct one *o, struct pollfd *p)
 	for (int i = 0; i < 3; i++) {
 		const struct sink *s = &o->sinks[i];
 
-		p[POLL_SINKS + i] = (struct pollfd){ .fd = s->buf.len ? s->fd : -1, .events = POLLOUT };
+		p[POLL_SINKS + i] = (struct pollfd){ .fd = s->buf.len || (s->pipe && !s->broken && !s->ended) ? s->fd : -1, .events = s->buf.len ? POLLOUT : 0 };
 	}
 	return poll(p, POLL_N, timeout) < 0 && errno != EINTR ? -errno : 0;
 }
@@ -188,6 +213,8 @@ static int one_loop(struct one *o, struct ssi_err *e)
 	int r = SSI_RUN_SENDING;
 
 	while (r != SSI_RUN_ENDED) {
+		if (o->io->front && tcgetpgrp(o->io->terminal) == getpgrp())
+			o->io->front(o->io->userdata);
 		r = one_poll(o, p);
 		if (r < 0)
 			return ssi_errno(e, r, "poll");
@@ -198,7 +225,7 @@ static int one_loop(struct one *o, struct ssi_err *e)
 				source_read(o, &o->sources[i]);
 		for (int i = 0; i < 3; i++)
 			if (p[POLL_SINKS + i].revents)
-				sink_drain(o, &o->sinks[i]);
+				sink_polled(o, &o->sinks[i], p[POLL_SINKS + i].revents);
 		r = ssi_run_step(o->run, p[POLL_HOP].revents, e);
 		if (r < 0)
 			return r;
@@ -206,7 +233,9 @@ static int one_loop(struct one *o, struct ssi_err *e)
 			int signal = o->stop;
 
 			o->stop = 0;
+			sinks_settle(o);
 			o->io->stopped(signal, o->io->userdata);
+			window(o);               /* nobody told us of another size meanwhile */
 		}
 	}
 	return 0;

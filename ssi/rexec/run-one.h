@@ -10,6 +10,8 @@ struct ssi_run_io {
 	int terminal;                        /* or -1 */
 	/* May be NULL. The job was stopped by this signal, and who started it is to be, too; it returns once that goes on. */
 	void (*stopped)(int signal, void *userdata);
+	/* May be NULL. This process is in the foreground of terminal; called again and again. */
+	void (*front)(void *userdata);
 	void *userdata;
 };
 /* As ssi_run_new; *ret is how it ended. The result: 0, or -errno where the job could not be reached, or not any more. */

@@ -2,12 +2,16 @@
 /* Reads of the calling process what its job is to be like. Called by ssi run and ssi_rexec(). */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
+#include <unistd.h>
+#include <linux/kcmp.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/file.h"
 #include "ssi/rexec/run-spec.h"
@@ -53,6 +57,31 @@ static void limits(struct spec *s)
 		s->limit_list[s->m.n_limits++] = m;
 	}
 	s->m.limits = s->limit_list;
+}
+
+/* What execve(2) hands on: signals that are ignored, and those that are blocked. */
+static void signals(struct spec *s)
+{
+	struct sigaction act;
+	sigset_t blocked;
+
+	sigprocmask(SIG_BLOCK, NULL, &blocked);
+	for (int n = 1; n < NSIG; n++) {
+		if (sigaction(n, NULL, &act) == 0 && act.sa_handler == SIG_IGN)
+			s->m.ignored |= 1ull << (n - 1);
+		if (sigismember(&blocked, n) == 1)
+			s->m.blocked |= 1ull << (n - 1);
+	}
+}
+
+/* Two numbers for one pipe, terminal or open file ("2>&1")? */
+static bool is_same(int a, int b)
+{
+	struct stat x, y;
+
+	if (a < 0 || b < 0 || fstat(a, &x) < 0 || fstat(b, &y) < 0 || x.st_dev != y.st_dev || x.st_ino != y.st_ino)
+		return false;
+	return !S_ISREG(x.st_mode) || syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0;
 }
 
 /* There is no call that only tells it. */
@@ -109,6 +138,8 @@ int ssi_spec_new(const struct ssi_spec_ask *a, Ssi__Job__Program *program, Ssi__
 	s->m.time_ms = a->time_ms;
 	s->m.lease_ms = a->lease_ms;
 	limits(s);
+	signals(s);
+	s->m.one_output = is_same(a->output, a->errors);
 	r = words(a->argv, &s->m.n_argv, &s->m.argv);
 	if (r == 0)
 		r = words(a->env ? a->env : environ, &s->m.n_env, &s->m.env);

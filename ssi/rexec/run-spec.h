@@ -8,6 +8,7 @@
 struct ssi_spec_ask {
 	char *const *argv, *const *env;      /* NULL-terminated, borrowed as long as the spec lives; env NULL: environ */
 	int input;                           /* the descriptor that standard input is to be read from; -1: none */
+	int output, errors;                  /* where both go, to see whether that is one place; -1: they are apart */
 	int terminal;                        /* a terminal whose likeness it is to have; -1: none */
 	bool files;                          /* a tar stream comes as stream 3 */
 	const char *result;                  /* the folder that is to come back as stream 4, or NULL; borrowed */

@@ -124,6 +124,33 @@ void ssi_run_consumed(struct ssi_run *r, unsigned stream, size_t n)
 		tell(r, stream);
 }
 
+int run_say_gone(struct ssi_run *r)
+{
+	int k = 0;
+
+	for (uint32_t stream = 1; stream <= 2 && k >= 0; stream++) {
+		Ssi__Job__Ack m = SSI__JOB__ACK__INIT;
+
+		m.stream = stream;
+		m.offset = run_in(r, stream)->consumed;
+		m.gone = true;
+		if (run_in(r, stream)->gone)
+			k = run_say(r, SSI_JOB_ACK, &m.base);
+	}
+	return k;
+}
+
+void ssi_run_gone(struct ssi_run *r, unsigned stream)
+{
+	struct run_in *i = run_in(r, stream);
+
+	if (!i || stream > 2 || i->gone)
+		return;
+	i->gone = true;
+	if (!r->away)
+		run_say_gone(r);
+}
+
 void run_rewind(struct ssi_run *r)
 {
 	for (int k = 0; k < 2; k++) {

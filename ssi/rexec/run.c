@@ -77,7 +77,9 @@ static int on_exit_record(struct ssi_run *r, const Ssi__Job__Exit *m)
 		r->exit.max_rss = m->usage->max_rss;
 	}
 	for (size_t i = 0; i < m->n_ends; i++)
-		if (run_in(r, m->ends[i]->stream))
+		if (m->ends[i]->stream == 0 && m->ends[i]->offset < r->out[0].base + r->out[0].kept.len)
+			r->exit.unread = r->out[0].base + r->out[0].kept.len - m->ends[i]->offset;
+		else if (run_in(r, m->ends[i]->stream))
 			r->ends[run_in(r, m->ends[i]->stream) - r->in] = m->ends[i]->offset;
 	return 0;
 }
@@ -127,7 +129,7 @@ static int say_attach(struct ssi_run *r)
 	m.n_have = 3;
 	m.steal = true;
 	run_rewind(r);
-	return run_say(r, SSI_JOB_ATTACH, &m.base);
+	return run_say(r, SSI_JOB_ATTACH, &m.base) < 0 ? -ENOTCONN : run_say_gone(r);
 }
 
 static void signals_go(struct ssi_run *r)

@@ -38,6 +38,7 @@ struct ssi_run_exit {
 	int status, signal, error;           /* error: errno of what was not started */
 	bool core;                           /* there was a core dump */
 	uint64_t user_us, system_us, max_rss;
+	uint64_t unread;                     /* bytes of stream 0 that the program has not read, as far as that is known */
 	char text[256];                      /* more about it, "" if there is nothing to say */
 };
 
@@ -68,6 +69,7 @@ size_t ssi_run_room(const struct ssi_run *r, unsigned stream);       /* so much 
 int ssi_run_input(struct ssi_run *r, unsigned stream, const void *p, size_t n);   /* at most that; n 0: its end */
 bool ssi_run_closed(const struct ssi_run *r, unsigned stream);       /* stream 0 or 3: the job takes no more of it */
 void ssi_run_consumed(struct ssi_run *r, unsigned stream, size_t n);
+void ssi_run_gone(struct ssi_run *r, unsigned stream);               /* 1 or 2: nobody reads it any more; so the program's writing fails */
 void ssi_run_signal(struct ssi_run *r, int number, bool group);
 void ssi_run_window(struct ssi_run *r, unsigned rows, unsigned columns);
 const struct ssi_run_exit *ssi_run_exit(const struct ssi_run *r);    /* once it has ended */

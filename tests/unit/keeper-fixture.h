@@ -318,7 +318,7 @@ static inline bool keeper_ended(const struct keeper_test *t)
 	if (!t->exit)
 		return false;
 	for (size_t i = 0; i < t->exit->n_ends; i++)
-		if (t->at[t->exit->ends[i]->stream] < t->exit->ends[i]->offset)
+		if (t->exit->ends[i]->stream && t->at[t->exit->ends[i]->stream] < t->exit->ends[i]->offset)
 			return false;
 	return true;
 }

@@ -107,6 +107,14 @@ static void say_signal(struct keeper_test *t, int number, bool group)
 	keeper_say(t, SSI_JOB_SIGNAL, &m.base);
 }
 
+static uint64_t was_read(const struct keeper_test *t)
+{
+	for (size_t i = 0; i < t->exit->n_ends; i++)
+		if (!t->exit->ends[i]->stream)
+			return t->exit->ends[i]->offset;
+	return UINT64_MAX;
+}
+
 /* Pieces that come twice are taken once, and one that comes too early not at all. */
 static void test_input(void **state)
 {
@@ -127,6 +135,44 @@ static void test_input(void **state)
 	keeper_until(&t, keeper_ended(&t));
 	assert_string_equal(said(&t, 1), "one two three");
 	assert_int_equal(t.acked[0], 13);
+	assert_int_equal(was_read(&t), 13);
+	keeper_over(&t);
+	keeper_close(&t);
+	/* What it leaves unread it has not read. */
+	keeper_open(&t);
+	keeper_spec(&s, "dd bs=1 count=3 2>/dev/null");
+	s.spec.input = true;
+	keeper_start(&t, &s);
+	say_data(&t, 0, 0, "one two", true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_string_equal(said(&t, 1), "one");
+	assert_int_equal(was_read(&t), 3);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* Both in one keep their order; nobody reads them any more: to write fails. Signals that it is to ignore, and not to get. */
+static void test_one_output(void **state)
+{
+	Ssi__Job__Ack gone = SSI__JOB__ACK__INIT;
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "kill -USR1 $$; kill -USR2 $$; echo a; echo b >&2; echo c; read x; trap '' PIPE; echo d 2>/dev/null || exit 7");
+	s.spec.input = s.spec.one_output = true;
+	s.spec.ignored = 1u << (SIGUSR1 - 1);
+	s.spec.blocked = 1u << (SIGUSR2 - 1);
+	keeper_start(&t, &s);
+	keeper_until(&t, t.at[1] == 6);
+	assert_string_equal(said(&t, 1), "a\nb\nc\n");
+	gone.stream = 1;
+	gone.offset = 6;
+	gone.gone = true;
+	keeper_say(&t, SSI_JOB_ACK, &gone.base);
+	say_data(&t, 0, 0, "go\n", true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.exit->status, 7);
 	keeper_over(&t);
 	keeper_close(&t);
 }
@@ -411,7 +457,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exit), cmocka_unit_test(test_who), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there),
-		cmocka_unit_test(test_input), cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
+		cmocka_unit_test(test_input), cmocka_unit_test(test_one_output),
+		cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
 		cmocka_unit_test(test_breaks), cmocka_unit_test(test_alone), cmocka_unit_test(test_left_behind), cmocka_unit_test(test_lease),
 		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_bounds),
