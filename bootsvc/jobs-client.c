@@ -212,6 +212,18 @@ static int on_exit_ack(struct job_client *c)
 	return 0;
 }
 
+/* waits: it could not be said to the node. */
+static void on_signal(struct job *job, const uint8_t *body, size_t n, bool waits)
+{
+	Ssi__Job__Signal *m = job->held || waits ? ssi__job__signal__unpack(NULL, n, body) : NULL;
+
+	if (m && m->number == SIGCONT)
+		job->held = false;
+	if (m && waits)
+		job_signal(job, m->number);
+	ssi__job__signal__free_unpacked(m, NULL);
+}
+
 /* -EAGAIN: not now. Other failures: the client is none. */
 static int on_frame(struct job_client *c, const struct ssi_jobframe *f, const uint8_t *body)
 {
@@ -231,13 +243,8 @@ static int on_frame(struct job_client *c, const struct ssi_jobframe *f, const ui
 	if (f->type == SSI_JOB_EXIT_ACK)
 		return on_exit_ack(c);
 	r = job_to_node(c->job, f->type, body, f->size);
-	if (r == -ENOTCONN && f->type == SSI_JOB_SIGNAL) {
-		Ssi__Job__Signal *m = ssi__job__signal__unpack(NULL, f->size, body);
-
-		if (m)
-			job_signal(c->job, m->number);
-		ssi__job__signal__free_unpacked(m, NULL);
-	}
+	if (f->type == SSI_JOB_SIGNAL)
+		on_signal(c->job, body, f->size, r == -ENOTCONN);
 	return r == -ENOTCONN ? 0 : r;           /* it comes again with the ATTACH */
 }
 
@@ -321,6 +328,7 @@ static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	c->jobs = j;
 	c->uid = who.uid;
 	c->gid = who.gid;
+	c->pid = (uint32_t)who.pid;
 	if (sd_event_add_io(j->d->event, &c->io, conn, EPOLLIN, on_io, c) < 0) {
 		free(c);
 		return 0;

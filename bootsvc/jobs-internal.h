@@ -9,8 +9,8 @@
 #include "libssi/comm/station.h"
 
 #define JOBS_BUCKETS 4096
-#define JOBS_PID_FIRST (1u << 20)            /* doc/pids.md */
-#define JOBS_PIDS (1u << 20)
+#define JOBS_PID_FIRST (1u << 20)            /* doc/pids.md: those that the daemon gives; below are deputies' own */
+#define JOBS_PID_END (1u << 21)
 #define JOBS_MAX 65536
 #define JOBS_OF_USER 4096                    /* of a uid other than 0, at a time */
 #define JOBS_KEPT 1000                       /* records of those that have ended */
@@ -28,6 +28,7 @@ struct job {
 	LIST_ENTRY(job) link;                /* of its bucket */
 	TAILQ_ENTRY(job) order;              /* of all that are not over, or of all that are kept */
 	TAILQ_ENTRY(job) unsaved;
+	TAILQ_ENTRY(job) looked;             /* of those with a deputy */
 	struct state_job s;                  /* as the store has it */
 	enum job_state state;
 	struct ssi_ccm_conn *conn;           /* that its frames go over; NULL: its node cannot be reached, or has not named it yet */
@@ -36,6 +37,9 @@ struct job {
 	uint64_t signals;                    /* that wait until its node can be reached: bits */
 	unsigned owes;
 	uint64_t discarded[JOBS_STREAMS];    /* so much of each stream nobody wanted: acknowledged by the daemon */
+	int deputy;                          /* /proc/PID/stat of its deputy; -1: it has none */
+	bool held;                           /* it was stopped because its deputy is, and nobody has let it go on since */
+	bool holds;                          /* and that one has been seen to go on */
 	bool stored;                         /* there is to be a row of it */
 	bool dirty;                          /* in the list of those whose row is old */
 	bool doomed;                         /* who started it was killed: so is it, and nobody wants its output */
@@ -51,6 +55,7 @@ struct job_client {
 	sd_event_source *io;
 	uid_t uid;
 	gid_t gid;
+	uint32_t pid;                        /* of who made the connection; 0: he is in no pid namespace that is seen from here */
 	struct job *job;                     /* that the connection carries, or NULL yet */
 	uint64_t wants;                      /* the number of a job that it wants to attach to, once a node names it; 0 */
 	bool blocked, asked;
@@ -58,16 +63,17 @@ struct job_client {
 
 struct jobs {
 	struct daemon *d;
-	sd_event_source *door, *sweep, *save;
+	sd_event_source *door, *sweep, *save, *look;
 	int fd;
 	uint64_t next, next_end;             /* number of the next job; the store knows that those below next_end may be in use */
 	LIST_HEAD(, job) buckets[JOBS_BUCKETS];
-	struct job_list active, kept, unsaved;
+	struct job_list active, kept, unsaved, deputies;
 	unsigned n_active, n_kept, n_clients;
 	LIST_HEAD(, job_client) clients, blocked;
-	uint8_t pids[JOBS_PIDS / 8];
+	uint8_t pids[JOBS_PID_END / 8];      /* that jobs have */
 	uint32_t pid_next;
 	uint64_t life;                       /* the master's incarnation */
+	uint64_t boot;                       /* of this machine: deputy_boot */
 	char user[64];                       /* the name that was asked for last */
 	uid_t user_uid;
 	uint64_t user_at;                    /* monotonic, ms */
@@ -79,13 +85,15 @@ struct job *job_by_pid(const struct jobs *j, uint32_t pid);                  /* 
 unsigned jobs_of_user(const struct jobs *j, uid_t uid);
 /* A new one with number and pid. -EAGAIN: there are too many. */
 int job_new(struct jobs *j, const char *node, uint64_t incarnation, uid_t uid, gid_t gid, struct job **ret, struct ssi_err *e);
+int job_renumber(struct jobs *j, struct job *job, uint32_t pid);              /* a deputy's own number; -EEXIST: another job's deputy has it, or it is none */
 struct job *job_restore(struct jobs *j, const struct state_job *s);          /* as the store or a node tells; NULL: out of memory */
 void job_free(struct jobs *j, struct job *job);
 void job_over(struct jobs *j, struct job *job);                              /* ended and acknowledged: its pid is free, its record is kept a while */
 void job_changed(struct jobs *j, struct job *job);                           /* the store hears of it a moment later */
 int jobs_table_load(struct jobs *j, struct ssi_err *e);
 void jobs_table_free(struct jobs *j);                                        /* stores what is to be stored */
-const char *job_state_name(const struct job *job);                           /* "placed", "loading", "running", "stopped", "away", "ended" */
+bool job_away(const struct jobs *j, const struct job *job);                  /* its node is not heard of */
+const char *job_state_name(const struct jobs *j, const struct job *job);     /* "placed", "loading", "running", "stopped", "away", "ended" */
 
 /* jobs-node.c: towards the node */
 int jobs_node_register(struct jobs *j);
@@ -103,6 +111,15 @@ void job_tell_state(struct job *job, int what);                              /* 
 void jobs_client_named(struct jobs *j, struct job *job);                     /* a node has named it: who waited for that is attached */
 void jobs_client_sweep(struct jobs *j);                                      /* who waits for a job that no node has named in time is told */
 void jobs_client_pump(struct job_client *c);                                 /* read on */
+
+/* jobs-deputy.c */
+uint64_t deputy_boot(void);                                                  /* which boot of this machine it is; not 0 */
+int deputies_new(struct jobs *j);
+/* The process pid of user uid is the job's deputy from now on, and the job has its number. -EEXIST, -ESRCH: it cannot be. */
+int deputy_take(struct jobs *j, struct job *job, uint32_t pid, uid_t uid);
+void deputy_find(struct jobs *j, struct job *job);                           /* after a restart of the daemon: it is there still, or the job is ended */
+void deputy_drop(struct jobs *j, struct job *job);                           /* it has none any more */
+void deputy_wake(struct job *job);                                           /* the job goes on: so does its deputy */
 
 /* jobs-start.c: ASK and SPEC */
 int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n);

@@ -79,6 +79,8 @@ int job_signal(struct job *job, unsigned number)
 {
 	if (!number || number >= 64)
 		return -EINVAL;
+	if (number == SIGCONT || number == SIGSTOP)      /* one takes the other back (signal(7)) */
+		job->signals &= ~(1ull << SIGCONT | 1ull << SIGSTOP);
 	if (say_signal(job, number) < 0)
 		job->signals |= 1ull << number;
 	return 0;
@@ -182,6 +184,19 @@ static int on_started(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, cons
 	return pass_on(job, f, body);
 }
 
+/* Who was stopped first, and the job for it, need not be told. */
+static void state_take(struct job *job, Ssi__Job__State__What what, const struct ssi_ccm_head *f, const uint8_t *body)
+{
+	bool stopped = what == SSI__JOB__STATE__WHAT__STOPPED, goes_on = job->state == JOB_STOPPED && !stopped;
+
+	if (job->state == JOB_RUNNING || job->state == JOB_STOPPED)
+		job->state = stopped ? JOB_STOPPED : JOB_RUNNING;
+	if (!stopped || !job->held)
+		pass_on(job, f, body);
+	if (goes_on)
+		deputy_wake(job);                /* once it can read why */
+}
+
 static int on_state(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
 	struct job *job = job_of(userdata, c, f->sequence);
@@ -189,12 +204,10 @@ static int on_state(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const 
 
 	if (!m)
 		return -EBADMSG;
-	if (job && (job->state == JOB_RUNNING || job->state == JOB_STOPPED))
-		job->state = m->what == SSI__JOB__STATE__WHAT__STOPPED ? JOB_STOPPED : JOB_RUNNING;
-	if (m->what > SSI__JOB__STATE__WHAT__ENDED)      /* the others are not a node's to say */
-		job = NULL;
+	if (job && m->what <= SSI__JOB__STATE__WHAT__ENDED)      /* the others are not a node's to say */
+		state_take(job, m->what, f, body);
 	ssi__job__state__free_unpacked(m, NULL);
-	return pass_on(job, f, body);
+	return 0;
 }
 
 /* Nobody reads what a doomed job wrote: it is to come to its end all the same. */
@@ -279,10 +292,12 @@ static struct job *held_new(struct jobs *j, const struct ssi_identity *id, const
 
 	snprintf(s.node, sizeof(s.node), "%s", id->who);
 	ssi_text_copy(s.command, sizeof(s.command), h->command);
+	if (s.pid < JOBS_PID_FIRST)
+		s.pid = 0;                       /* a deputy's is not a node's to say */
 	/* All that were given out are below next, but where the store was lost. The numbers are everybody's, a node may not use them up. */
 	if (!h->job || h->job >= INT64_MAX || (h->job > j->next && h->job - j->next > UINT32_MAX))
 		return NULL;
-	if (j->n_active >= JOBS_MAX || h->pid < JOBS_PID_FIRST || h->pid >= JOBS_PID_FIRST + JOBS_PIDS)
+	if (j->n_active >= JOBS_MAX || h->pid >= JOBS_PID_END)
 		return NULL;
 	return job_restore(j, &s);
 }

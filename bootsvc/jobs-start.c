@@ -158,6 +158,7 @@ int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n)
 		a.m.error = ssi_text_copy(text, sizeof(text), e.text);
 	a.m.soon = answer_soon(c, &a, r);
 	answer_shared(c, &a);
+	a.m.caller = c->pid;
 	r = answer_send(c, &a);
 	ssi__job__ask__free_unpacked(m, NULL);
 	return r;
@@ -268,6 +269,8 @@ int jobs_on_spec(struct job_client *c, uint64_t number, const uint8_t *body, siz
 		ssi__job__spec__free_unpacked(m, NULL);
 		return -EBADMSG;
 	}
+	if (m->deputy)
+		deputy_take(c->jobs, job, c->pid, c->uid);       /* if not, it keeps the number that it was given */
 	job->conn = conn;
 	r = spec_send(c, job, m);
 	if (r < 0)

@@ -61,11 +61,18 @@ unsigned jobs_of_user(const struct jobs *j, uid_t uid)
 	return n;
 }
 
-const char *job_state_name(const struct job *job)
+bool job_away(const struct jobs *j, const struct job *job)
+{
+	const struct ssi_head_node *n = ssi_head_node(j->d->head, job->s.node);
+
+	return !job->conn || !n || n->state != SSI_NODE_JOINED;
+}
+
+const char *job_state_name(const struct jobs *j, const struct job *job)
 {
 	static const char *const names[] = { "placed", "loading", "running", "stopped", "ended" };
 
-	return job->state != JOB_PLACED && job->state != JOB_ENDED && !job->conn ? "away" : names[job->state];
+	return job->state != JOB_PLACED && job->state != JOB_ENDED && job_away(j, job) ? "away" : names[job->state];
 }
 
 /* --- numbers and pids --- */
@@ -90,34 +97,44 @@ static int number_next(struct jobs *j, uint64_t *ret, struct ssi_err *e)
 	return 0;
 }
 
-static bool pid_taken(const struct jobs *j, uint32_t i) { return j->pids[i / 8] & (1u << i % 8); }
+static bool pid_taken(const struct jobs *j, uint32_t pid) { return pid < JOBS_PID_END && j->pids[pid / 8] & (1u << pid % 8); }
 static void pid_mark(struct jobs *j, uint32_t pid, bool taken)
 {
-	uint32_t i = pid - JOBS_PID_FIRST;
-
-	if (pid < JOBS_PID_FIRST || i >= JOBS_PIDS)
+	if (!pid || pid >= JOBS_PID_END)
 		return;
 	if (taken)
-		j->pids[i / 8] |= (uint8_t)(1u << i % 8);
+		j->pids[pid / 8] |= (uint8_t)(1u << pid % 8);
 	else
-		j->pids[i / 8] &= (uint8_t)~(1u << i % 8);
+		j->pids[pid / 8] &= (uint8_t)~(1u << pid % 8);
 }
 
-static bool pid_is_taken(const struct jobs *j, uint32_t pid)
-{
-	return pid >= JOBS_PID_FIRST && pid - JOBS_PID_FIRST < JOBS_PIDS && pid_taken(j, pid - JOBS_PID_FIRST);
-}
+static uint32_t pid_after(uint32_t pid) { return pid + 1 < JOBS_PID_END ? pid + 1 : JOBS_PID_FIRST; }
 
 /* The next free one: one that was used lately comes last. There are more of them than jobs. */
 static uint32_t pid_next(struct jobs *j)
 {
-	uint32_t i = j->pid_next;
+	uint32_t pid = j->pid_next;
 
-	while (pid_taken(j, i))
-		i = (i + 1) % JOBS_PIDS;
-	j->pid_next = (i + 1) % JOBS_PIDS;
-	pid_mark(j, JOBS_PID_FIRST + i, true);
-	return JOBS_PID_FIRST + i;
+	while (pid_taken(j, pid))
+		pid = pid_after(pid);
+	j->pid_next = pid_after(pid);
+	pid_mark(j, pid, true);
+	return pid;
+}
+
+/* A process has one number at a time, so what still has it is a job whose deputy is dead: that one loses it. */
+int job_renumber(struct jobs *j, struct job *job, uint32_t pid)
+{
+	struct job *other = pid != job->s.pid && pid_taken(j, pid) ? job_by_pid(j, pid) : NULL;
+
+	if (pid < 2 || pid >= JOBS_PID_FIRST || (other && (other->client || other->deputy >= 0)))
+		return -EEXIST;
+	if (other)
+		other->s.pid = 0;
+	pid_mark(j, job->s.pid, false);
+	job->s.pid = pid;
+	pid_mark(j, pid, true);
+	return 0;
 }
 
 /* --- the table --- */
@@ -129,6 +146,7 @@ static struct job *job_enter(struct jobs *j, const struct state_job *s)
 	if (!job)
 		return NULL;
 	job->s = *s;
+	job->deputy = -1;
 	job->placed = ssi_clock_mono_ms();
 	LIST_INSERT_HEAD(&j->buckets[s->number % JOBS_BUCKETS], job, link);
 	TAILQ_INSERT_TAIL(&j->active, job, order);
@@ -163,8 +181,10 @@ struct job *job_restore(struct jobs *j, const struct state_job *s)
 
 	if (!job)
 		return NULL;
-	if (pid_is_taken(j, s->pid))
+	if (pid_taken(j, s->pid))
 		job->s.pid = 0;                  /* it is another's by now, who keeps it */
+	if (!job->s.pid && s->phase != STATE_JOB_OVER)
+		job->s.pid = pid_next(j);
 	job->stored = true;
 	job->state = s->phase >= STATE_JOB_SENT && s->phase <= STATE_JOB_OVER ? states[s->phase] : JOB_RUNNING;
 	pid_mark(j, job->s.pid, true);
@@ -182,6 +202,7 @@ static void job_drop(struct jobs *j, struct job *job)
 	LIST_REMOVE(job, link);
 	if (job->client)
 		job->client->job = NULL;
+	deputy_drop(j, job);
 	free(job);
 }
 
@@ -215,6 +236,7 @@ void job_over(struct jobs *j, struct job *job)
 	job->state = JOB_ENDED;
 	job->s.phase = STATE_JOB_OVER;
 	pid_mark(j, job->s.pid, false);
+	deputy_drop(j, job);
 	TAILQ_REMOVE(&j->active, job, order);
 	j->n_active--;
 	TAILQ_INSERT_TAIL(&j->kept, job, order);
@@ -269,8 +291,11 @@ void job_changed(struct jobs *j, struct job *job)
 
 static void load_one(const struct state_job *s, void *userdata)
 {
-	if (!job_find(userdata, s->number) && !job_restore(userdata, s))
-		log_error("job %llu: no memory", (unsigned long long)s->number);
+	struct jobs *j = userdata;
+	struct job *job = job_find(j, s->number) ? NULL : job_restore(j, s);
+
+	if (job && !job->acked && s->deputy && s->boot == j->boot)
+		deputy_find(j, job);
 }
 
 /* Numbers that were given out and never used. */
@@ -295,6 +320,7 @@ int jobs_table_load(struct jobs *j, struct ssi_err *e)
 	int r;
 
 	j->next = 1;
+	j->pid_next = JOBS_PID_FIRST;
 	state_value_get(j->d->state, "job:next", &j->next, NULL);
 	j->next_end = j->next;
 	r = sd_event_add_time_relative(j->d->event, &j->save, CLOCK_MONOTONIC, SAVE_MS * 1000, 0, on_save, j);
@@ -322,4 +348,5 @@ void jobs_table_free(struct jobs *j)
 	}
 	sd_event_source_disable_unref(j->save);
 	sd_event_source_disable_unref(j->sweep);
+	sd_event_source_disable_unref(j->look);
 }

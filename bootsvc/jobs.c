@@ -15,7 +15,9 @@ int jobs_new(struct daemon *d, struct jobs **ret, struct ssi_err *e)
 	TAILQ_INIT(&j->active);
 	TAILQ_INIT(&j->kept);
 	TAILQ_INIT(&j->unsaved);
-	r = jobs_node_register(j);
+	r = deputies_new(j);
+	if (r >= 0)
+		r = jobs_node_register(j);
 	r = r < 0 ? ssi_errno(e, r, "jobs") : jobs_table_load(j, e);
 	if (r < 0) {
 		jobs_free(j);

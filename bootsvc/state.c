@@ -55,6 +55,8 @@ static const char *const schema[] = {
 	"CREATE TABLE job(number INTEGER PRIMARY KEY, pid INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, node TEXT NOT NULL, incarnation INTEGER NOT NULL,"
 	"  command TEXT NOT NULL, phase INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, cause INTEGER NOT NULL, status INTEGER NOT NULL,"
 	"  signal INTEGER NOT NULL, core INTEGER NOT NULL, error INTEGER NOT NULL, user_us INTEGER NOT NULL, system_us INTEGER NOT NULL, max_rss INTEGER NOT NULL, text TEXT NOT NULL);",
+	"ALTER TABLE job ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN deputy INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(schema) / sizeof(*schema)))
 

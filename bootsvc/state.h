@@ -228,6 +228,7 @@ struct state_job {
 	int cause, status, signal, core, error;       /* as in Exit of ssi/rexec/job.proto */
 	uint64_t user_us, system_us, max_rss;
 	char text[160];
+	uint64_t boot, deputy;                        /* of its deputy: which boot of the master it is of, and when in it that was started; 0: it has none */
 };
 typedef void (*state_job_fn)(const struct state_job *j, void *userdata);
 int state_job_put(struct state *s, const struct state_job *j, struct ssi_err *e);

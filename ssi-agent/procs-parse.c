@@ -88,7 +88,7 @@ static void ids(const char *at, uint32_t to[4])
 		to[i] = (uint32_t)strtoul(at, &end, 10);
 }
 
-/* "NSpid: OUTER INNER…": the second is the number one namespace below. */
+/* "NSpid: OUTER INNER…": the second is the number one namespace below; 0: it is in none. */
 static uint32_t job_pid(const char *at)
 {
 	char *end;
@@ -96,7 +96,7 @@ static uint32_t job_pid(const char *at)
 
 	strtoul(at, &end, 10);
 	pid = strtoul(end, &end, 10);
-	return pid >= SSI_PID_JOB_FIRST && pid < SSI_PID_REMOTE_FIRST ? (uint32_t)pid : 0;
+	return pid < SSI_PID_END ? (uint32_t)pid : 0;
 }
 
 void procs_parse_status(const char *text, struct ssi_process *ret)

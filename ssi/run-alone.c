@@ -133,7 +133,7 @@ int run_alone(struct run_all *x)
 	struct ssi_run_io io = { .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO, .files = -1, .result = -1, .signals = x->signals,
 				 .terminal = q->pty ? STDIN_FILENO : -1, .stopped = on_stopped,
 				 .front = q->pty && tcgetattr(STDIN_FILENO, &before) == 0 ? on_front : NULL };
-	const struct ssi_run_place *p = &x->places->place[0];
+	struct ssi_run_place *p = &x->places->place[0];
 	struct ssi_run_exit end = { 0 };
 	struct ssi_err e = { 0 };
 	pid_t pids[2] = { 0 };
@@ -145,6 +145,10 @@ int run_alone(struct run_all *x)
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, p->error);
 		return 126;
 	}
+	/* Where the daemon knows this process by another number, or by none, the job has one of its own. */
+	x->spec->deputy = x->places->caller == (uint32_t)getpid();
+	if (x->spec->deputy)
+		p->pid = x->places->caller;
 	r = ssi_pack_fits(x->pack, p->arch, p->x86_level, &e);
 	if (r >= 0)
 		r = begin_files(q, &io, pids, &e);

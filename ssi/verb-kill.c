@@ -73,9 +73,8 @@ static int kill_all(const struct ssi_cmd_args *a, int sig, int n, char **pids)
 	int r;
 
 	for (int i = 0; i < n; i++)
-		if (ssi_num_u32(pids[i], SSI_PID_JOB_FIRST, SSI_PID_END - 1, &pid) < 0) {
-			fprintf(stderr, "ssi: kill: '%s' is no process of a node: those have numbers from %u to %u (ssi ps); for others there is kill\n", pids[i],
-				SSI_PID_JOB_FIRST, SSI_PID_END - 1);
+		if (ssi_num_u32(pids[i], 2, SSI_PID_END - 1, &pid) < 0) {
+			fprintf(stderr, "ssi: kill: '%s' is no number of a process (see ssi ps)\n", pids[i]);
 			return 2;
 		}
 	r = ssi_control_open(ssi_cmd_opt(a, "socket"), &c, &e);

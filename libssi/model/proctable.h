@@ -22,7 +22,7 @@
 #define SSI_PROCTABLE_VERSION 1
 #define SSI_PROCTABLE_CMDLINE_MAX 4096u          /* more of a command line is not told */
 
-/* Numbers (doc/pids.md): below JOB_FIRST local processes; from there jobs; from REMOTE_FIRST other processes of nodes. */
+/* Numbers (doc/pids.md): below JOB_FIRST local processes, deputies and with them their jobs among them; from there other jobs; from REMOTE_FIRST other processes of nodes. */
 #define SSI_PID_JOB_FIRST (1u << 20)
 #define SSI_PID_REMOTE_FIRST (1u << 21)
 #define SSI_PID_END (1u << 22)
@@ -37,7 +37,7 @@ struct ssi_process {
 	int32_t priority, nice;
 	uint32_t rt_priority, policy;
 	uint32_t threads, processor;     /* the node's processor */
-	uint32_t job_pid;                /* its number in the pid namespace of its job, if that is one of a job's first process; 0 */
+	uint32_t job_pid;                /* its number in the pid namespace of its job; 0: it is in none below the node's own */
 	uint64_t start;                  /* since the node's boot: with pid it names a process for as long as the node is up */
 	uint64_t utime, stime, cutime, cstime, minflt, majflt;
 	uint64_t vsize, rss, shared, data, swap;   /* shared: of rss, what belongs to files and shared memory */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the numbers of remote processes. Called by the master's side of processes. Its table is large (12 MiB) but untouched where no number was ever given. */
+/* Owns the numbers of remote processes. Called by the master's side of processes. Its table is large (16 MiB) but untouched where no number was ever given. */
 #include "ssi/procspace/procs-numbers.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 struct ssi_procs_numbers {
 	uint32_t next;
-	uint32_t owners[SSI_PID_END - SSI_PID_JOB_FIRST];
+	uint32_t owners[SSI_PID_END];
 };
 
 struct ssi_procs_numbers *ssi_procs_numbers_new(uint32_t first)
@@ -27,7 +27,7 @@ void ssi_procs_numbers_free(struct ssi_procs_numbers *n)
 
 static uint32_t *owner_of(struct ssi_procs_numbers *n, uint32_t number)
 {
-	return number >= SSI_PID_JOB_FIRST && number < SSI_PID_END ? &n->owners[number - SSI_PID_JOB_FIRST] : NULL;
+	return number && number < SSI_PID_END ? &n->owners[number] : NULL;
 }
 
 uint32_t ssi_procs_number_get(struct ssi_procs_numbers *n, uint32_t owner)

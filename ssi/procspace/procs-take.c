@@ -68,14 +68,22 @@ struct procs_entry *procs_entry_add(struct procs_node *n, uint32_t pid)
 	return &n->entries[at];
 }
 
+/* The number in a job's namespace, if it is the job's first process: its parent is the keeper, outside of that. A job's number is below REMOTE_FIRST. */
+static uint32_t first_of_job(const struct procs_node *n, const struct procs_entry *e)
+{
+	const struct procs_entry *parent = e->p.job_pid > 1 && e->p.job_pid < SSI_PID_REMOTE_FIRST ? procs_entry_find(n, e->p.ppid) : NULL;
+
+	return parent && !parent->p.job_pid ? e->p.job_pid : 0;
+}
+
 /* A job's first process has the number of the job, if that is so and nobody has it; any other the next one. */
 void procs_entry_number(struct ssi_procs *p, const struct procs_node *n, struct procs_entry *e)
 {
-	uint32_t job = e->p.job_pid;
+	uint32_t job = first_of_job(n, e);
 
 	if (e->number && (e->number == job || !job || e->number < SSI_PID_REMOTE_FIRST))
 		return;
-	if (job >= SSI_PID_JOB_FIRST && job < SSI_PID_REMOTE_FIRST && (!p->ops->job || p->ops->job(job, n->name, p->userdata)) &&
+	if (job && (!p->ops->job || p->ops->job(job, n->name, p->userdata)) &&
 	    ssi_procs_number_claim(p->numbers, job, n->number) == 0) {
 		ssi_procs_number_put(p->numbers, e->number);
 		e->number = job;

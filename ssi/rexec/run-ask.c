@@ -61,6 +61,7 @@ static int ask_take(const Ssi__Job__Places *m, struct ssi_run_places **ret, stru
 	if (!x)
 		return ssi_errf(e, -ENOMEM, "no memory for %zu places", m->n_places);
 	x->n = m->n_places;
+	x->caller = m->caller;
 	if (strlen(m->shared) < sizeof(x->shared))       /* cut, it would name another folder */
 		ssi_text_copy(x->shared, sizeof(x->shared), m->shared);
 	for (size_t i = 0; i < x->n; i++) {

@@ -176,6 +176,8 @@ static void signals_read(struct one *o)
 	while (read(o->io->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
 		if (si.ssi_signo == SIGWINCH)
 			window(o);
+		else if (si.ssi_signo == SIGCONT && si.ssi_code == SI_QUEUE)
+			continue;                /* the daemon's: the job goes on already */
 		else
 			/* From a terminal it is for all in the foreground, from kill(2) for one process; all go on, as all were stopped. */
 			ssi_run_signal(o->run, (int)si.ssi_signo, si.ssi_code == SI_KERNEL || si.ssi_signo == SIGCONT);

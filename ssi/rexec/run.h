@@ -26,7 +26,12 @@ struct ssi_run_place {
 	uint32_t pid;
 	uint32_t x86_level;                  /* of x86-64: 1 to 4; 0: not known */
 };
-struct ssi_run_places { char shared[512]; size_t n; struct ssi_run_place place[]; };      /* shared: as libssi/model/shared.h has it */
+struct ssi_run_places {
+	char shared[512];                    /* as libssi/model/shared.h has it */
+	uint32_t caller;                     /* this process's number as the daemon has it; 0: it sees none */
+	size_t n;
+	struct ssi_run_place place[];
+};
 const char *ssi_run_socket(void);            /* $SSI_JOBS, else SSI_RUNDIR "/jobs.sock" */
 /* socket NULL: ssi_run_socket(). *ret is the caller's to free(); *ret_fd a connection for ssi_run_new, or to close. */
 int ssi_run_ask(const char *socket, const struct ssi_run_where *w, struct ssi_run_places **ret, int *ret_fd, struct ssi_err *e);

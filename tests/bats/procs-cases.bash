@@ -137,7 +137,7 @@ case_kill() {
 	run ssi kill "$other" "$((other == 4194303 ? 4194302 : 4194303))"
 	[ "$status" = 1 ] && [ "$(grep -c 'no such process' <<<"$output")" = 2 ]
 	run ssi kill 1
-	[ "$status" = 2 ] && [[ $output == *'no process of a node'* ]]
+	[ "$status" = 2 ] && [[ $output == *'no number of a process'* ]]
 	run ssi kill -NONSENSE 2097152
 	[ "$status" = 2 ] && [[ $output == *"no signal 'NONSENSE'"* ]]
 	agents_down

@@ -72,7 +72,10 @@ case_like_here() {
 	[ "$(umask 027 && ssi run sh -c umask)" = 0027 ]
 	[ "$(ulimit -n 77 && ssi run sh -c 'ulimit -n')" = 77 ]
 	[ "$(ssi run hostname)" = n01 ]
-	[ "$(ssi run sh -c 'echo $$')" -ge $((1 << 20)) ]
+	# Its number there is that of its deputy here: of ssi run.
+	ssi run sh -c 'echo $$' >out &
+	wait $!
+	[ "$(cat out)" = $! ]
 	# Three streams, each its own.
 	ssi run sh -c 'cat; echo err >&2; echo out' <<<in >out 2>err
 	[ "$(cat out)" = $'in\nout' ]
@@ -128,6 +131,18 @@ case_terminal() {
 	here() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/"$pid"/stat)" = T ]; }
 	await 5 here
 	kill -CONT $pid
+	await 5 state running
+	# Nobody tells it that it is stopped; it is seen.
+	kill -STOP $pid
+	await 5 state stopped
+	kill -CONT $pid
+	await 5 state running
+	# What lets the program go on lets it go on.
+	kill -STOP $pid
+	await 5 state stopped
+	ssi job signal CONT $pid
+	goes() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/"$pid"/stat)" = S ]; }
+	await 5 goes
 	await 5 state running
 	kill $pid
 	fails 143 wait $pid
@@ -218,6 +233,8 @@ case_broken() {
 	running() { ssi jobs -o json | jq -e '.[0].state == "running"' >/dev/null; }
 	await 5 running
 	agent_cut n01
+	away() { ssi jobs -o json | jq -e '.[0].state == "away"' >/dev/null; }
+	await 5 away
 	fails 137 wait $pid
 	grep -q 'node was lost' err
 	[ "$(ssi jobs -a -o json | jq -r '.[-1].cause')" = node-lost ]

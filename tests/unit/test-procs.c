@@ -260,7 +260,7 @@ static void numbers(void **state)
 
 	assert_int_equal(first, SSI_PID_REMOTE_FIRST);
 	assert_int_equal(ssi_procs_number_claim(n, first, 2), -EEXIST);
-	assert_int_equal(ssi_procs_number_claim(n, 5, 2), -ERANGE);
+	assert_int_equal(ssi_procs_number_claim(n, 0, 2), -ERANGE);
 	assert_int_equal(ssi_procs_number_claim(n, SSI_PID_END, 2), -ERANGE);
 	ssi_procs_number_put(n, first);
 	ssi_procs_number_put(n, 0);
