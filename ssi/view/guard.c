@@ -78,7 +78,7 @@ static void be_guard(pid_t session, int s, const char *dir, const char *self)
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	if (fd < 0 || write(s, "", 1) != 1)
 		_exit(1);
-	session_exec_part(self, "--guard", fd, dir);
+	session_exec_part(self, "--guard", &fd, 1, dir);
 	_exit(1);
 }
 

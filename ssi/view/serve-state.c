@@ -12,14 +12,17 @@
 int serve_state_write(const struct serve_state *s, const struct view *w)
 {
 	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
-	uint32_t head[2] = { s->epoch + 1, (uint32_t)s->init.len };
+	uint32_t head[1 + SERVE_FS] = { s->epoch + 1 };
 	_cleanup_close_ int fd = memfd_create("ssi-view", 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
+	for (int i = 0; i < SERVE_FS; i++)
+		head[1 + i] = (uint32_t)s->init[i].len;
 	ssi_buf_add(&b, head, sizeof(head));
-	ssi_buf_add(&b, s->init.data, s->init.len);
+	for (int i = 0; i < SERVE_FS; i++)
+		ssi_buf_add(&b, s->init[i].data, s->init[i].len);
 	for (uint32_t i = 0; i < w->names.n; i++)
 		ssi_buf_add(&b, w->names.v[i], strlen(w->names.v[i]) + 1);
 	if (b.err || b.len > STATE_MAX)
@@ -35,20 +38,20 @@ int serve_state_read(int state, struct serve_state *s, struct view *w)
 	_cleanup_free_ char *text = malloc(STATE_MAX + 1);
 	_cleanup_close_ int fd = state;
 	ssize_t n = text ? ssi_fd_read_full(fd, text, STATE_MAX) : -ENOMEM;
-	uint32_t head[2], number;
-	int r;
+	uint32_t head[1 + SERVE_FS], number;
+	size_t used = sizeof(head);
+	int r = 0;
 
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n < sizeof(head))
 		return -EBADMSG;
 	memcpy(head, text, sizeof(head));
-	if (head[1] > (size_t)n - sizeof(head))
-		return -EBADMSG;
-	text[n] = '\0';
 	s->epoch = head[0];
-	r = ssi_buf_add(&s->init, text + sizeof(head), head[1]);
-	for (const char *at = text + sizeof(head) + head[1]; r >= 0 && at < text + n; at += strlen(at) + 1)
+	for (int i = 0; r >= 0 && i < SERVE_FS; used += head[1 + i++])
+		r = head[1 + i] > (size_t)n - used ? -EBADMSG : ssi_buf_add(&s->init[i], text + used, head[1 + i]);
+	text[n] = '\0';
+	for (const char *at = text + used; r >= 0 && at < text + n; at += strlen(at) + 1)
 		r = view_name(w, at, &number);
 	return r < 0 ? r : 0;
 }

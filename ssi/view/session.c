@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/path.h"
+#include "ssi/view/serve.h"
 #include "ssi/view/session.h"
 
 #define FUSE_MAGIC 0x65735546
@@ -30,7 +31,20 @@ bool session_is_in(void)
 	return statfs("/proc", &fs) == 0 && fs.f_type == FUSE_MAGIC && access("/proc/ssi/age", F_OK) == 0;
 }
 
-void session_exec_part(const char *self, const char *option, int fd, const char *dir)
+/* Descriptors to 3, 4 ...: first above those, as each may be in the place of another. */
+static int place(const int *fds, int n)
+{
+	int high[SERVE_FS];
+
+	for (int i = 0; i < n; i++)
+		if ((high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3 + n)) < 0)
+			return -errno;
+	for (int i = 0; i < n; i++)
+		dup2(high[i], 3 + i);
+	return 0;
+}
+
+void session_exec_part(const char *self, const char *option, const int *fds, int n, const char *dir)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -38,23 +52,23 @@ void session_exec_part(const char *self, const char *option, int fd, const char 
 		return;
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
-	if ((fd == 3 ? fcntl(fd, F_SETFD, 0) : dup2(fd, 3)) < 0 || close_range(4, ~0U, 0) < 0)
+	if (place(fds, n) < 0 || close_range(3 + (unsigned)n, ~0U, 0) < 0)
 		return;
 	execle(self, "ssi-view", option, "3", "--view", dir, (char *)NULL, (char *[]){ (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL });
 }
 
 /* The file system's process: root's alone, of no terminal and no session, and a child of nobody here. */
-static void be_server(int fuse, int go, const char *dir, const char *self)
+static void be_server(const int *fuse, int go, const char *dir, const char *self)
 {
 	char c;
 
 	if (setsid() < 0 || fork() != 0 || read(go, &c, 1) != 1)
 		_exit(0);
-	session_exec_part(self, "--serve", fuse, dir);
+	session_exec_part(self, "--serve", fuse, SERVE_FS, dir);
 	_exit(1);
 }
 
-static int start_server(int fuse, const char *dir, const char *self, int *ret_go)
+static int start_server(const int *fuse, const char *dir, const char *self, int *ret_go)
 {
 	_cleanup_close_ int in = -1, out = -1;
 	int p[2];
@@ -103,21 +117,49 @@ static int mount_sys(const int *kept, struct ssi_err *e)
 	return 0;
 }
 
-static int mount_all(int fuse, int go, struct ssi_err *e)
+/*
+ * A file system that is to be seen nowhere yet: its process can answer before anybody asks it. Read-only: so nothing can be opened to be written, and the
+ * kernel does not take what it knows of a file for old because that was read.
+ */
+static int make_fuse(int fuse, struct ssi_err *e)
 {
-	_cleanup_close_ int proc = keep("/proc");
-	int kept[N_OVER], r;
-	char options[128];
+	_cleanup_close_ int fs = fsopen("fuse", FSOPEN_CLOEXEC);
+	static const char *const options[][2] = { { "source", "ssi" }, { "subtype", "ssi-view" }, { "rootmode", "40555" }, { "user_id", "0" },
+						  { "group_id", "0" } };
+	static const char *const flags[] = { "allow_other", "ro" };
+	char fd[16];
+	int r;
+
+	if (fs < 0)
+		return ssi_errno(e, -errno, "fsopen");
+	snprintf(fd, sizeof(fd), "%d", fuse);
+	r = fsconfig(fs, FSCONFIG_SET_STRING, "fd", fd, 0);
+	for (size_t i = 0; r == 0 && i < sizeof(options) / sizeof(*options); i++)
+		r = fsconfig(fs, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0);
+	for (size_t i = 0; r == 0 && i < sizeof(flags) / sizeof(*flags); i++)
+		r = fsconfig(fs, FSCONFIG_SET_FLAG, flags[i], NULL, 0);
+	if (r == 0)
+		r = fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (r == 0)
+		r = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return r < 0 ? ssi_errno(e, -errno, "fuse") : r;
+}
+
+static int mount_all(const int *fuse, int go, struct ssi_err *e)
+{
+	_cleanup_close_ int proc = keep("/proc"), first = make_fuse(fuse[0], e), second = first < 0 ? first : make_fuse(fuse[1], e);
+	int kept[N_OVER], r = second < 0 ? second : 0;
 
 	if (proc < 0)
 		return ssi_errno(e, -errno, "/proc");
 	for (int i = 0; i < N_OVER; i++)
 		kept[i] = keep(over[i].real);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40555,user_id=0,group_id=0,allow_other", fuse);
-	r = mount("ssi", "/proc", "fuse.ssi-view", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0 ? ssi_errno(e, -errno, "mount on /proc") : 0;
+	if (r == 0)
+		r = show(first, "/proc", e);
 	if (r == 0 && write(go, "", 1) != 1)
 		r = ssi_errno(e, -errno, "the file system's process");
-	close(fuse);
+	if (r == 0)
+		r = show(second, "/proc/ssi", e);
 	if (r == 0)
 		r = show(proc, "/proc/ssi/local", e);
 	if (r == 0 && mount("/proc/ssi/local/sys", "/proc/sys", NULL, MS_BIND, NULL) < 0)
@@ -140,22 +182,17 @@ static int own_mounts(struct ssi_err *e)
 
 int session_enter(const char *dir, const char *self, struct ssi_err *e)
 {
-	_cleanup_close_ int go = -1;
-	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), r;
+	_cleanup_close_ int first = open("/dev/fuse", O_RDWR | O_CLOEXEC), second = open("/dev/fuse", O_RDWR | O_CLOEXEC), go = -1;
+	const int fuse[SERVE_FS] = { first, second };
+	int r;
 
-	if (fuse < 0)
+	if (first < 0 || second < 0)
 		return ssi_errno(e, -errno, "/dev/fuse");
 	r = start_server(fuse, dir, self, &go);
-	if (r < 0) {
-		close(fuse);
+	if (r < 0)
 		return ssi_errno(e, r, "the file system's process");
-	}
 	r = own_mounts(e);
-	if (r < 0) {
-		close(fuse);
-		return r;
-	}
-	return mount_all(fuse, go, e);
+	return r < 0 ? r : mount_all(fuse, go, e);
 }
 
 void session_await(const char *dir)

@@ -74,6 +74,7 @@ static void take_processes(struct snapshot *s)
 		return;
 	unmap(&s->processes);
 	s->table = (struct ssi_proctable){ 0 };
+	s->taken++;
 	if (r < 0)
 		return;
 	s->processes = m;
@@ -110,6 +111,7 @@ static void take_nodes(struct snapshot *s)
 	if (r == 0)
 		return;
 	unmap(&s->nodes);
+	s->taken++;
 	s->n_nodes = 0;
 	s->cpus = s->local_cpus;
 	s->numa = s->local_numa;

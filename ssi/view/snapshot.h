@@ -23,6 +23,7 @@ struct snapshot {
 	char *dir;
 	int wanted;                              /* RUN/view/wanted with a shared lock; -1 */
 	uint64_t checked_ms;
+	uint64_t taken;                          /* how many new files there were */
 	struct snapshot_map processes, nodes;
 	struct ssi_proctable table;              /* head NULL: none */
 	struct snapshot_node *node;

@@ -7,7 +7,7 @@
 #include "ssi/view/view.h"
 
 /*
- * Files that change are always of the same size, blanks before their last newline: so the kernel, which reads no further than it was told, need not ask again.
+ * Files that change are always of the same size, blanks before their last newline: so who has read one while it became another has not read half of it.
  * What is refused is a device, which the kernel opens for nobody here, and asks nobody about.
  */
 static const struct rfile {
@@ -59,9 +59,20 @@ static bool is_file(const struct vnode *v)
 	return v->kind == VIEW_RFILE || v->kind == VIEW_RTID_FILE;
 }
 
-bool remote_is_sized(const struct vnode *v)
+/* FNV-1a, by words. */
+#define MIX_FIRST 14695981039346656037u
+static uint64_t mix(uint64_t h, const void *p, size_t n)
 {
-	return is_file(v) && v->name < N_FILES && files[v->name].size;
+	uint64_t word;
+
+	for (const uint8_t *at = p; n; at += sizeof(word)) {
+		word = 0;
+		memcpy(&word, at, n < sizeof(word) ? n : sizeof(word));
+		h = (h ^ word) * 1099511628211u;
+		h ^= h >> 29;
+		n -= n < sizeof(word) ? n : sizeof(word);
+	}
+	return h;
 }
 
 /* The text of a file, for whoever may see it. */
@@ -82,6 +93,7 @@ static int make_text(struct view *w, const struct ssi_proctable_process *p, cons
 	return b->err;
 }
 
+/* The time of the last change is one of its own for each text: by that the kernel knows that what it keeps is not what the file says any more. */
 static int attr(struct view *w, const struct vnode *v, struct stat *st)
 {
 	_cleanup_buf_ struct ssi_buf b = SSI_BUF_INIT;
@@ -90,25 +102,31 @@ static int attr(struct view *w, const struct vnode *v, struct stat *st)
 	int r = 0;
 
 	if (!p || (is_file(v) && !f))
-		return -ENOENT;
+		return is_file(v) ? -ESRCH : -ENOENT;
 	st->st_uid = p->on_node.uid[1];
 	st->st_gid = p->on_node.gid[1];
 	st->st_mtim.tv_sec = (time_t)(p->start_ms / 1000);
 	st->st_mtim.tv_nsec = (long)(p->start_ms % 1000) * 1000000;
 	if (f)
 		st->st_mode = f->mode;
-	if (f && f->text && (r = make_text(w, p, f, &b)) == 0)
+	if (f && f->text && (r = make_text(w, p, f, &b)) == 0) {
 		st->st_size = (off_t)b.len;
+		st->st_mtim.tv_nsec = (long)(mix(MIX_FIRST, b.data, b.len) % 1000000000);
+	}
 	return r;
 }
 
 static int dir_lookup(struct view *w, const struct view_caller *c, const struct vnode *v, const char *name, struct vnode *ret)
 {
+	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
+
 	if (v->kind == VIEW_RPID && !strcmp(name, "task")) {
 		*ret = (struct vnode){ .kind = VIEW_RTASK, .a = v->a };
 		return 0;
 	}
-	if (!is_seen(w, c, snapshot_process(&w->snap, v->a), 1))
+	if (!p)
+		return -ENOENT;
+	if (!is_seen(w, c, p, 1))
 		return -EPERM;
 	for (uint32_t i = 0; i < N_FILES; i++)
 		if (!strcmp(files[i].name, name)) {
@@ -147,7 +165,7 @@ static int task_list(struct view *w, const struct view_caller *c, const struct v
 	return 0;
 }
 
-int remote_may_read(struct view *w, const struct view_caller *c, const struct vnode *v)
+static int may_read(struct view *w, const struct view_caller *c, const struct vnode *v)
 {
 	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
 
@@ -160,44 +178,18 @@ int remote_may_read(struct view *w, const struct view_caller *c, const struct vn
 
 static int text(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b)
 {
-	int r = remote_may_read(w, c, v);
+	int r = may_read(w, c, v);
 
 	return r < 0 ? r : make_text(w, snapshot_process(&w->snap, v->a), &files[v->name], b);
 }
 
-/* FNV-1a, by words. */
-static uint64_t mix(uint64_t h, const void *p, size_t n)
+uint64_t remote_sum(const struct view *w, const struct ssi_proctable_process *p)
 {
-	uint64_t word;
+	const struct snapshot_node *n = snapshot_node(&w->snap, ssi_proctable_node(&w->snap.table, p)->number);
+	struct ssi_proctable_process row = *p;
 
-	for (const uint8_t *at = p; n; at += sizeof(word)) {
-		word = 0;
-		memcpy(&word, at, n < sizeof(word) ? n : sizeof(word));
-		h = (h ^ word) * 1099511628211u;
-		n -= n < sizeof(word) ? n : sizeof(word);
-	}
-	return h;
-}
-
-uint32_t remote_sum(const struct view *w, const struct vnode *v)
-{
-	const struct ssi_proctable_process *p = snapshot_process(&w->snap, v->a);
-	struct ssi_proctable_process row;
-	const struct snapshot_node *n;
-	uint64_t h = 14695981039346656037u;
-
-	/* A job's parent and terminal are not in its row. */
-	if (!p || p->job)
-		return 0;
-	if (files[v->name].text == remote_cmdline) {
-		h = mix(h, ssi_proctable_cmdline(&w->snap.table, p), p->cmdline_len);
-	} else {
-		row = *p;
-		row.cmdline = 0;
-		n = snapshot_node(&w->snap, ssi_proctable_node(&w->snap.table, p)->number);
-		h = mix(h ^ (n ? n->first_cpu : 0), &row, sizeof(row));
-	}
-	return (uint32_t)(h >> 32) | 1;
+	row.cmdline = 0;
+	return mix(mix(MIX_FIRST ^ (n ? n->first_cpu : 0), &row, sizeof(row)), ssi_proctable_cmdline(&w->snap.table, p), p->cmdline_len);
 }
 
 static int link_refused(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)
@@ -211,9 +203,9 @@ static int list_refused(struct view *w, const struct view_caller *c, const struc
 }
 
 const struct view_ops view_remote_ops[] = {
-	[VIEW_RPID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL, false },
-	[VIEW_RFILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text, true },
-	[VIEW_RTASK - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, task_lookup, task_list, NULL, NULL, false },
-	[VIEW_RTID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL, false },
-	[VIEW_RTID_FILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text, true },
+	[VIEW_RPID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL },
+	[VIEW_RFILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text },
+	[VIEW_RTASK - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, task_lookup, task_list, NULL, NULL },
+	[VIEW_RTID - VIEW_RPID] = { S_IFDIR | 0555, 1, attr, dir_lookup, dir_list, NULL, NULL },
+	[VIEW_RTID_FILE - VIEW_RPID] = { S_IFREG | 0444, 60, attr, NULL, list_refused, link_refused, text },
 };

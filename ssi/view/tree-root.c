@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /proc itself: processes, the files that are merged, /proc/ssi, and links into the real /proc for all else. A link there costs nothing when it is followed,
- * and the kernel asks for the rights of who follows it.
+ * /proc itself: processes, /proc/ssi with the files that are merged, links to these, and links into the real /proc for all else. A link there costs nothing
+ * when it is followed, and the kernel asks for the rights of who follows it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +17,18 @@ static const struct merged {
 } merged[] = {
 	{ "stat", "stat", merge_stat }, { "cpuinfo", "cpuinfo", merge_cpuinfo }, { "meminfo", "meminfo", merge_meminfo },
 	{ "loadavg", "loadavg", merge_loadavg }, { "uptime", "uptime", merge_uptime }, { "diskstats", "diskstats", merge_diskstats },
-	{ "vmstat", "vmstat", merge_vmstat }, { "dev", NULL, merge_netdev },
+	{ "vmstat", "vmstat", merge_vmstat }, { "net-dev", NULL, merge_netdev },
 };
 enum { N_MERGED = sizeof(merged) / sizeof(*merged), NET_DEV = N_MERGED - 1 };
 
+/* Beside what is merged. */
 static const struct { const char *name; enum view_kind kind; } ssi_dir[] = {
 	{ "age", VIEW_AGE }, { "cpu", VIEW_CPUS }, { "node", VIEW_NODES }, { "local", VIEW_MOUNT }, { "local-cpu", VIEW_MOUNT }, { "local-node", VIEW_MOUNT },
 };
 
 static int merged_named(const char *name)
 {
-	for (int i = 0; i < NET_DEV; i++)
+	for (int i = 0; i < N_MERGED; i++)
 		if (!strcmp(merged[i].name, name))
 			return i;
 	return -ENOENT;
@@ -36,8 +37,8 @@ static int merged_named(const char *name)
 /* A name of the real /proc that is no process. */
 static int top_vnode(struct view *w, const char *name, struct vnode *ret, mode_t *type)
 {
-	int i = merged_named(name), r;
 	uint32_t number;
+	int r;
 
 	*type = S_IFLNK;
 	if (!strcmp(name, "self") || !strcmp(name, "thread-self"))
@@ -46,8 +47,6 @@ static int top_vnode(struct view *w, const char *name, struct vnode *ret, mode_t
 		*ret = (struct vnode){ .kind = VIEW_NET }, *type = S_IFDIR;
 	else if (!strcmp(name, "sys"))           /* sysctl wants it to be where it is: session.c mounts the real one on it */
 		*ret = (struct vnode){ .kind = VIEW_MOUNT, .name = sizeof(ssi_dir) / sizeof(*ssi_dir) }, *type = S_IFDIR;
-	else if (i >= 0)
-		*ret = (struct vnode){ .kind = VIEW_MERGED, .name = (uint32_t)i }, *type = S_IFREG;
 	else if ((r = view_name(w, name, &number)) < 0)
 		return r;
 	else
@@ -125,7 +124,9 @@ static int root_list(struct view *w, const struct view_caller *c, const struct v
 
 static int top_link(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)
 {
-	snprintf(buf, n, "ssi/local/%s", view_named(w, v->name));
+	const char *name = view_named(w, v->name);
+
+	snprintf(buf, n, merged_named(name) >= 0 ? "ssi/%s" : "ssi/local/%s", name);
 	return 0;
 }
 
@@ -171,9 +172,6 @@ static int net_lookup(struct view *w, const struct view_caller *c, const struct 
 	char path[300];
 	struct stat st;
 
-	*ret = (struct vnode){ .kind = VIEW_MERGED, .name = NET_DEV };
-	if (strcmp(name, "dev") == 0)
-		return 0;
 	/* Only what there is gets a number: there are few, and they are never given back. add_net, without a caller, has it from the folder. */
 	if (c && (snprintf(path, sizeof(path), "%d/net/%s", c->pid, name) >= (int)sizeof(path) || fstatat(w->proc, path, &st, AT_SYMLINK_NOFOLLOW) < 0))
 		return -ENOENT;
@@ -187,7 +185,7 @@ static int add_net(struct view *w, const char *name, struct view_list *ret)
 	int r = net_lookup(w, NULL, NULL, name, &v);
 
 	if (r == 0)
-		view_add(ret, name, v.kind == VIEW_MERGED ? S_IFREG : S_IFLNK, v);
+		view_add(ret, name, S_IFLNK, v);
 	return r;
 }
 
@@ -201,7 +199,12 @@ static int net_list(struct view *w, const struct view_caller *c, const struct vn
 
 static int net_link(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n)
 {
-	snprintf(buf, n, "../ssi/local/self/net/%s", view_named(w, v->name));
+	const char *name = view_named(w, v->name);
+
+	if (!strcmp(name, "dev"))
+		snprintf(buf, n, "../ssi/%s", merged[NET_DEV].name);
+	else
+		snprintf(buf, n, "../ssi/local/self/net/%s", name);
 	return 0;
 }
 
@@ -212,7 +215,8 @@ static int ssi_lookup(struct view *w, const struct view_caller *c, const struct 
 			*ret = (struct vnode){ .kind = ssi_dir[i].kind, .name = ssi_dir[i].kind == VIEW_MOUNT ? i : 0 };
 			return 0;
 		}
-	return -ENOENT;
+	*ret = (struct vnode){ .kind = VIEW_MERGED, .name = (uint32_t)merged_named(name) };
+	return merged_named(name) < 0 ? -ENOENT : 0;
 }
 
 static int ssi_list(struct view *w, const struct view_caller *c, const struct vnode *v, struct view_list *ret)
@@ -222,6 +226,8 @@ static int ssi_list(struct view *w, const struct view_caller *c, const struct vn
 	for (size_t i = 0; i < sizeof(ssi_dir) / sizeof(*ssi_dir); i++)
 		if (ssi_lookup(w, c, v, ssi_dir[i].name, &to) == 0)
 			view_add(ret, ssi_dir[i].name, view_ops(&to)->mode, to);
+	for (uint32_t i = 0; i < N_MERGED; i++)
+		view_add(ret, merged[i].name, S_IFREG, (struct vnode){ .kind = VIEW_MERGED, .name = i });
 	return 0;
 }
 
@@ -244,14 +250,14 @@ static int age_text(struct view *w, const struct view_caller *c, const struct vn
 }
 
 const struct view_ops view_root_ops[] = {
-	[VIEW_ROOT] = { S_IFDIR | 0555, 1, NULL, root_lookup, root_list, NULL, NULL, false },
-	[VIEW_TOP] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, top_link, NULL, false },
-	[VIEW_SELF] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, self_link, NULL, false },
-	[VIEW_THREAD_SELF] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, self_link, NULL, false },
-	[VIEW_MERGED] = { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, merged_text, false },
-	[VIEW_NET] = { S_IFDIR | 0555, 1, NULL, net_lookup, net_list, NULL, NULL, false },
-	[VIEW_NET_LINK] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, net_link, NULL, false },
-	[VIEW_SSI] = { S_IFDIR | 0555, 1, NULL, ssi_lookup, ssi_list, NULL, NULL, false },
-	[VIEW_MOUNT] = { S_IFDIR | 0555, 1, NULL, none_lookup, none_list, NULL, NULL, false },
-	[VIEW_AGE] = { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, age_text, false },
+	[VIEW_ROOT] = { S_IFDIR | 0555, 1, NULL, root_lookup, root_list, NULL, NULL },
+	[VIEW_TOP] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, top_link, NULL },
+	[VIEW_SELF] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, self_link, NULL },
+	[VIEW_THREAD_SELF] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, self_link, NULL },
+	[VIEW_MERGED] = { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, merged_text },
+	[VIEW_NET] = { S_IFDIR | 0555, 1, NULL, net_lookup, net_list, NULL, NULL },
+	[VIEW_NET_LINK] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, net_link, NULL },
+	[VIEW_SSI] = { S_IFDIR | 0555, 1, NULL, ssi_lookup, ssi_list, NULL, NULL },
+	[VIEW_MOUNT] = { S_IFDIR | 0555, 1, NULL, none_lookup, none_list, NULL, NULL },
+	[VIEW_AGE] = { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, age_text },
 };

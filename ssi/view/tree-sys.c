@@ -335,9 +335,9 @@ static int node_text(struct view *w, const struct view_caller *c, const struct v
 	return b->err;
 }
 
-#define DIR_OPS(lookup, list) { S_IFDIR | 0555, 1, NULL, lookup, list, NULL, NULL, false }
-#define FILE_OPS(text) { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, text, false }
-#define LINK_OPS(link) { S_IFLNK | 0777, 1, NULL, NULL, NULL, link, NULL, false }
+#define DIR_OPS(lookup, list) { S_IFDIR | 0555, 1, NULL, lookup, list, NULL, NULL }
+#define FILE_OPS(text) { S_IFREG | 0444, 1, NULL, NULL, NULL, NULL, text }
+#define LINK_OPS(link) { S_IFLNK | 0777, 1, NULL, NULL, NULL, link, NULL }
 const struct view_ops view_sys_ops[] = {
 	[VIEW_CPUS - VIEW_CPUS] = DIR_OPS(cpus_lookup, cpus_list), [VIEW_CPUS_FILE - VIEW_CPUS] = FILE_OPS(cpus_text),
 	[VIEW_CPUS_LINK - VIEW_CPUS] = LINK_OPS(cpus_link), [VIEW_LCPU - VIEW_CPUS] = DIR_OPS(lcpu_lookup, lcpu_list),

@@ -45,9 +45,13 @@ int view_attr(struct view *w, const struct vnode *v, struct stat *st)
 	return o->attr ? o->attr(w, v, st) : 0;
 }
 
+static bool is_remote_file(const struct vnode *v)
+{
+	return v->kind == VIEW_RFILE || v->kind == VIEW_RTID_FILE;
+}
+
 /*
- * A remote process is as it was told until the next table comes; its files' names and sizes stay. Where not everybody may see it, the kernel has to ask each
- * time.
+ * A remote process is as it was told until the next table comes; its files' names stay. Where not everybody may see it, the kernel has to ask each time.
  */
 double view_seconds(const struct view *w, const struct vnode *v)
 {
@@ -57,10 +61,20 @@ double view_seconds(const struct view *w, const struct vnode *v)
 		return view_ops(v)->seconds;
 	if (w->hide)
 		return 0;
-	if (view_ops(v)->fixed || !w->snap.table.head)
+	if (is_remote_file(v) || !w->snap.table.head)
 		return view_ops(v)->seconds;
 	due = w->snap.table.head->written_ms + 1000;
 	return due > now + 500 && due <= now + 1000 ? (double)(due - now) / 1000 : 0.5;
+}
+
+/* Of a file of a remote process the kernel is told when it is another (told.h); not of a job's, whose parent and terminal are local, and not of a thread's. */
+double view_attr_seconds(const struct view *w, const struct vnode *v)
+{
+	const struct ssi_proctable_process *p = is_remote_file(v) ? snapshot_process(&w->snap, v->a) : NULL;
+
+	if (is_remote_file(v) && (v->kind == VIEW_RTID_FILE || !p || p->job))
+		return 0;
+	return view_seconds(w, v);
 }
 
 void view_add(struct view_list *l, const char *name, mode_t type, struct vnode v)

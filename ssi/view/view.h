@@ -12,8 +12,8 @@
 #include "ssi/view/snapshot.h"
 
 enum view_kind {
-	VIEW_ROOT, VIEW_TOP, VIEW_SELF, VIEW_THREAD_SELF, VIEW_MERGED, VIEW_NET, VIEW_NET_LINK,
-	VIEW_SSI, VIEW_MOUNT, VIEW_AGE,                                  /* /proc/ssi: what this file system needs; empty folders to mount on */
+	VIEW_ROOT, VIEW_TOP, VIEW_SELF, VIEW_THREAD_SELF, VIEW_NET, VIEW_NET_LINK,
+	VIEW_SSI, VIEW_MERGED, VIEW_MOUNT, VIEW_AGE,                     /* /proc/ssi: what is merged; empty folders to mount on; what this file system needs */
 	VIEW_PID, VIEW_PID_LINK, VIEW_TASK, VIEW_TID, VIEW_TID_LINK,     /* local processes */
 	VIEW_RPID, VIEW_RFILE, VIEW_RTASK, VIEW_RTID, VIEW_RTID_FILE,    /* remote ones */
 	VIEW_CPUS, VIEW_CPUS_FILE, VIEW_CPUS_LINK, VIEW_LCPU, VIEW_LCPU_LINK, VIEW_CPU, VIEW_CPU_FILE, VIEW_TOPOLOGY, VIEW_TOPOLOGY_FILE,
@@ -45,13 +45,12 @@ void view_add(struct view_list *l, const char *name, mode_t type, struct vnode v
 /* One kind of place. Functions that it does not have are NULL; each returns 0 or -errno. */
 struct view_ops {
 	mode_t mode;                     /* type and rights; of a link 0777 */
-	double seconds;                  /* how long what is said of it may be kept */
+	double seconds;                  /* how long its name may be kept, and what is said of it */
 	int (*attr)(struct view *w, const struct vnode *v, struct stat *st);                     /* owner, or other rights than mode */
 	int (*lookup)(struct view *w, const struct view_caller *c, const struct vnode *v, const char *name, struct vnode *ret);
 	int (*list)(struct view *w, const struct view_caller *c, const struct vnode *v, struct view_list *ret);
 	int (*link)(struct view *w, const struct view_caller *c, const struct vnode *v, char *buf, size_t n);
 	int (*text)(struct view *w, const struct view_caller *c, const struct vnode *v, struct ssi_buf *b);
-	bool fixed;                      /* a file of a remote process: its text is the same for all who may read it: the kernel may keep it until it is another */
 };
 extern const struct view_ops view_root_ops[], view_local_ops[], view_remote_ops[], view_sys_ops[];
 
@@ -62,7 +61,8 @@ uint64_t view_ino(const struct vnode *v);
 struct vnode view_vnode(uint64_t ino);
 const struct view_ops *view_ops(const struct vnode *v);
 int view_attr(struct view *w, const struct vnode *v, struct stat *st);
-double view_seconds(const struct view *w, const struct vnode *v);    /* how long the kernel may keep v's name and attributes */
+double view_seconds(const struct view *w, const struct vnode *v);         /* how long the kernel may keep v's name */
+double view_attr_seconds(const struct view *w, const struct vnode *v);    /* and its attributes; a file's text as long as they are the same */
 
 /* --- names.c --- */
 int view_name(struct view *w, const char *name, uint32_t *ret);      /* its number, a new one if need be; -ENOSPC */
@@ -75,9 +75,6 @@ int local_tgid(const struct view *w, pid_t tid, pid_t *ret);
 int local_names(int dir, const char *path, struct view *w, struct view_list *ret, int (*add)(struct view *w, const char *name, struct view_list *ret));
 bool local_may_see(struct view *w, const struct view_caller *c, uid_t owner, int level);   /* hidepid: is this level of hiding off for the caller? */
 void local_look(struct view *w);                                                            /* is hidepid what it was? Looks at most once a second */
-bool remote_is_sized(const struct vnode *v);                                                 /* a file of a remote process that is always of one size? */
-int remote_may_read(struct view *w, const struct view_caller *c, const struct vnode *v);     /* a file of a remote process. 0 or -errno */
-uint32_t remote_sum(const struct view *w, const struct vnode *v);                            /* the same as long as it says the same; 0: not known */
 bool local_only(const struct view *w, const struct view_caller *c);                         /* does the caller's environment say SSI_VIEW=local? */
 bool local_uids(const struct view *w, pid_t pid, uid_t *ret_real, uid_t *ret_effective);      /* false: there is no such process */
 bool local_may_follow(const struct view *w, const struct view_caller *c, uint32_t pid);
@@ -87,3 +84,4 @@ bool local_family(const struct view *w, uint32_t pid, struct remote_family *ret)
 /* --- across the files of the tree --- */
 int remote_lookup_pid(struct view *w, const struct view_caller *c, uint32_t pid, struct vnode *ret);
 void remote_list_pids(struct view *w, const struct view_caller *c, struct view_list *ret);
+uint64_t remote_sum(const struct view *w, const struct ssi_proctable_process *p);           /* the same as long as all its files say the same; not of a job */

@@ -139,6 +139,44 @@ except ProcessLookupError:
 	' "$TABLE" "$VIEW"
 }
 
+@test "who reads again asks nobody, and has the new as soon as there is a new table; nothing can be written" {
+	command -v python3 >/dev/null || skip "needs python3"
+	# shellcheck disable=SC2016
+	view 'server=$(pgrep -f "ssi-view --serv[e]"); timeout 20 python3 -c "
+import errno, os, signal, subprocess, sys, time
+table, dir, server = sys.argv[1:3] + [int(sys.argv[3])]
+names = [\"stat\", \"status\", \"cmdline\", \"comm\", \"statm\"]
+fds = [os.open(\"/proc/2097153/\" + n, os.O_RDONLY) for n in names]
+def read():
+    return [os.pread(fd, 4096, 0) for fd in fds]
+def write(*change):
+    subprocess.check_call([table, dir + \"/view\", \"3\", \"50\"] + list(change))
+was = read()
+os.kill(server, signal.SIGSTOP)
+assert read() == was
+os.kill(server, signal.SIGCONT)
+write(\"renamed\")
+for i in range(100):
+    now = read()
+    if b\"renamed\" in now[3]:
+        break
+    time.sleep(0.02)
+assert all(b\"renamed\" in now[i] for i in range(4)), now
+assert len(now[0]) == len(was[0]) == 512
+assert now[4] == was[4]
+write()
+time.sleep(0.06)
+assert subprocess.check_output([\"ps\", \"-o\", \"comm=\", \"-p\", \"2097153\"]) == b\"cc1-1\\n\"
+for flags in os.O_WRONLY | os.O_TRUNC, os.O_RDWR:
+    try:
+        os.open(\"/proc/2097153/oom_score_adj\", flags)
+        assert False
+    except OSError as e:
+        assert e.errno == errno.EROFS, e
+assert open(\"/proc/2097153/oom_score_adj\").read() == \"0\\n\"
+" "$0" "$1" "$server"' "$TABLE" "$VIEW"
+}
+
 @test "SSI_VIEW=local and --local go back" {
 	[ "$(view 'SSI_VIEW=local ps -e | grep -c cc1 || :')" = 0 ]
 	[ "$(view 'SSI_VIEW=local grep -c ^processor /proc/cpuinfo')" = "$(grep -c ^processor /proc/cpuinfo)" ]
@@ -149,8 +187,10 @@ except ProcessLookupError:
 @test "another program takes over while files are open, and the mount ends with the session" {
 	# shellcheck disable=SC2016
 	view '
+		says() { [ "$(cat /proc/2097153/comm)" = "$1" ]; }
 		exec 5</proc/meminfo
 		read -r _ <&5
+		says cc1-1
 		server=$(pgrep -f "ssi-view --serv[e]")
 		kill -HUP "$server"
 		for ((i = 0; i < 100; i++)); do grep -qz -- --state "/proc/$server/cmdline" && break; sleep 0.05; done
@@ -158,7 +198,11 @@ except ProcessLookupError:
 		read -r _ <&5
 		[ "$(pgrep -c cc1)" = 50 ]
 		[ "$(ps -e | grep -c cc1)" = 50 ]
-	'
+		# What was said before is not taken for what is.
+		"$0" "$1/view" 3 50 renamed
+		for ((i = 0; i < 100; i++)); do says renamed-1 && break; sleep 0.02; done
+		says renamed-1
+	' "$TABLE" "$VIEW"
 	run ! grep -q ssi-view /proc/mounts
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes what a daemon would (RUN/view: processes, nodes, wanted) of nodes that do not exist: view-table DIR NODES PROCESSES. Each node has 4 processors in
- * 2 cores, 8 GiB, a disk and an interface. Process i (from 0) is on node i mod NODES, its number is 2^21 + i, its node calls it 100 + i; every tenth is
- * stopped, every second belongs to user 1234. Tests and bench/view compare with that.
+ * Writes what a daemon would (RUN/view: processes, nodes, wanted) of nodes that do not exist: view-table DIR NODES PROCESSES [NAME]. Each node has 4
+ * processors in 2 cores, 8 GiB, a disk and an interface. Process i (from 0) is on node i mod NODES, its number is 2^21 + i, its node calls it 100 + i; every tenth is
+ * stopped, every second belongs to user 1234. It is called NAME-i (cc1). Tests and bench/view compare with that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,22 +25,23 @@ static int write_file(const char *dir, const char *name, const struct ssi_buf *b
 	return path ? ssi_file_write_atomic(path, b->data, b->len, 0644) : -1;
 }
 
-static void fill_process(struct ssi_proctable_row *row, uint32_t i, uint32_t nodes, uint64_t now)
+static void fill_process(struct ssi_proctable_row *row, uint32_t i, uint32_t nodes, const char *name, uint64_t now)
 {
-	static const char cmdline[] = "cc1\0-O2\0file.c";
+	static char cmdline[64];         /* the same for all */
 	uint32_t uid = i % 2 ? 1234 : 0;
 	struct ssi_process *p = &row->p.on_node;
+	int len = snprintf(cmdline, sizeof(cmdline), "%s%c-O2%cfile.c", name, 0, 0) + 1;
 
 	row->p = (struct ssi_proctable_process){ .pid = SSI_PID_REMOTE_FIRST + i, .ppid = 1, .pgrp = SSI_PID_REMOTE_FIRST + i, .session = SSI_PID_REMOTE_FIRST + i,
-		.node = i % nodes, .cmdline_len = sizeof(cmdline), .start_ms = now - 60000 };
+		.node = i % nodes, .cmdline_len = (uint32_t)len, .start_ms = now - 60000 };
 	row->cmdline = cmdline;
 	*p = (struct ssi_process){ .pid = 100 + i, .ppid = 1, .tpgid = -1, .priority = 20 + (int32_t)(i % 20), .nice = (int32_t)(i % 20), .threads = 1,
 		.processor = i % CPUS, .start = 6000, .utime = 1000 + i, .stime = 100, .vsize = 100 << 20, .rss = (uint64_t)(1 + i % 50) << 20, .shared = 1 << 20,
 		.state = i % 10 == 9 ? 'T' : 'S', .uid = { uid, uid, uid, uid }, .gid = { uid, uid, uid, uid } };
-	snprintf(p->comm, sizeof(p->comm), "cc1-%u", i);
+	snprintf(p->comm, sizeof(p->comm), "%s-%u", name, i);
 }
 
-static int write_processes(const char *dir, uint32_t n_nodes, uint32_t n, uint64_t now)
+static int write_processes(const char *dir, uint32_t n_nodes, uint32_t n, const char *name, uint64_t now)
 {
 	_cleanup_free_ struct ssi_proctable_node *nodes = calloc(n_nodes, sizeof(*nodes));
 	_cleanup_free_ struct ssi_proctable_row *rows = calloc(n + 1, sizeof(*rows));
@@ -57,7 +58,7 @@ static int write_processes(const char *dir, uint32_t n_nodes, uint32_t n, uint64
 		nodes[i].seen_ms = now;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		fill_process(&rows[i], i, n_nodes, now);
+		fill_process(&rows[i], i, n_nodes, name, now);
 	return ssi_proctable_write(nodes, n_nodes, rows, n, now, &b) < 0 ? -1 : write_file(dir, "processes", &b);
 }
 
@@ -103,13 +104,13 @@ int main(int argc, char **argv)
 	uint32_t nodes, processes;
 	uint64_t now = ssi_clock_wall_ms();
 
-	if (argc != 4 || ssi_num_u32(argv[2], 1, 1000, &nodes) < 0 || ssi_num_u32(argv[3], 0, 1000000, &processes) < 0) {
-		fputs("usage: view-table DIR NODES PROCESSES\n", stderr);
+	if (argc < 4 || argc > 5 || ssi_num_u32(argv[2], 1, 1000, &nodes) < 0 || ssi_num_u32(argv[3], 0, 1000000, &processes) < 0) {
+		fputs("usage: view-table DIR NODES PROCESSES [NAME]\n", stderr);
 		return 2;
 	}
 	mkdir(argv[1], 0755);
 	none.data = (char *)"";
-	if (write_file(argv[1], "wanted", &none) < 0 || write_nodes(argv[1], nodes, now) < 0 || write_processes(argv[1], nodes, processes, now) < 0) {
+	if (write_file(argv[1], "wanted", &none) < 0 || write_nodes(argv[1], nodes, now) < 0 || write_processes(argv[1], nodes, processes, argc > 4 ? argv[4] : "cc1", now) < 0) {
 		perror(argv[1]);
 		return 1;
 	}
