@@ -63,7 +63,7 @@ static void leave_input(const struct ssi_run_exit *x)
 }
 
 /* The shell that waits for us is to see what became of the program. */
-static int die_alike(const struct ssi_run_exit *x)
+int run_die_alike(const struct ssi_run_exit *x)
 {
 	const struct rlimit none = { 0, 0 };
 	sigset_t set;
@@ -168,5 +168,5 @@ int run_alone(struct run_all *x)
 		print_json(p, &end);
 	else if (why)
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, why);
-	return die_alike(&end) ?: r;
+	return run_die_alike(&end) ?: r;
 }

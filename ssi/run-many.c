@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * "run" with many nodes: a job on each, what they write line by line with the node's name before it, or in files, and in the end who failed. Called by run.c.
- * Standard input is not theirs. What comes from the keyboard goes to all of them.
+ * Each has a deputy (run-deputy.c). Standard input is not theirs. What comes from the keyboard goes to all of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +27,8 @@ struct many_node {
 	struct many *many;
 	const struct ssi_run_place *place;
 	struct ssi_run *run;                 /* NULL: it has ended, or never began */
+	struct run_deputy deputy;
+	bool stopped;
 	struct ssi_run_exit end;
 	char why[320];                       /* "" = it ended by its own exit */
 	int keep[2];                         /* files for its output and errors, or -1 */
@@ -42,7 +44,7 @@ struct many {
 	size_t n, left, failed;
 	bool progress;
 };
-#define POLLS_EACH 3
+#define POLLS_EACH 4
 
 static void progress(const struct many *x)
 {
@@ -61,6 +63,7 @@ static void node_end(struct many_node *o)
 	struct many *x = o->many;
 
 	ssi_run_free(TAKE_PTR(o->run));
+	run_deputy_end(&o->deputy, &o->end);
 	for (int i = 0; i < 2; i++)
 		if (o->keep[i] >= 0)
 			close(TAKE_FD(o->keep[i]));
@@ -118,6 +121,16 @@ static void on_output(struct ssi_run *r, unsigned stream, const void *p, size_t 
 	ssi_run_consumed(r, stream, n);
 }
 
+static void on_state(struct ssi_run *r, enum ssi_run_state s, int signal, void *userdata)
+{
+	struct many_node *o = userdata;
+	bool stopped = s == SSI_RUN_STOPPED;
+
+	if (stopped != o->stopped && s != SSI_RUN_ENDED)
+		run_deputy_stop(&o->deputy, stopped);
+	o->stopped = stopped;
+}
+
 static int node_keep(struct many_node *o, const char *dir, struct ssi_err *e)
 {
 	for (int i = 0; i < 2; i++) {
@@ -146,10 +159,11 @@ static int node_files(struct many_node *o, const struct run_ask *q, struct ssi_e
 	return r;
 }
 
-static void node_start(struct many_node *o, int fd)
+static void node_start(struct many_node *o)
 {
-	static const struct ssi_run_ops ops = { .output = on_output };
+	static const struct ssi_run_ops ops = { .output = on_output, .state = on_state };
 	const struct run_all *a = o->many->all;
+	_cleanup_close_ int fd = run_deputy_connection(&o->deputy);
 	struct ssi_err e = { 0 };
 	int r = o->place->error[0] ? ssi_errf(&e, -EHOSTUNREACH, "%s", o->place->error) : ssi_pack_fits(a->pack, o->place->arch, o->place->x86_level, &e);
 
@@ -157,10 +171,19 @@ static void node_start(struct many_node *o, int fd)
 		r = node_files(o, a->ask, &e);
 	if (r >= 0)
 		r = ssi_run_new(a->socket, TAKE_FD(fd), o->place, a->spec, a->pack, &ops, o, &o->run, &e);
-	if (fd >= 0)
-		close(fd);
 	if (r < 0)
 		node_failed(o, e.text);
+}
+
+/* Those that cannot be made are not there: their jobs have numbers of the daemon's. */
+static void deputies_start(struct many *x)
+{
+	for (size_t i = 0; i < x->n && x->all->spec->deputy; i++) {
+		struct ssi_run_place *p = &x->all->places->place[i];
+
+		if (!p->error[0] && run_deputy_start(x->all->socket, x->all->signals, &x->nodes[i].deputy) == 0)
+			p->pid = (uint32_t)x->nodes[i].deputy.pid;
+	}
 }
 
 static void node_poll(struct many_node *o, struct pollfd p[POLLS_EACH], int *timeout)
@@ -173,6 +196,21 @@ static void node_poll(struct many_node *o, struct pollfd p[POLLS_EACH], int *tim
 		*timeout = t;
 	p[1] = (struct pollfd){ .fd = o->run && o->files >= 0 && ssi_run_room(o->run, 3) ? o->files : -1, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = o->run && o->back.len ? o->result : -1, .events = POLLOUT };
+	p[3] = (struct pollfd){ .fd = o->run && o->deputy.pid ? o->deputy.fd : -1, .events = POLLIN };
+}
+
+/* What its deputy was sent is for it; that is dead, and so is it. */
+static void node_signal(struct many_node *o)
+{
+	bool group;
+	int number = run_deputy_signal(&o->deputy, &group);
+
+	if (number > 0)
+		ssi_run_signal(o->run, number, group);
+	if (number >= 0)
+		return;
+	o->end = (struct ssi_run_exit){ .cause = SSI_RUN_KILLED, .signal = run_deputy_end(&o->deputy, NULL) };
+	node_end(o);
 }
 
 static void files_read(struct many_node *o)
@@ -199,6 +237,10 @@ static void node_step(struct many_node *o, const struct pollfd p[POLLS_EACH])
 		files_read(o);
 	if (p[2].revents)
 		back_drain(o);
+	if (p[3].revents)
+		node_signal(o);
+	if (!o->run)
+		return;
 	r = ssi_run_step(o->run, p[0].revents, &e);
 	if (r < 0)
 		node_failed(o, e.text);
@@ -215,10 +257,13 @@ static void signals_read(struct many *x)
 {
 	struct signalfd_siginfo si;
 
-	while (read(x->all->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+	while (read(x->all->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		for (size_t i = 0; i < x->n; i++)
-			if (x->nodes[i].run && si.ssi_signo != SIGWINCH && si.ssi_signo != SIGTSTP)
+			if (x->nodes[i].run && si.ssi_signo != SIGWINCH)
 				ssi_run_signal(x->nodes[i].run, (int)si.ssi_signo, true);
+		if (si.ssi_signo == SIGTSTP)
+			raise(SIGSTOP);
+	}
 }
 
 static void loop(struct many *x)
@@ -313,9 +358,11 @@ int run_many(struct run_all *a)
 	raise_limits();
 	a->spec->input = false;
 	for (size_t i = 0; i < x.n; i++)
-		x.nodes[i] = (struct many_node){ .many = &x, .place = &a->places->place[i], .keep = { -1, -1 }, .files = -1, .result = -1 };
+		x.nodes[i] = (struct many_node){ .many = &x, .place = &a->places->place[i], .keep = { -1, -1 }, .deputy = { .fd = -1 }, .files = -1, .result = -1 };
+	a->spec->deputy = a->places->caller == (uint32_t)getpid();
+	deputies_start(&x);
 	for (size_t i = 0; i < x.n; i++)
-		node_start(&x.nodes[i], i == 0 ? TAKE_FD(a->fd) : -1);
+		node_start(&x.nodes[i]);
 	loop(&x);
 	progress_away(&x);
 	output_flush(x.out);

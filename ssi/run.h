@@ -32,6 +32,14 @@ struct run_all {
 int run_alone(struct run_all *x);
 int run_many(struct run_all *x);
 
+/* run-deputy.c: who stands for one of many jobs. */
+struct run_deputy { pid_t pid; int fd; };    /* pid 0: there is none */
+int run_deputy_start(const char *socket, int signals, struct run_deputy *ret);
+int run_deputy_connection(const struct run_deputy *d);       /* to jobs.sock, made by it; once; -1: it could not */
+int run_deputy_signal(const struct run_deputy *d, bool *ret_group);  /* that it was sent, when its fd can be read; 0: none; -ESRCH: it is dead */
+void run_deputy_stop(const struct run_deputy *d, bool stop); /* as its job; else it goes on */
+int run_deputy_end(struct run_deputy *d, const struct ssi_run_exit *x);      /* it ends like that; NULL: anyhow. By which signal it did; 0 */
+
 /* run-files.c: a tar that writes PATH to a pipe, or reads what is to lie in DIR from one. *ret_fd: our end of it. */
 int run_files_pack(const char *path, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
 int run_files_unpack(const char *dir, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
@@ -39,4 +47,5 @@ int run_files_wait(pid_t pid, const char *what);     /* 0, or 1 and said */
 
 /* run-alone.c: why a job ended otherwise than by its own exit, in a line; NULL: there is nothing to say. buf of n bytes. */
 const char *run_why(const struct ssi_run_exit *x, char *buf, size_t n);
+int run_die_alike(const struct ssi_run_exit *x);      /* by its signal; else its status */
 int run_status(const struct ssi_run_exit *x);        /* as a shell has it: 128 + signal */

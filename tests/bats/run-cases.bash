@@ -134,16 +134,16 @@ case_terminal() {
 	await 5 state running
 	# Nobody tells it that it is stopped; it is seen.
 	kill -STOP $pid
-	await 5 state stopped
+	await 20 state stopped
 	kill -CONT $pid
-	await 5 state running
+	await 20 state running
 	# What lets the program go on lets it go on.
 	kill -STOP $pid
-	await 5 state stopped
+	await 20 state stopped
 	ssi job signal CONT $pid
 	goes() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/"$pid"/stat)" = S ]; }
-	await 5 goes
-	await 5 state running
+	await 20 goes
+	await 20 state running
 	kill $pid
 	fails 143 wait $pid
 }
@@ -199,6 +199,31 @@ case_many() {
 	[ "$(cat kept/n0[12].out kept/n0[12].err | paste -sd' ')" = "out out err err" ]
 	[ "$(cat back/n0[12]/name | paste -sd' ')" = "n01 n02" ]
 	[ "$(ssi run -n 'n[01-02]' -o json hostname | jq -c '[.[] | [.name, .status, .stdout]]')" = '[["n01",0,"n01\n"],["n02",0,"n02\n"]]' ]
+	# Each has a deputy of its own, with its number.
+	ssi run -n 'n[01-03]' sh -c 'trap "exit 5" TERM; echo $$; while :; do sleep 0.05; done' >out 2>err &
+	local pid=$! one two three
+	all() { [ "$(wc -l <out)" = 3 ]; }
+	await 20 all
+	one=$(sed -n 's/^n01: //p' out) two=$(sed -n 's/^n02: //p' out) three=$(sed -n 's/^n03: //p' out)
+	[ "$(ps -o ppid= "$one" "$two" "$three" | sort -u | tr -d ' ')" = $pid ]
+	state() { ssi job show "$1" -o json | jq -e ".state == \"$2\"" >/dev/null; }
+	kill -STOP "$one"
+	await 20 state "$one" stopped
+	state "$two" running
+	kill -CONT "$one"
+	await 20 state "$one" running
+	ssi job signal STOP "$three"
+	here() { [ "$(sed 's/.*) \(.\).*/\1/' /proc/"$1"/stat)" = "$2" ]; }
+	await 20 here "$three" T
+	ssi job signal CONT "$three"
+	await 20 here "$three" S
+	kill "$one"
+	kill -9 "$two"
+	kill -USR1 "$three"
+	fails 1 wait $pid
+	grep -Eq '^n01 +5' err
+	grep -Eq '^n02 +137 +Killed' err
+	grep -Eq '^n03 +138 +User' err
 }
 
 case_broken() {
