@@ -3,6 +3,7 @@
 #include "ssi/spread.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 #include "libssi/base/map.h"
 #include "libssi/base/path.h"
 
-#define SPREAD_RULE "cc,c++,gcc,g++,c89,c99,clang,clang++,gfortran,rustc,javac,ghc,ocamlopt,xz,zstd,bzip2,gzip,pigz,ffmpeg"
+/* What needs nothing of a node: compilers of which one half runs here, and filters. */
+#define SPREAD_RULE "cc1,cc1plus,xz,zstd,bzip2,gzip,pigz,ffmpeg"
 
 /* Where this program is installed, that one is. */
 static int spread_program(char *buf, size_t n, struct ssi_err *e)
@@ -35,9 +37,14 @@ static int spread_program(char *buf, size_t n, struct ssi_err *e)
 	return 0;
 }
 
+static const char *spread_path(void)
+{
+	return getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+}
+
 static bool spread_in_path(const char *name)
 {
-	const char *at = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+	const char *at = spread_path();
 
 	for (size_t n; *at; at += n + (at[n] == ':')) {
 		char path[PATH_MAX];
@@ -93,6 +100,52 @@ static int spread_link(const char *dir, const char *name, const char *program, s
 	return symlink(program, path) < 0 && errno != EEXIST ? ssi_errno(e, -errno, "%s", path) : 0;
 }
 
+/*
+ * A program of a compiler's own, .../lib/gcc/TARGET/VERSION/cc1: DIR/TARGET/VERSION/cc1 is where that compiler, and no other, looks for it first
+ * (COMPILER_PATH), and DIR/TARGET/VERSION/.cc1 leads to the real one.
+ */
+static int spread_own(const char *dir, const char *real, const char *program, struct ssi_err *e)
+{
+	_cleanup_free_ char *sub = NULL, *behind = NULL, *whole = realpath(real, NULL);
+	const char *name = strrchr(real, '/'), *at = name;
+	int r;
+
+	for (int up = 0; up < 2; up++)
+		for (at--; at > real && *at != '/'; at--)
+			;
+	if (!whole)
+		return ssi_errno(e, -errno, "%s", real);
+	if (asprintf(&sub, "%s/%.*s", dir, (int)(name - at - 1), at + 1) < 0 || asprintf(&behind, ".%s", name + 1) < 0)
+		return ssi_errno(e, -ENOMEM, "%s", dir);
+	r = ssi_path_mkdirs(sub, 0700);
+	if (r < 0)
+		return ssi_errno(e, r, "%s", sub);
+	r = spread_link(sub, behind, whole, e);
+	return r < 0 ? r : spread_link(sub, name + 1, program, e);
+}
+
+/* Every compiler beside a folder of the PATH: how many have a program of this name? */
+static int spread_compilers(const char *dir, const char *name, const char *program, struct ssi_err *e)
+{
+	static const char *const places[] = { "lib/gcc", "libexec/gcc", "lib/gcc-cross", "libexec/gcc-cross" };
+	const char *at = spread_path();
+	int found = 0, r = 0;
+
+	for (size_t n; *at && r >= 0; at += n + (at[n] == ':')) {
+		n = strcspn(at, ":");
+		for (size_t i = 0; n && i < sizeof(places) / sizeof(*places) && r >= 0; i++) {
+			char pattern[PATH_MAX];
+			glob_t g = { 0 };
+
+			if (snprintf(pattern, sizeof(pattern), "%.*s/../%s/*/*/%s", (int)n, at, places[i], name) < (int)sizeof(pattern) && glob(pattern, 0, NULL, &g) == 0)
+				for (size_t k = 0; k < g.gl_pathc && r >= 0; k++, found++)
+					r = spread_own(dir, g.gl_pathv[k], program, e);
+			globfree(&g);
+		}
+	}
+	return r < 0 ? r : found;
+}
+
 static int spread_links(const char *dir, const char *names, const char *program, struct ssi_err *e)
 {
 	_cleanup_free_ char *list = strdup(names);
@@ -102,28 +155,27 @@ static int spread_links(const char *dir, const char *names, const char *program,
 	for (name = list ? strtok_r(list, ", ", &save) : NULL; name; name = strtok_r(NULL, ", ", &save)) {
 		if (!ssi_path_is_name(name))
 			return ssi_errf(e, -EINVAL, "--only: '%.64s' is not the name of a program", name);
-		if (!spread_in_path(name))
-			continue;
-		r = spread_link(dir, name, program, e);
+		r = spread_in_path(name) ? spread_link(dir, name, program, e) ?: 1 : spread_compilers(dir, name, program, e);
 		if (r < 0)
 			return r;
-		n++;
+		n += r;
 	}
-	return n ? 0 : ssi_errf(e, -ENOENT, "none of these is in the PATH: %s", names);
+	return n ? 0 : ssi_errf(e, -ENOENT, "none of these is in the PATH, or a compiler's: %s", names);
 }
 
 int spread_begin(const char *only, const char *policy, struct ssi_err *e)
 {
-	const char *names = only ?: SPREAD_RULE, *was = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+	const char *names = only ?: SPREAD_RULE, *compilers = getenv("COMPILER_PATH");
 	char program[PATH_MAX];
-	_cleanup_free_ char *dir = spread_folder(names, e), *path = NULL;
+	_cleanup_free_ char *dir = spread_folder(names, e), *path = NULL, *own = NULL;
 	int r = dir ? spread_program(program, sizeof(program), e) : e->code;
 
 	if (r == 0)
 		r = spread_links(dir, names, program, e);
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "%s:%s", dir, was) < 0 || setenv("PATH", path, 1) < 0 || setenv("SSI_SPREAD", policy ?: "", 1) < 0)
+	if (asprintf(&path, "%s:%s", dir, spread_path()) < 0 || asprintf(&own, "%s%s%s", dir, compilers ? ":" : "", compilers ?: "") < 0 ||
+	    setenv("PATH", path, 1) < 0 || setenv("COMPILER_PATH", own, 1) < 0 || setenv("SSI_SPREAD", policy ?: "", 1) < 0)
 		return ssi_errno(e, -ENOMEM, "PATH");
 	return 0;
 }

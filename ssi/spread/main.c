@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ssi-spread: stands in front of a program in the PATH of "ssi shell --spread", by a link with that program's name, and becomes "ssi run" of it. Whatever
- * cannot be placed runs here, as if this were not there (ssi run --or-here).
+ * cannot be placed runs here, as if this were not there (ssi run --or-here). A compiler proper is placed by compile.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "libssi/base/cleanup.h"
+#include "ssi/spread/compile.h"
 
 static bool is_self(const char *path)
 {
@@ -37,6 +37,31 @@ static char *real_program(const char *name)
 	return NULL;
 }
 
+/*
+ * A compiler's own program is not in the PATH: its driver finds this link by COMPILER_PATH, and beside it is one that leads to the real program. NULL: no such.
+ */
+static char *behind(const char *link)
+{
+	const char *slash = strrchr(link, '/');
+	char *path;
+
+	if (!slash || asprintf(&path, "%.*s/.%s", (int)(slash - link), link, slash + 1) < 0)
+		return NULL;
+	if (access(path, X_OK) == 0 && !is_self(path)) {
+		char *real = realpath(path, NULL);
+
+		free(path);
+		return real;
+	}
+	free(path);
+	return NULL;
+}
+
+static bool is_compiler_proper(const char *name)
+{
+	return !strcmp(name, "cc1") || !strcmp(name, "cc1plus");
+}
+
 /* Where this is installed, that one is. */
 static void find_ssi(char *buf, size_t n)
 {
@@ -51,31 +76,57 @@ static void find_ssi(char *buf, size_t n)
 		snprintf(buf, n, "/usr/bin/ssi");
 }
 
+/* "ssi run" by this policy, and whatever is to follow. */
+static int run_words(char **words, char *ssi, const char *policy)
+{
+	int n = 0;
+
+	words[n++] = ssi;
+	words[n++] = (char *)"run";
+	if (*policy) {
+		words[n++] = (char *)"--on";
+		words[n++] = (char *)policy;
+	}
+	return n;
+}
+
+/* Returns where it did not come to that. */
+static void spread(int argc, char **argv, const char *name, char *program, const char *policy)
+{
+	char **words = calloc((size_t)argc + 8, sizeof(*words)), ssi[PATH_MAX];
+	struct compile c;
+	int n;
+
+	if (!words)
+		return;
+	find_ssi(ssi, sizeof(ssi));
+	unsetenv("SSI_SPREAD");              /* what is placed starts what it starts where it is */
+	n = run_words(words, ssi, policy);
+	if (is_compiler_proper(name)) {
+		words[n++] = (char *)"--";
+		if (compile_plan(argc, argv, &c) && compile_run(&c, program, words))
+			exit(0);
+		return;
+	}
+	words[n++] = (char *)"--or-here";
+	words[n++] = (char *)"--";
+	words[n++] = program;
+	memcpy(words + n, argv + 1, (size_t)argc * sizeof(*words));
+	execv(ssi, words);
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc ? argv[0] : "", *policy = getenv("SSI_SPREAD");
-	char *program = real_program(name), ssi[PATH_MAX];
-	char **words = calloc((size_t)argc + 8, sizeof(*words));
-	int n = 0;
+	char *program = slash ? behind(argv[0]) : NULL;
 
-	if (!program || !words) {
-		fprintf(stderr, "ssi-spread: %s: %s\n", name, program ? "no memory" : "not found");
+	program = program ?: real_program(name);
+	if (!program) {
+		fprintf(stderr, "ssi-spread: %s: not found\n", name);
 		return 127;
 	}
-	if (policy) {
-		find_ssi(ssi, sizeof(ssi));
-		words[n++] = (char *)"ssi";
-		words[n++] = (char *)"run";
-		words[n++] = (char *)"--or-here";
-		if (*policy) {
-			words[n++] = (char *)"--on";
-			words[n++] = (char *)policy;
-		}
-		words[n++] = (char *)"--";
-		words[n++] = program;
-		memcpy(words + n, argv + 1, (size_t)argc * sizeof(*words));
-		execv(ssi, words);
-	}
+	if (policy)
+		spread(argc, argv, name, program, policy);
 	argv[0] = program;
 	execv(program, argv);
 	fprintf(stderr, "ssi-spread: %s: %s\n", program, strerror(errno));

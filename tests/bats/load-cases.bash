@@ -182,3 +182,74 @@ case_spread() {
 	kill_daemon
 	[ "$(cd /srv/work && ssi run --or-here show)" = "$here /srv/work " ] || fail "not without a daemon"
 }
+
+# Jobs of a command that have exited by themselves, as "n01 12 n02 11".
+jobs_of() { # COMMAND
+	ssi jobs --all -o json | jq -r --arg c "$1" '[.[] | select(.command == $c and .cause == "exited").node] | group_by(.) | map("\(.[0]) \(length)") | join(" ")'
+}
+running_on() { ssi jobs -o json | jq -e --arg n "$1" 'any(.node == $n and .state == "running")' >/dev/null; }     # NODE
+
+# A command line in a shell that places compilers, in the folder that is built in.
+spread_make() { # SCRIPT
+	(cd /srv/made && ssi shell --spread --on round-robin -c "$1")
+}
+
+# This project itself, its lowest floors as its own makefiles build them, and their tests: compilers are placed, all the rest runs here.
+case_build() {
+	local top tests='test-base test-conf' shares t
+	[ -c /dev/fuse ] || return 0
+	top=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+	mount -t tmpfs -o mode=755 tmpfs /srv
+	mkdir -p home /srv/made
+	sed -i '/^discovery/a shared = /srv/made' nodes.d/10-demo.ini
+	export HOME=$PWD/home CCACHE_DISABLE=1
+	agents_up 3
+	await 5 of n03 .load
+	mount -t tmpfs tmpfs /run
+	ln -s "$WORK/run" /run/ssi
+	cp "$top/build/config.status" /srv/made/
+	(cd /srv/made && ./config.status --quiet)
+	spread_make "make -s -j6 CC=gcc $tests" >/dev/null
+	for t in $tests; do (cd /srv/made && srcdir=$top "./$t"); done
+	# Each compiled file was a job; each node had a third.
+	read -ra shares <<<"$(jobs_of cc1)"
+	[ "${#shares[@]}" = 6 ]
+	[ $((shares[1] + shares[3] + shares[5])) = "$(find /srv/made -name '*.o' | wc -l)" ]
+	[ "${shares[1]}" -gt 10 ] && [ "${shares[3]}" -gt 10 ] && [ "${shares[5]}" -gt 10 ]
+	same_as_here
+	# A node that is lost in the middle costs a build nothing.
+	rm /srv/made/libssi.a /srv/made/libssi/model/*.o
+	(spread_make "make -s -j6 CC=gcc libssi.a" >/dev/null; echo $? >status) &
+	OTHERS+=($!)
+	await 10 running_on n03
+	agent_cut n03
+	await 60 test -s status
+	[ "$(cat status)" = 0 ]
+	[ "$(ar t /srv/made/libssi.a | wc -l)" = "$(find /srv/made/libssi -name '*.o' | wc -l)" ]
+	ssi jobs --all -o json | jq -e 'any(.node == "n03" and .cause == "node-lost")'
+}
+
+# What comes out and what is said is what one compiler makes of it here: of a source with warnings, and of one with mistakes.
+same_as_here() {
+	local what here there
+	cat >/srv/made/one.c <<-'END'
+		#include <stdio.h>
+		int f(int c)
+		{
+			switch (c) {
+			case 1: puts(__FILE__); /* fall through */
+			case 2: return EOF;
+			}
+			int unused; return c;
+		}
+	END
+	printf '#include <stdio.h>\n#include "nosuch.h"\nint f(void) { return nosuch; }\n' >/srv/made/two.c
+	printf '#include <stdio.h>\nint f(void) { return nosuch; }\n' >/srv/made/three.c
+	for what in one two three; do
+		here=0 there=0
+		(cd /srv/made && gcc -O2 -Wall -Wextra -c $what.c -o here.o 2>here) || here=$?
+		spread_make "gcc -O2 -Wall -Wextra -c $what.c -o there.o 2>there" || there=$?
+		[ "$here" = "$there" ]
+		(cd /srv/made && diff here there && { [ "$here" != 0 ] || cmp here.o there.o; })
+	done
+}

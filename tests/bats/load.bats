@@ -12,3 +12,4 @@ export CASES=load-cases.bash
 @test "policy show: the nodes in the order in which they would be chosen, and why the others are not" { in_net case_policy_show; }
 @test "placed: by policies, never on a drained node, and said why nowhere" { in_net case_placed; }
 @test "spread: programs of a shell are placed, where the nodes share their working directory; else they run here" { in_net case_spread; }
+@test "spread: a project is built by make, its compilers on all nodes, one of them lost meanwhile; its tests pass" { NET_SECONDS=110 in_net case_build; }

@@ -3,14 +3,7 @@
 # Programs that no node has run on nodes: started by an ordinary user of the master, in his shared /home or elsewhere.
 
 load ../lab.bash
-
-CONF=/etc/ssi/nodes.d/80-space.ini
-ALL='n[01-03]'
-
-# A command line of ann's on the master, in her home.
-ann() { # SCRIPT
-	master runuser -l ann -c "$1"
-}
+load people.bash
 
 compile() { # NAME [OPTION...], of standard input
 	cc -x c -O2 -o "$BATS_FILE_TMPDIR/tools/$1" - "${@:2}"
@@ -45,11 +38,7 @@ programs() {
 
 setup_file() {
 	programs
-	master sh -c 'mkdir -p /run/ssi/root/rw/home && mount --bind /run/ssi/root/rw/home /home && useradd -u 2001 -m ann && useradd -u 2002 -m bob'
-	master sh -c "printf '[system lab]\nshared = /home\n' >$CONF && ssi-bootsvc reload"
-	lab power on m01 m02 m03
-	await 300 in_state "$ALL" joined
-	await 60 answer "$ALL"
+	people_up
 }
 
 teardown() { show_trouble; }
