@@ -35,7 +35,8 @@ enum keeper_phase {
 };
 
 /* What is to be executed, as load.c has found it. */
-struct keeper_program { char *path; char **argv, **env; };
+struct ssi_layer;
+struct keeper_program { char *path; char **argv, **env; const struct ssi_layer *layers; size_t n_layers; };      /* layers: ssi/rexec/unpack.h */
 
 struct keeper {
 	enum keeper_phase phase;
@@ -114,6 +115,9 @@ void cgroup_clear(struct keeper *k);
 int start_program(struct keeper *k, struct ssi_err *e);
 void start_keys(struct keeper *k);                           /* it has started: what is typed at its terminal is for it */
 int start_tar(struct keeper *k, char *const argv[], int in, int out, struct ssi_err *e);   /* as the job's user, in its folder; in and out are given away */
+
+/* layers.c: in the program's process, as root still: its own sight of the node's folders. -errno, and where in *what. */
+int layers_mount(const struct keeper *k, const struct keeper_program *p, const char **what);
 
 /* load.c: from the Spec to what is to be executed. */
 int load_begin(struct keeper *k, struct ssi_err *e);         /* 1: all is here; 0: NEED was said; -errno */

@@ -173,7 +173,7 @@ int load_program(struct keeper *k, struct ssi_err *e)
 	if (r >= 0 && s->uid && load_show(dir, s->uid, s->gid) < 0)
 		r = ssi_errno(e, -errno, "%s", dir);
 	if (r >= 0)
-		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env };
+		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env, k->load->made.layers, k->load->made.n_layers };
 	return r;
 }
 

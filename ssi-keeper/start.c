@@ -125,6 +125,9 @@ static int start_child(const struct keeper *k, struct start_fds *f, const struct
 	*what = "working directory";
 	if (k->work_fd >= 0 && fchdir(k->work_fd) < 0)
 		return -errno;
+	r = layers_mount(k, p, what);        /* after its folder is entered: that is the same one there */
+	if (r < 0)
+		return r;
 	start_limits(s);
 	r = start_become(s, what);
 	if (r < 0)
@@ -286,7 +289,7 @@ int start_program(struct keeper *k, struct ssi_err *e)
 int start_tar(struct keeper *k, char *const argv[], int in, int out, struct ssi_err *e)
 {
 	char *env[] = { (char *)"LC_ALL=C", NULL };
-	const struct keeper_program p = { (char *)"/bin/tar", (char **)argv, env };
+	const struct keeper_program p = { .path = (char *)"/bin/tar", .argv = (char **)argv, .env = env };
 	struct start_fds f = { .in = in, .out = out, .err = -1, .slave = -1, .report = -1 };
 	int r = 0;
 

@@ -20,6 +20,7 @@
 #include "ssi/rexec/blobs-internal.h"
 
 #define BLOBS_LOCK ".lock"
+#define BLOBS_NAME (SSI_HASH_HEX + 24)   /* HEXDIGEST, HEXDIGEST-COST, .new.NUMBER, .new.NUMBER-COST */
 
 int ssi_blobs_open(const char *path, uint64_t limit, struct ssi_blobs **ret, struct ssi_err *e)
 {
@@ -82,14 +83,48 @@ void blobs_unlock(const struct ssi_blobs *b)
 
 /* --- what is there --- */
 
-struct blob { char name[SSI_HASH_HEX]; struct timespec used; uint64_t size; bool pinned; };
+struct blob { char name[BLOBS_NAME]; struct timespec used; uint64_t size; bool pinned; };
 struct blobs_list { struct blob *blobs; size_t n, cap; uint64_t bytes, in_use; };
 
-static bool blobs_is_name(const char *s)
+/* The digest in a name, of a blob or a tree. */
+static bool blobs_is_name(const char *s, char ret_hex[SSI_HASH_HEX])
 {
+	size_t n = strcspn(s, "-");
 	uint8_t digest[SSI_HASH_BYTES];
 
-	return ssi_hash_unhex(s, digest, sizeof(digest)) == 0;
+	if (n != SSI_HASH_HEX - 1)
+		return false;
+	memcpy(ret_hex, s, n);
+	ret_hex[n] = '\0';
+	return ssi_hash_unhex(ret_hex, digest, sizeof(digest)) == 0;
+}
+
+/* What it takes: a tree says so in its name. */
+static uint64_t blobs_size(const char *name, const struct stat *st)
+{
+	const char *cost = strchr(name, '-');
+	uint64_t bytes;
+
+	return cost && ssi_num_u64(cost + 1, 0, UINT64_MAX / 2, &bytes) == 0 ? bytes : (uint64_t)st->st_size;
+}
+
+/* A tree is in use as long as its blob is. */
+static bool blobs_in_use(const struct ssi_blobs *b, const char *hex, const struct stat *st)
+{
+	struct stat blob = *st;
+
+	return (!S_ISDIR(st->st_mode) || fstatat(b->dir, hex, &blob, AT_SYMLINK_NOFOLLOW) == 0) && blob.st_nlink > 1;
+}
+
+/* A file, or the folder of a tree. */
+static int blobs_remove(const struct ssi_blobs *b, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (unlinkat(b->dir, name, 0) == 0)
+		return 0;
+	path = errno == EISDIR ? ssi_path_join(b->path, name) : NULL;
+	return path ? ssi_path_rmtree(path) : -errno;
 }
 
 /* One that is being written is locked by its writer; one that is not was left behind by a killed one. */
@@ -102,13 +137,14 @@ static bool blobs_abandoned(const struct ssi_blobs *b, const char *name)
 
 static int blobs_look(const struct ssi_blobs *b, const char *name, struct blobs_list *l)
 {
-	bool whole = blobs_is_name(name);
+	char hex[SSI_HASH_HEX] = "";
+	bool whole = blobs_is_name(name, hex);
 	struct stat st;
 
-	if ((!whole && strncmp(name, ".new.", 5) != 0) || fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if ((!whole && strncmp(name, ".new.", 5) != 0) || strlen(name) >= BLOBS_NAME || fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (!whole && blobs_abandoned(b, name)) {
-		unlinkat(b->dir, name, 0);
+		blobs_remove(b, name);
 		return 0;
 	}
 	if (l->n == l->cap) {
@@ -120,8 +156,8 @@ static int blobs_look(const struct ssi_blobs *b, const char *name, struct blobs_
 		l->blobs = more;
 		l->cap = cap;
 	}
-	l->blobs[l->n] = (struct blob){ .used = st.st_mtim, .size = (uint64_t)st.st_size, .pinned = !whole || st.st_nlink > 1 };
-	memcpy(l->blobs[l->n].name, name, strnlen(name, SSI_HASH_HEX - 1));
+	l->blobs[l->n] = (struct blob){ .used = st.st_mtim, .size = blobs_size(name, &st), .pinned = !whole || blobs_in_use(b, hex, &st) };
+	strcpy(l->blobs[l->n].name, name);
 	l->bytes += l->blobs[l->n].size;
 	l->in_use += l->blobs[l->n].pinned ? l->blobs[l->n].size : 0;
 	l->n++;
@@ -190,7 +226,7 @@ int blobs_room(const struct ssi_blobs *b, uint64_t size, bool all, struct ssi_er
 	if (r >= 0 && l.n)
 		qsort(l.blobs, l.n, sizeof(*l.blobs), blobs_by_age);
 	for (size_t i = 0; r >= 0 && i < l.n && (all || l.bytes > b->limit - size); i++) {
-		if (l.blobs[i].pinned || unlinkat(b->dir, l.blobs[i].name, 0) < 0)
+		if (l.blobs[i].pinned || blobs_remove(b, l.blobs[i].name) < 0)
 			continue;
 		l.bytes -= l.blobs[i].size;
 	}

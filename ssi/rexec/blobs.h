@@ -36,5 +36,11 @@ uint64_t ssi_blob_have(const struct ssi_blob_writer *w);
 int ssi_blob_finish(struct ssi_blob_writer *w, const char *dir, struct ssi_err *e);
 void ssi_blob_drop(struct ssi_blob_writer *w);        /* NULL is none */
 
+/*
+ * The files of a tree (ssi/rexec/tree.h) whose blob is pinned by the caller, and stays so while they are used: unpacked now, or found as an earlier job left
+ * them. They count as a blob does, and stay as long as one. *ret: the folder, readable for everyone who knows its name; the caller's to free.
+ */
+int ssi_blobs_tree(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], uint32_t entries, uint64_t cost, char **ret, struct ssi_err *e);
+
 /* For tests and `ssi node show`: how many there are, and their bytes. */
 int ssi_blobs_count(struct ssi_blobs *b, unsigned *ret_n, uint64_t *ret_bytes, struct ssi_err *e);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* What the parts of pack share: pack.c (what a program is), pack-find.c (files, PATH and #! lines), pack-libs.c (libraries), pack-piece.c (sending). */
+/*
+ * What the parts of pack share: pack.c (what a program is), pack-find.c (files, PATH and #! lines), pack-libs.c (libraries), pack-piece.c (sending); and for
+ * what an interpreter reads: pack-tree.c (which), pack-walk.c (files), pack-archive.c (made one blob).
+ */
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <zstd.h>
@@ -32,6 +35,7 @@ struct ssi_pack {
 	struct pack_file *main, *elf;        /* elf: the one that is executed, for a script its interpreter */
 	char *const *env;
 	struct ssi_digests *digests;
+	const char *trees;                   /* the folder in which archives are kept; NULL: none are */
 	struct utsname own;                  /* the machine we are on */
 	/* libraries */
 	char **folders;
@@ -57,6 +61,30 @@ int pack_script(struct ssi_pack *p, const struct pack_file *f, const char **ret_
 
 /* pack-libs.c: all libraries of p->elf, as files of p from its n_files on. */
 int pack_libs(struct ssi_pack *p, struct ssi_err *e);
+/* And after these, those of that names, as if p->elf had asked for them; one that is nowhere is nobody's loss here. */
+int pack_libs_more(struct ssi_pack *p, const char *const *names, size_t n, struct ssi_err *e);
+
+/* pack-tree.c: what p->elf, if it is an interpreter that is known here, is going to read; script: or NULL. After all libraries. */
+int pack_trees(struct ssi_pack *p, const struct pack_file *script, struct ssi_err *e);
+
+/* pack-walk.c: files below a folder, with the paths that they are to have in a tree. All of it lies in the pack's arena. */
+struct pack_entry { const char *from, *path; struct stat st; const char *link; };    /* link: NULL, or where a symbolic one points */
+struct pack_walk {
+	struct ssi_pack *p;
+	const char *const *leave;            /* names that are left out, as of fnmatch(3); NULL at its end */
+	struct pack_entry **entries;
+	size_t n;
+	uint64_t cost;
+	size_t max;                          /* entries, and bytes: past them it is -E2BIG */
+	uint64_t max_cost;
+};
+/* from and all below it, as path; with the folders above it. What may not be read is left out. */
+int pack_walk_add(struct pack_walk *w, const char *from, const char *path, struct ssi_err *e);
+/* Sorted, each path once; KEY names what they are now, for files of this machine. */
+void pack_walk_end(struct pack_walk *w, char ret_key[SSI_HASH_HEX]);
+/* pack-archive.c: made, or found in the user's cache; libs: what the libraries among them need. */
+int pack_archive(const struct pack_walk *w, const char key[SSI_HASH_HEX], const char *name, struct pack_file **ret, const char ***ret_libs, size_t *ret_n_libs,
+	struct ssi_err *e);
 
 /* pack-piece.c */
 void pack_piece_free(struct pack_file *f);

@@ -264,3 +264,17 @@ int pack_libs(struct ssi_pack *p, struct ssi_err *e)
 		r = libs_needed(p, p->files[i], e);
 	return r;
 }
+
+int pack_libs_more(struct ssi_pack *p, const char *const *names, size_t n, struct ssi_err *e)
+{
+	size_t first = p->n_files, before = p->program.n_libraries;
+	int r = 0;
+
+	for (size_t i = 0; i < n && (r >= 0 || r == -ELIBACC); i++)
+		if (!libs_known(p, names[i]) && !strchr(names[i], '/'))
+			r = libs_add(p, p->elf, names[i], e);
+	for (size_t i = first; i < p->n_files && (r >= 0 || r == -ELIBACC); i++)
+		r = libs_needed(p, p->files[i], e);
+	p->program.tree_libraries = (uint32_t)(p->program.n_libraries - before);
+	return r == -ELIBACC ? 0 : r;
+}

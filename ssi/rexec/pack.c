@@ -95,6 +95,8 @@ static int pack_build(struct ssi_pack *p, const char *command, struct ssi_err *e
 		r = pack_interpreter(p, interpreter, arg, e);
 	else if (r == 0)
 		r = pack_elf(p, p->main, e);
+	if (r >= 0)
+		r = pack_trees(p, p->elf == p->main ? NULL : p->main, e);
 	if (r >= 0 && p->program.kind != SSI__JOB__PROGRAM__KIND__SCRIPT)
 		p->program.kind = p->elf->elf.interpreter ? SSI__JOB__PROGRAM__KIND__DYNAMIC : SSI__JOB__PROGRAM__KIND__STATIC;
 	return r < 0 ? r : pack_digest(p, p->main, e);
@@ -103,6 +105,7 @@ static int pack_build(struct ssi_pack *p, const char *command, struct ssi_err *e
 int ssi_pack_new(const struct ssi_pack_ask *ask, struct ssi_pack **ret, struct ssi_err *e)
 {
 	struct ssi_pack *p = calloc(1, sizeof(*p));
+	const char *slash;
 	int r;
 
 	if (!p)
@@ -111,6 +114,9 @@ int ssi_pack_new(const struct ssi_pack_ask *ask, struct ssi_pack **ret, struct s
 	p->env = ask->env ? ask->env : environ;
 	p->many = ask->many;
 	p->digests = ssi_digests_open(ask->digests);
+	slash = ask->digests ? strrchr(ask->digests, '/') : NULL;
+	if (slash)
+		p->trees = ssi_arena_printf(&p->arena, "%.*s/trees", (int)(slash - ask->digests), ask->digests);
 	uname(&p->own);
 	r = pack_build(p, ask->command, e);
 	p->env = NULL;

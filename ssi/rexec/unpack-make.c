@@ -36,8 +36,18 @@ static int make_memory(struct make *k)
 	return ssi_errf(k->e, -ENOMEM, "no memory for %s", k->u->main->m->path);
 }
 
-/* DIR/folder/name, a link to where f is. */
-static int make_link(struct make *k, const char *folder, const char *name, const struct unpack_file *f, const char **ret)
+/* In place of one that an earlier try has left. */
+static int make_name(const char *real, const char *path, bool hard)
+{
+	int r = hard ? link(real, path) : symlink(real, path);
+
+	if (r < 0 && errno == EEXIST && unlink(path) == 0)
+		r = hard ? link(real, path) : symlink(real, path);
+	return r < 0 ? -errno : 0;
+}
+
+/* DIR/folder/name, a link to where f is; hard: to a blob, one that is a file of that folder for whoever asks where it lies. */
+static int make_link(struct make *k, const char *folder, const char *name, const struct unpack_file *f, bool hard, const char **ret)
 {
 	char *dir = ssi_arena_printf(&k->u->arena, "%s/%s", k->u->dir, folder), *path = ssi_arena_printf(&k->u->arena, "%s/%s/%s", k->u->dir, folder, name);
 	char *real = make_real(k, f);
@@ -51,8 +61,9 @@ static int make_link(struct make *k, const char *folder, const char *name, const
 		r = -1;
 	if (r < 0)
 		return ssi_errno(k->e, -errno, "%s", dir);
-	if (symlink(real, path) < 0 && (errno != EEXIST || unlink(path) < 0 || symlink(real, path) < 0))
-		return ssi_errno(k->e, -errno, "%s", path);
+	r = make_name(real, path, hard);
+	if (r < 0)
+		return ssi_errno(k->e, r, "%s", path);
 	*ret = path;
 	return 0;
 }
@@ -90,9 +101,9 @@ static int make_libraries(struct make *k)
 		const struct unpack_file *f = &u->libraries[i];
 		int r;
 
-		if (!u->foreign && f->own && ssi_libs_is_default(f->m->path, u->folders))
+		if (f->spare || (!u->foreign && f->own && ssi_libs_is_default(f->m->path, u->folders)))
 			continue;
-		r = make_link(k, "lib", unpack_base(f->m->path), f, &path);
+		r = make_link(k, "lib", unpack_base(f->m->path), f, false, &path);
 		if (r < 0)
 			return r;
 		if (!k->libraries && !(k->libraries = ssi_arena_printf(&u->arena, "%s/lib", u->dir)))
@@ -127,7 +138,7 @@ static int make_script(struct make *k, size_t n, const ProtobufCBinaryData *argv
 	int r = 0;
 
 	if (!u->main->own)
-		r = make_link(k, "script", unpack_base(path), u->main, &path);
+		r = make_link(k, "script", unpack_base(path), u->main, true, &path);
 	if (r >= 0)
 		r = make_arg(k, u->elf->m->path);
 	if (r >= 0 && u->program->n_script_args)
@@ -159,7 +170,7 @@ static int make_foreign(struct make *k)
 	k->n_argv = 0;
 	k->argv = calloc(n + 8, sizeof(*k->argv));
 	if (k->argv && !k->u->elf->own)
-		r = make_link(k, "main", unpack_base(path), k->u->elf, &path);
+		r = make_link(k, "main", unpack_base(path), k->u->elf, false, &path);
 	if (k->argv && r >= 0)
 		r = make_arg(k, old[0]);
 	if (k->argv && r >= 0 && make_knows_argv0(k)) {
@@ -204,7 +215,7 @@ static int make_path(struct make *k, const char **ret)
 		*ret = u->elf->m->path;
 		return 0;
 	}
-	return make_link(k, "bin", unpack_base(named->m->path), u->foreign ? u->interpreter : u->elf, ret);
+	return make_link(k, "bin", unpack_base(named->m->path), u->foreign ? u->interpreter : u->elf, false, ret);
 }
 
 /* --- environment --- */
@@ -253,9 +264,11 @@ int ssi_unpack_make(struct ssi_unpack *u, size_t n_argv, const ProtobufCBinaryDa
 		r = make_path(&k, &path);
 	if (r >= 0)
 		r = make_env(&k, n_env, env);
-	x = (struct ssi_unpacked){ path ? strdup(path) : NULL, k.argv, k.env };
+	x = (struct ssi_unpacked){ .path = path ? strdup(path) : NULL, .argv = k.argv, .env = k.env };
 	if (r >= 0 && !x.path)
 		r = make_memory(&k);
+	if (r >= 0)
+		r = unpack_trees(u, &x, e);
 	if (r < 0) {
 		ssi_unpacked_free(&x);
 		return r;
@@ -271,6 +284,11 @@ void ssi_unpacked_free(struct ssi_unpacked *x)
 	for (size_t i = 0; x->env && x->env[i]; i++)
 		free(x->env[i]);
 	free(x->argv);
+	for (size_t i = 0; i < x->n_layers; i++) {
+		free(x->layers[i].target);
+		free(x->layers[i].lower);
+	}
+	free(x->layers);
 	free(x->env);
 	free(x->path);
 	*x = (struct ssi_unpacked){ 0 };

@@ -16,9 +16,11 @@
 #include "ssi/rexec/digests.h"
 #include "ssi/rexec/libs.h"
 #include "ssi/rexec/platform.h"
+#include "ssi/rexec/tree.h"
 #include "ssi/rexec/unpack-internal.h"
 
 #define UNPACK_LIBRARIES 512
+#define UNPACK_TREES 2
 #define UNPACK_SIZE ((uint64_t)1 << 40)
 #define UNPACK_PIECE (256u << 10)        /* what a piece may become */
 
@@ -40,6 +42,17 @@ static bool unpack_is_file(const Ssi__Job__File *m, bool digest)
 	return (m->digest.len == SSI_HASH_BYTES || (!digest && !m->digest.len)) && m->size <= UNPACK_SIZE;
 }
 
+static bool unpack_is_tree(const Ssi__Job__Program *m, const Ssi__Job__Tree *t)
+{
+	bool beside = t->kind == SSI__JOB__TREE__KIND__BESIDE;
+
+	if (!beside && t->kind != SSI__JOB__TREE__KIND__LIBRARY)
+		return false;
+	if (beside && m->kind != SSI__JOB__PROGRAM__KIND__SCRIPT)
+		return false;
+	return unpack_is_file(t->archive, true) && t->entries <= SSI_TREE_ENTRIES && t->cost <= SSI_TREE_BYTES;
+}
+
 static int unpack_check(const Ssi__Job__Program *m, struct ssi_err *e)
 {
 	bool script = m->kind == SSI__JOB__PROGRAM__KIND__SCRIPT, dynamic = m->kind == SSI__JOB__PROGRAM__KIND__DYNAMIC;
@@ -53,6 +66,10 @@ static int unpack_check(const Ssi__Job__Program *m, struct ssi_err *e)
 		whole = false;
 	for (size_t i = 0; whole && i < m->n_libraries; i++)
 		whole = unpack_is_file(m->libraries[i], true);
+	if (m->n_trees > UNPACK_TREES || m->tree_libraries > m->n_libraries)
+		whole = false;
+	for (size_t i = 0; whole && i < m->n_trees; i++)
+		whole = unpack_is_tree(m, m->trees[i]) && (!i || m->trees[i]->kind != m->trees[0]->kind);
 	return whole ? 0 : ssi_errf(e, -EBADMSG, "this cannot be a program: its files are not what they should be");
 }
 
@@ -115,7 +132,7 @@ static struct unpack_file *unpack_add(struct ssi_unpack *u, const Ssi__Job__File
 static int unpack_files(struct ssi_unpack *u, struct ssi_err *e)
 {
 	const Ssi__Job__Program *m = u->program;
-	size_t n = 3 + m->n_libraries;
+	size_t n = 3 + m->n_libraries + m->n_trees;
 
 	u->files = ssi_arena_alloc(&u->arena, n * sizeof(*u->files));
 	u->need = ssi_arena_alloc(&u->arena, n * sizeof(*u->need));
@@ -131,7 +148,27 @@ static int unpack_files(struct ssi_unpack *u, struct ssi_err *e)
 	u->libraries = &u->files[u->n_files];
 	for (size_t i = 0; i < m->n_libraries; i++)
 		unpack_add(u, m->libraries[i]);
+	u->trees = &u->files[u->n_files];
+	for (size_t i = 0; i < m->n_trees; i++)
+		unpack_add(u, m->trees[i]->archive);
 	return 0;
+}
+
+/* Where the interpreter is the node's own its library is, too, if there is one; and so is what lies beside a script that is the node's own. */
+static void unpack_look_trees(struct ssi_unpack *u)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < u->program->n_trees; i++) {
+		const Ssi__Job__Tree *t = u->program->trees[i];
+
+		if (t->kind == SSI__JOB__TREE__KIND__BESIDE)
+			u->trees[i].own = u->main->own;
+		else
+			u->trees[i].own = u->elf->own && stat(t->archive->path, &st) == 0 && S_ISDIR(st.st_mode);
+		for (struct unpack_file *f = u->trees - u->program->tree_libraries; u->trees[i].own && t->kind == SSI__JOB__TREE__KIND__LIBRARY && f < u->trees; f++)
+			f->own = f->spare = true;
+	}
 }
 
 static int unpack_look(struct ssi_unpack *u, struct ssi_err *e)
@@ -140,9 +177,7 @@ static int unpack_look(struct ssi_unpack *u, struct ssi_err *e)
 	struct ssi_digests *d = ssi_digests_open(path);
 	int r = 0;
 
-	for (size_t i = 0; i < u->n_files; i++) {
-		struct unpack_file *f = &u->files[i];
-
+	for (struct unpack_file *f = u->files; f < u->trees; f++) {
 		f->own = unpack_is_own(u, d, f->m, f == u->elf || f == u->interpreter);
 		if (!f->own && ssi_libs_is_libc(unpack_base(f->m->path)) && f >= u->libraries)
 			u->foreign = true;
@@ -150,6 +185,7 @@ static int unpack_look(struct ssi_unpack *u, struct ssi_err *e)
 	ssi_digests_close(d);
 	if (u->interpreter && !u->interpreter->own)
 		u->foreign = true;
+	unpack_look_trees(u);
 	if (u->interpreter && !u->interpreter->own && !u->interpreter->m->digest.len)
 		return ssi_errf(e, -ELIBACC, "%s needs the interpreter %s, which this node has not", u->elf->m->path, u->interpreter->m->path);
 	for (size_t i = 0; i < u->n_files && r >= 0; i++)

@@ -19,6 +19,7 @@ agents_up() { # N [OPTION...]
 	[ -n "$DAEMON" ] || start_daemon --no-dhcp "${@:2}"
 	for ((i = 1; i <= n; i++)); do agent_boot "$i" & OTHERS+=($!); done
 	for ((i = 1; i <= n; i++)); do await 10 agent_init_of "$(agent_name "$i")"; done
+	for ((i = 1; i <= n; i++)); do agent_before "$(agent_name "$i")"; done
 	for ((i = 1; i <= n; i++)); do agent_start "$(agent_name "$i")"; done
 	for ((i = 1; i <= n; i++)); do await 10 agent_joined "$(agent_name "$i")"; done
 }
@@ -41,6 +42,9 @@ agents_clean() {
 		done
 	done
 }
+
+# What a case changes of a node before anything runs there: it defines this anew.
+agent_before() { :; }     # NODE
 
 agent_name() { printf 'n%02d' "$1"; }     # NUMBER
 agent_joined() { [ "$(node "$1" state)" = joined ]; }     # NODE

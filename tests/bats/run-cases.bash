@@ -65,6 +65,78 @@ case_kinds() {
 	[ "$(ssi jobs -a -o json | jq -c '[.[] | .cause] | unique')" = '["exited"]' ]
 }
 
+# The node has no Python and no Perl at all: whiteouts (devices 0:0, as overlayfs has them) hide what this machine has. And nothing of prog.
+interpreters_away() { # NODE
+	local hide=$PWD/hide dir
+	for dir in /usr/bin /usr/lib /usr/share "/usr/lib/$(uname -m)-linux-gnu"; do mkdir -p "$hide$dir"; done
+	find /usr/bin /usr/lib /usr/share "/usr/lib/$(uname -m)-linux-gnu" -maxdepth 1 \( -name 'python3*' -o -name 'perl*' \) >away
+	while read -r dir; do mknod "$hide$dir" c 0 0; done <away
+	for dir in /usr/bin /usr/lib /usr/share; do on_node "$1" mount -t overlay overlay -o "xino=off,lowerdir=$hide$dir:$dir" "$dir"; done
+	on_node "$1" mount -t tmpfs tmpfs "$PWD/prog"
+}
+
+modules() {
+	mkdir -p prog/inner prog/lib
+	printf 'WORD = "beside"\n' >prog/other.py
+	printf 'from .part import PART\n' >prog/inner/__init__.py
+	printf 'PART = "of a package"\n' >prog/inner/part.py
+	cat >prog/script.py <<-'END'
+	#!/usr/bin/python3
+	import ctypes, decimal, hashlib, json, os, subprocess, sys, zlib
+	import other, inner
+	child = subprocess.run([sys.executable, "-c", "import email.message; print(email.message.__name__)"], capture_output=True, text=True)
+	print(json.dumps([sys.argv[1:], sys.stdin.read(), other.WORD, inner.PART, child.stdout, os.path.basename(__file__), sys.path[1:4], sys.executable,
+	                  sorted(name for name in os.environ if name.startswith("PYTHON"))]))
+	sys.exit(5)
+	END
+	printf 'package Other; sub word { "beside" } 1;\n' >prog/Other.pm
+	printf 'package Below; sub word { "below" } 1;\n' >prog/lib/Below.pm
+	cat >prog/script.pl <<-'END'
+	#!/usr/bin/perl -w
+	use strict; use FindBin; use lib $FindBin::Bin, "$FindBin::Bin/lib"; use Other; use Below;
+	use POSIX qw(floor); use Data::Dumper; use List::Util qw(sum); use Encode;
+	print join(" ", Other::word(), Below::word(), floor(2.5), sum(1, 2), length(decode("UTF-8", "\xc3\xa4")), @ARGV), "\n";
+	exit 6;
+	END
+	chmod +x prog/script.*
+}
+
+as_somebody() { # COMMAND...
+	setpriv --reuid 12345 --regid 12345 --clear-groups "$@"
+}
+
+# With the standard library, and modules of its own beside it; as the same script runs here.
+case_interpreters() {
+	unset "${!PYTHON@}" "${!PERL@}"
+	modules
+	agent_before() { interpreters_away "$1"; }
+	up 1
+	[ "$(on_node n01 sh -c 'ls -d /usr/bin/python3* /usr/lib/python3* /usr/bin/perl /usr/share/perl' 2>/dev/null)" = "" ]
+	fails 5 prog/script.py a 'b c' <<<in >want
+	fails 5 ssi run prog/script.py a 'b c' <<<in >out
+	cmp want out
+	# Libraries of its library come, too.
+	[ "$(ssi run /usr/bin/python3 -c 'import sqlite3, ssl, sys; print(sys.prefix)')" = /usr ]
+	fails 6 prog/script.pl x y >want
+	fails 6 ssi run prog/script.pl x y >out
+	cmp want out
+	# All of it came once.
+	local blobs
+	blobs=$(ls nodes/n01/blobs)
+	[ "$(grep -c -- - <<<"$blobs")" -ge 3 ]
+	fails 5 ssi run prog/script.py a 'b c' <<<in >out 2>err
+	[ "$(ls nodes/n01/blobs)" = "$blobs" ]
+	# A module that was changed is another one.
+	echo 'WORD = "changed"' >prog/other.py
+	fails 5 ssi run prog/script.py <<<in >out
+	grep -q '"changed"' out
+	# What lies over the node's folders is in the job's sight alone, and no program there makes its user more than he is; without a cache it travels, too.
+	HOME=/nowhere as_somebody ssi run /usr/bin/python3 -c 'print([l for l in open("/proc/self/status") if l.startswith("NoNewPrivs")], open("/proc/self/mounts").read())' >out
+	grep -q 'NoNewPrivs:.t1' out
+	grep -q 'overlay /usr/lib overlay ro,nosuid,nodev' out
+	[ "$(on_node n01 sh -c 'ls -d /usr/bin/python3* /usr/lib/python3* /usr/bin/perl /usr/share/perl' 2>/dev/null)" = "" ]
+}
+
 case_like_here() {
 	up 1
 	[ "$(ssi run printf '<%s>' a 'b c' '' $'d\ne')" = $'<a><b c><><d\ne>' ]

@@ -8,6 +8,7 @@ load bootsvc.bash
 export CASES=run-cases.bash
 
 @test "run: programs of every kind, with what belongs to them, that the node has not" { in_net case_kinds; }
+@test "run: scripts of Python and Perl, with their library and modules, that the node has not" { in_net case_interpreters; }
 @test "run: arguments, environment, umask, limits, streams, exit status, signals" { in_net case_like_here; }
 @test "run: a terminal, and being stopped" { in_net case_terminal; }
 @test "run: files that go along and come back" { in_net case_files; }

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (n <= size - 2)
 		m = ssi__job__program__unpack(NULL, n, data + 2);
 	if (m && ssi_unpack_new(m, b, job, getuid(), getgid(), &u, NULL) >= 0)
-		pieces(u, 3 + m->n_libraries, data + 2 + n, size - 2 - n);
+		pieces(u, 3 + m->n_libraries + m->n_trees, data + 2 + n, size - 2 - n);
 	ssi_unpack_free(u);
 	if (m)
 		ssi__job__program__free_unpacked(m, NULL);
