@@ -360,6 +360,23 @@ static void send_by_fd(struct guard *g, struct question *q)
 	}
 }
 
+/*
+ * A number below those of remote processes is asked about as it may be a job's, which the table knows. Signals to a deputy are the kernel's all the same, as it
+ * passes them on; a job that has none has no local process of its number.
+ */
+static bool is_local(struct guard *g, const struct question *q)
+{
+	const int nr = q->n->data.nr, pid = (int)q->pid;
+	const struct view_caller c = { .pid = (pid_t)q->n->pid };
+	bool group = pid < 0, of_signals = nr != SYS_getpriority && nr != SYS_setpriority && nr != SYS_sched_setaffinity && nr != SYS_sched_getaffinity;
+
+	if ((group ? -q->pid : q->pid) >= SSI_PID_REMOTE_FIRST)
+		return false;
+	if (of_signals)
+		return kill(pid, 0) == 0;
+	return group || !snapshot_process(&g->view.snap, q->pid) || local_only(&g->view, &c);
+}
+
 static void handle(struct guard *g, const struct seccomp_notif *n)
 {
 	bool second = n->data.nr == SYS_getpriority || n->data.nr == SYS_setpriority;
@@ -371,11 +388,11 @@ static void handle(struct guard *g, const struct seccomp_notif *n)
 	if (n->data.nr == SYS_pidfd_send_signal) {
 		send_by_fd(g, &q);
 	} else if (q.pid == 0) {
-		if (local_only(&g->view, &c))
+		if (n->data.nr != SYS_sched_getaffinity || local_only(&g->view, &c))
 			answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		else
 			answer(g, n, own_affinity(g, &q), 0);
-	} else if (!same_numbers(g, n->pid)) {
+	} else if (!same_numbers(g, n->pid) || is_local(g, &q)) {
 		answer(g, n, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 	} else if (!caller(g, &q)) {
 		answer(g, n, -ESRCH, 0);

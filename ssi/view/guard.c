@@ -16,33 +16,38 @@
 #include "ssi/view/guard.h"
 #include "ssi/view/session.h"
 
-#define REMOTE SCMP_CMP_MASKED_EQ, 0xffe00000u, SSI_PID_REMOTE_FIRST       /* 2^21 to 2^22 - 1, in the lower 32 bits */
+/* In the lower 32 bits: */
+#define REMOTE SCMP_CMP_MASKED_EQ, 0xffe00000u, SSI_PID_REMOTE_FIRST       /* 2^21 to 2^22 - 1 */
 #define REMOTE_GROUP SCMP_CMP_MASKED_EQ, 0xffe00000u, 0xffc00000u          /* the negative of those, but for 2^21 itself */
-#define FIRST_GROUP SCMP_CMP_MASKED_EQ, 0xffffffffu, 0xffe00000u
-_Static_assert(SSI_PID_REMOTE_FIRST == 1u << 21 && SSI_PID_END == 1u << 22, "the masks above");
+#define JOB SCMP_CMP_MASKED_EQ, 0xfff00000u, SSI_PID_JOB_FIRST             /* 2^20 to 2^21 - 1: jobs without a deputy */
+#define JOB_GROUP SCMP_CMP_MASKED_EQ, 0xfff00000u, 0xffe00000u             /* the negative of 2^20 + 1 to 2^21 */
+#define FIRST_GROUP SCMP_CMP_MASKED_EQ, 0xffffffffu, 0xfff00000u
+_Static_assert(SSI_PID_JOB_FIRST == 1u << 20 && SSI_PID_REMOTE_FIRST == 1u << 21 && SSI_PID_END == 1u << 22, "the masks above");
 
 static int add_rules(scmp_filter_ctx f)
 {
-	static const int first[] = { SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(pidfd_open),
-		SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity) };
+	static const int first[] = { SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(pidfd_open) };
 	static const int second[] = { SCMP_SYS(getpriority), SCMP_SYS(setpriority) };
+	const struct scmp_arg_cmp some[] = { SCMP_A0(REMOTE), SCMP_A0(JOB) };
+	const struct scmp_arg_cmp groups[] = { SCMP_A0(REMOTE_GROUP), SCMP_A0(JOB_GROUP), SCMP_A0(FIRST_GROUP) };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(first) / sizeof(*first); i++)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, first[i], 1, SCMP_A0(REMOTE));
+	for (size_t i = 0; r == 0 && i < 2 * sizeof(first) / sizeof(*first); i++)
+		r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, first[i / 2], 1, &some[i % 2]);
+	for (size_t i = 0; r == 0 && i < sizeof(groups) / sizeof(*groups); i++)
+		r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, &groups[i]);
+	/* A deputy passes signals on, but does not hear what is done to its priority and its processors: asked about for every number but 0, the caller itself. */
 	for (size_t i = 0; r == 0 && i < sizeof(second) / sizeof(*second); i++)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, second[i], 1, SCMP_A1(REMOTE));
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, second[i], 1, SCMP_A1(SCMP_CMP_NE, 0));
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(REMOTE_GROUP));
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_setaffinity), 1, SCMP_A0(SCMP_CMP_NE, 0));
+	/* For 0 too: nproc counts the processors of all nodes. */
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, SCMP_A0(FIRST_GROUP));
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 0);
+	if (r < 0)
+		return r;
 	/* killall names whom it means by a descriptor of /proc/PID. */
-	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(pidfd_send_signal), 0);
-	/* Whose own processors: nproc counts those of all nodes. */
-	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0));
-	return r;
+	return seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(pidfd_send_signal), 0);
 }
 
 /* The listener's descriptor; -EBUSY: another program listens. */

@@ -23,3 +23,11 @@ case_view() {
 	await 5 bash -c '! pgrep -f "^sleep 70"'
 	agents_down
 }
+
+case_deputies() {
+	export SSI_VIEW_DIR=$PWD/run/view HOME=$PWD
+	unset SSI_VIEW
+	agents_up 2
+	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-deputies.bash"
+	agents_down
+}

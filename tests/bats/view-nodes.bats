@@ -13,3 +13,5 @@ setup() {
 }
 
 @test "ps, kill, renice, taskset, pgrep, pkill on processes of nodes, by whom it may be" { in_net case_view; }
+
+@test "a job is shown once, under its deputy's number; signals, priority and processors reach it there" { in_net case_deputies; }

@@ -3,18 +3,13 @@
 # Runs in the view (view-cases.bash): every program here is as it was installed.
 set -x
 
-await() { # COMMAND...
-	local i
-	for ((i = 0; i < 100; i++)); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
-	echo "never: $*"
-	return 1
-}
+# shellcheck source=tests/bats/view-wait.bash
+. "$(dirname "${BASH_SOURCE[0]}")/view-wait.bash"
+
 # The number of the remote process with this command line: the machine's own are seen here as well, under their own.
 number() { pgrep -f "^$1\$" | awk '$1 >= 2097152'; }     # COMMAND
 is_there() { [ -n "$(number "$1")" ]; }
 is_gone() { [ -z "$(number "$1")" ]; }
-stat_is() { [[ $(ps -o stat= -p "$1") == $2* ]]; }     # PID STATE
-nice_is() { [ "$(ps -o ni= -p "$1" | tr -d ' ')" = "$2" ]; }     # PID NICE
 says() { ! "${@:2}" 2>err && grep -q "$1" err; }     # TEXT COMMAND...: it fails, and says so
 cpus_are() { [ "$(taskset -pc "$1" | sed 's/.*: //')" = "$2" ]; }     # PID LIST
 

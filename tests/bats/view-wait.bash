@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the scripts that run in the view wait for.
+
+await() { # COMMAND...
+	local i
+	for ((i = 0; i < 100; i++)); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
+	echo "never: $*"
+	return 1
+}
+stat_is() { [[ $(ps -o stat= -p "$1") == $2* ]]; }     # PID STATE
+nice_is() { [ "$(ps -o ni= -p "$1" | tr -d ' ')" = "$2" ]; }     # PID NICE
+is_not_there() { [ ! -e "/proc/$1" ]; }     # PID
+
+# Runs a command on a node without anybody's help (agents.bash has the same outside of the view).
+on_node() { # NODE COMMAND...
+	nsenter -t "$(cat "nodes/$1/init.pid")" --pid --mount --uts -- "${@:2}"
+}
