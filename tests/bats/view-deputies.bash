@@ -22,7 +22,7 @@ number=$(cut -d' ' -f2 "/proc/$a/ssi")
 [ "$(ps -o ppid= -p "$a" | tr -d ' ')" = $$ ]
 [ "$(ps -o pgid= -p "$a")" = "$(ps -o pgid= -p $$)" ]
 [ "$(ps -e -o pid=,comm= | awk -v pid="$a" '$1 == pid { print $2 }')" = sleep ]
-[ "$(ps --ppid $$ -o pid=,comm= | grep -c "^ *$a sleep$")" = 1 ]
+[ "$(ps --ppid $$ -o pid=,comm= | awk -v pid="$a" '$1 == pid && $2 == "sleep"' | wc -l)" = 1 ]
 [ "$(ps -o psr= -p "$a")" -ge "$(SSI_VIEW=local nproc --all)" ]
 [ "$(pgrep -x sleep -P $$)" = "$a" ]
 pstree -p $$ | grep -q "sleep($a)"
@@ -55,7 +55,6 @@ status=0
 wait "$a" || status=$?
 [ "$status" = 137 ]
 await is_not_there "$a"
-await bash -c '! kill -0 "$1"' - "$a"
 
 # By name, and by a descriptor of its folder.
 ssi run -n n01 sleep 812 &
