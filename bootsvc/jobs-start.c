@@ -4,7 +4,6 @@
  * the client said there is thrown away.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "bootsvc/control.h"
@@ -15,8 +14,6 @@
 #include "libssi/model/shared.h"
 #include "ssi/boot/text.h"
 #include "ssi/rexec/job.pb-c.h"
-
-#define USER_MS 10000                        /* so long the name of a user is not asked for again */
 
 /* --- ASK --- */
 
@@ -176,20 +173,6 @@ static int refuse(struct job_client *c, uint64_t number, int error, const char *
 	return ssi_jobhop_send(&c->hop, SSI_JOB_GONE, number, p, protobuf_c_message_pack(&m.base, p));
 }
 
-/* The name of who is there. Asked for once in a while: it may be far away. */
-static const char *user_name(struct jobs *j, uid_t uid)
-{
-	struct passwd *pw;
-
-	if (j->user[0] && j->user_uid == uid && ssi_clock_mono_ms() - j->user_at < USER_MS)
-		return j->user;
-	pw = getpwuid(uid);
-	snprintf(j->user, sizeof(j->user), "%s", pw ? pw->pw_name : "");
-	j->user_uid = uid;
-	j->user_at = ssi_clock_mono_ms();
-	return j->user;
-}
-
 /* What the kernel knows of the client, over what it says. groups: of JOBS_GROUPS, for the new list. */
 static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, gid_t *groups)
 {
@@ -204,7 +187,6 @@ static int spec_fill(struct job_client *c, struct job *job, Ssi__Job__Spec *m, g
 	m->groups = groups;
 	m->n_groups = size / sizeof(*groups);
 	m->pid = job->s.pid;
-	m->user = (char *)user_name(c->jobs, c->uid);
 	m->system = (char *)(n ? n->system : "");
 	m->started_by = c->jobs->life;
 	/* Files of its own, brought and fetched, are in a folder of its own. */
@@ -219,7 +201,7 @@ static int spec_send(struct job_client *c, struct job *job, Ssi__Job__Spec *m)
 	/* What stood there before: it is the message's to free. */
 	uint32_t *their_groups = m->groups;
 	size_t n_their = m->n_groups, n;
-	char *their_user = m->user, *their_system = m->system;
+	char *their_system = m->system;
 	uint8_t *p = NULL;
 	int r = spec_fill(c, job, m, groups);
 
@@ -233,7 +215,6 @@ static int spec_send(struct job_client *c, struct job *job, Ssi__Job__Spec *m)
 	free(p);
 	m->groups = their_groups;
 	m->n_groups = n_their;
-	m->user = their_user;
 	m->system = their_system;
 	return r;
 }
