@@ -4,6 +4,7 @@
  * connection whose frames its node has no room for is not read; one that goes away takes its job with it, unless another one has attached to it.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "bootsvc/jobs-internal.h"
@@ -15,6 +16,7 @@
 
 #define CLIENT_OUT_MAX (8 * SSI_JOB_WINDOW_BYTES)
 #define CLIENTS_OF_USER (JOBS_OF_USER + 256)
+#define CROWD 8
 
 /* What of a job a client may say, and how large. */
 static const uint32_t may_say[] = {
@@ -36,18 +38,29 @@ static void client_block(struct job_client *c, bool blocked)
 	c->blocked = blocked;
 }
 
+/* What many had on its way at once does not stay with who has few. */
+static void crowd_gone(struct jobs *j)
+{
+	if (j->crowd < CROWD || j->n_clients > j->crowd / 4)
+		return;
+	malloc_trim(0);
+	j->crowd = j->n_clients;
+}
+
 static void client_free(struct job_client *c)
 {
+	struct jobs *j = c->jobs;
 	struct job *job = c->job;
 
 	client_block(c, false);
 	LIST_REMOVE(c, link);
-	c->jobs->n_clients--;
+	j->n_clients--;
 	if (job)
 		job->client = NULL;
 	sd_event_source_disable_unref(c->io);
 	ssi_jobhop_close(&c->hop);
 	free(c);
+	crowd_gone(j);
 }
 
 /* Who is left without it: the job dies with who started it. */
@@ -335,7 +348,8 @@ static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	}
 	ssi_jobhop_init(&c->hop, TAKE_FD(conn));
 	LIST_INSERT_HEAD(&j->clients, c, link);
-	j->n_clients++;
+	if (++j->n_clients > j->crowd)
+		j->crowd = j->n_clients;
 	return 0;
 }
 

@@ -69,14 +69,12 @@ struct jobs {
 	LIST_HEAD(, job) buckets[JOBS_BUCKETS];
 	struct job_list active, kept, unsaved, deputies;
 	unsigned n_active, n_kept, n_clients;
+	unsigned crowd;                      /* the most clients since memory was given back last */
 	LIST_HEAD(, job_client) clients, blocked;
 	uint8_t pids[JOBS_PID_END / 8];      /* that jobs have */
 	uint32_t pid_next;
 	uint64_t life;                       /* the master's incarnation */
 	uint64_t boot;                       /* of this machine: deputy_boot */
-	char user[64];                       /* the name that was asked for last */
-	uid_t user_uid;
-	uint64_t user_at;                    /* monotonic, ms */
 };
 
 /* jobs-table.c */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
@@ -21,6 +22,7 @@
 #define JOBS_FILES 32768
 #define JOBS_BURY_US 100000
 #define JOBS_SPARE_US 1000000        /* after one that ended */
+#define JOBS_CROWD 8
 
 struct job {
 	LIST_ENTRY(job) link;
@@ -34,7 +36,7 @@ struct job {
 
 struct jobs {
 	LIST_HEAD(, job) jobs, dead;         /* dead: to be buried */
-	unsigned n;
+	unsigned n, crowd;                   /* crowd: the most since memory was given back last */
 	struct job *spare;
 	sd_event_source *spare_timer, *bury_timer;
 	bool full;                           /* the session has no room */
@@ -42,22 +44,30 @@ struct jobs {
 
 static void jobs_free(struct job *job)
 {
+	struct jobs *j = job->a->jobs;
+
 	if (job->number) {
 		LIST_REMOVE(job, link);
-		job->a->jobs->n--;
-	} else if (job->a->jobs->spare == job) {
-		job->a->jobs->spare = NULL;
+		j->n--;
+	} else if (j->spare == job) {
+		j->spare = NULL;
 	}
 	job->io = sd_event_source_disable_unref(job->io);
 	ssi_jobhop_close(&job->hop);
 	free(job);
+	/* What many had on its way at once is locked in memory; few do not need it. */
+	if (j->crowd >= JOBS_CROWD && j->n <= j->crowd / 4) {
+		malloc_trim(0);
+		j->crowd = j->n;
+	}
 }
 
 static void jobs_insert(struct job *job, uint64_t number)
 {
 	job->number = number;
 	LIST_INSERT_HEAD(&job->a->jobs->jobs, job, link);
-	job->a->jobs->n++;
+	if (++job->a->jobs->n > job->a->jobs->crowd)
+		job->a->jobs->crowd = job->a->jobs->n;
 }
 
 static struct job *jobs_find(struct jobs *j, uint64_t number)

@@ -111,7 +111,9 @@ void machine_protect(void)
 {
 	struct sched_param p = { .sched_priority = 1 };
 
-	mlockall(MCL_CURRENT | MCL_FUTURE);
+	/* What comes yet, when it is used: else each buffer would be filled with zeros as a whole. */
+	if (mlockall(MCL_CURRENT) == 0)
+		mlockall(MCL_FUTURE | MCL_ONFAULT);
 	sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p);
 	ssi_file_poke("/proc/self/oom_score_adj", "-1000");
 }
