@@ -13,6 +13,7 @@
 #define ELF_DYNAMIC (64u << 10)
 #define ELF_NOTES (64u << 10)
 #define ELF_INTERPRETER 1024
+#define ELF_STRING 4096
 #ifndef NT_GNU_PROPERTY_TYPE_0
 #define NT_GNU_PROPERTY_TYPE_0 5
 #endif
@@ -77,17 +78,18 @@ static uint64_t elf_field(const struct elf_file *f, const uint8_t *p, struct elf
 static int elf_segments(struct elf_file *f, uint64_t offset, unsigned n, unsigned size)
 {
 	static const struct elf_field at = { { 4, 8 }, { 4, 8 } }, address = { { 8, 16 }, { 4, 8 } }, length = { { 16, 32 }, { 4, 8 } };
-	uint8_t entry[sizeof(Elf64_Phdr)];
+	uint8_t entries[ELF_SEGMENTS * sizeof(Elf64_Phdr)];
 	int r;
 
 	if (size != (f->elf.wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) || !n || n > ELF_SEGMENTS)
 		return elf_damaged(f, "its program headers");
+	r = elf_load(f, offset, entries, (size_t)n * size, "its program headers");
+	if (r < 0)
+		return r;
 	for (; f->n_segments < n; f->n_segments++) {
 		struct elf_segment *s = &f->segments[f->n_segments];
+		const uint8_t *entry = entries + f->n_segments * size;
 
-		r = elf_load(f, offset + f->n_segments * (uint64_t)size, entry, size, "its program headers");
-		if (r < 0)
-			return r;
 		s->type = (uint32_t)elf_get(f, entry, 4);
 		s->offset = elf_field(f, entry, at);
 		s->address = elf_field(f, entry, address);
@@ -190,40 +192,45 @@ static int elf_tag(const struct elf_file *f, struct elf_dynamic *d, uint64_t tag
 	return 0;
 }
 
-static const char *elf_string(const char *strings, size_t n, uint64_t at)
+/* One string of the table, which may have a megabyte of them. *ret stays NULL where there is none. */
+static int elf_string(const struct elf_file *f, const struct elf_dynamic *d, uint64_t table, uint64_t at, const char **ret)
 {
-	return at < n && memchr(strings + at, '\0', n - at) ? strings + at : NULL;
+	char text[ELF_STRING];
+	size_t n = at >= d->n_strings ? 0 : d->n_strings - at < sizeof(text) ? (size_t)(d->n_strings - at) : sizeof(text);
+	int r = elf_load(f, table + at, text, n, "its dynamic strings");
+
+	if (r < 0 || !memchr(text, '\0', n))
+		return r;
+	*ret = ssi_arena_strdup(f->arena, text);
+	return *ret ? 0 : ssi_errf(f->e, -ENOMEM, "no memory for %s", f->name);
 }
 
 static int elf_strings(struct elf_file *f, const struct elf_dynamic *d)
 {
-	uint64_t offset = 0;
-	char *strings;
+	uint64_t table = 0;
 	int r;
 
 	if (!d->n_needed && !d->has_rpath && !d->has_runpath)
 		return 0;
 	if (!d->n_strings || d->n_strings > SSI_ELF_STRINGS)
 		return elf_damaged(f, "its dynamic strings");
-	strings = ssi_arena_alloc(f->arena, d->n_strings);
 	f->elf.needed = ssi_arena_alloc(f->arena, d->n_needed * sizeof(*f->elf.needed) + 1);
-	if (!strings || !f->elf.needed)
+	if (!f->elf.needed)
 		return ssi_errf(f->e, -ENOMEM, "no memory for %s", f->name);
-	r = elf_offset(f, d->strings, &offset);
-	if (r >= 0)
-		r = elf_load(f, offset, strings, d->n_strings, "its dynamic strings");
-	if (r < 0)
-		return r;
-	f->elf.rpath = d->has_rpath ? elf_string(strings, d->n_strings, d->rpath) : NULL;
-	f->elf.runpath = d->has_runpath ? elf_string(strings, d->n_strings, d->runpath) : NULL;
-	for (size_t i = 0; i < d->n_needed; i++) {
-		const char *name = elf_string(strings, d->n_strings, d->needed[i]);
+	r = elf_offset(f, d->strings, &table);
+	if (r >= 0 && d->has_rpath)
+		r = elf_string(f, d, table, d->rpath, &f->elf.rpath);
+	if (r >= 0 && d->has_runpath)
+		r = elf_string(f, d, table, d->runpath, &f->elf.runpath);
+	for (size_t i = 0; r >= 0 && i < d->n_needed; i++) {
+		const char *name = NULL;
 
-		if (!name || !*name)
+		r = elf_string(f, d, table, d->needed[i], &name);
+		if (r >= 0 && (!name || !*name))
 			return elf_damaged(f, "the name of a library");
 		f->elf.needed[f->elf.n_needed++] = name;
 	}
-	return 0;
+	return r;
 }
 
 static int elf_dynamic(struct elf_file *f)
