@@ -2,8 +2,8 @@
 /*
  * Owns the connections to the keepers of this node's jobs (doc/jobs.md), and passes frames on between them and the master, each way in order. Called by
  * ccm, the loop and session.c. What the session has no room for stays in one keeper's buffer, and then no keeper is read until there is room; a keeper
- * that does not take what the master sends within the windows is no keeper. One without a job always stands ready, for it takes longer to make one than to
- * start a program.
+ * that does not take what the master sends within the windows is no keeper. Some without a job stand ready, for it takes longer to make one than to start a
+ * program; new ones are made a moment after a job was begun, not while it is.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +21,9 @@
 #define JOBS_OUT_MAX (4u << 20)      /* to one keeper: the windows of its streams */
 #define JOBS_FILES 32768
 #define JOBS_BURY_US 100000
-#define JOBS_SPARE_US 1000000        /* after one that ended */
+#define JOBS_SPARE_US 1000000        /* once the node has joined */
+#define JOBS_SPARES 3
+#define JOBS_REFILL_US 2000
 #define JOBS_CROWD 8
 
 struct job {
@@ -37,7 +39,9 @@ struct job {
 struct jobs {
 	LIST_HEAD(, job) jobs, dead;         /* dead: to be buried */
 	unsigned n, crowd;                   /* crowd: the most since memory was given back last */
-	struct job *spare;
+	LIST_HEAD(, job) spares;             /* without a number */
+	unsigned n_spares;
+	int server;                          /* see keepers_start() */
 	sd_event_source *spare_timer, *bury_timer;
 	bool full;                           /* the session has no room */
 };
@@ -46,12 +50,11 @@ static void jobs_free(struct job *job)
 {
 	struct jobs *j = job->a->jobs;
 
-	if (job->number) {
-		LIST_REMOVE(job, link);
+	LIST_REMOVE(job, link);
+	if (job->number)
 		j->n--;
-	} else if (j->spare == job) {
-		j->spare = NULL;
-	}
+	else
+		j->n_spares--;
 	job->io = sd_event_source_disable_unref(job->io);
 	ssi_jobhop_close(&job->hop);
 	free(job);
@@ -64,10 +67,17 @@ static void jobs_free(struct job *job)
 
 static void jobs_insert(struct job *job, uint64_t number)
 {
+	struct jobs *j = job->a->jobs;
+
 	job->number = number;
-	LIST_INSERT_HEAD(&job->a->jobs->jobs, job, link);
-	if (++job->a->jobs->n > job->a->jobs->crowd)
-		job->a->jobs->crowd = job->a->jobs->n;
+	if (number)
+		LIST_INSERT_HEAD(&j->jobs, job, link);
+	else
+		LIST_INSERT_HEAD(&j->spares, job, link);
+	j->n += number != 0;
+	j->n_spares += number == 0;
+	if (j->n > j->crowd)
+		j->crowd = j->n;
 }
 
 static struct job *jobs_find(struct jobs *j, uint64_t number)
@@ -147,6 +157,7 @@ static void jobs_lost(struct job *job)
 	jobs_free(job);
 	if (!number) {
 		log_warning("a keeper that waited for a job has ended");
+		keepers_sweep();
 		return;
 	}
 	fd = keepers_connect(number);
@@ -227,7 +238,8 @@ static int jobs_on_io(sd_event_source *s, int fd, uint32_t revents, void *userda
 	return 0;
 }
 
-static struct job *jobs_new(struct agent *a, int fd)
+/* number 0: a spare one. */
+static struct job *jobs_new(struct agent *a, int fd, uint64_t number)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -235,41 +247,48 @@ static struct job *jobs_new(struct agent *a, int fd)
 		job->a = a;
 		ssi_jobhop_init(&job->hop, fd);
 		job->hop.out_max = JOBS_OUT_MAX;
-		if (sd_event_add_io(a->event, &job->io, fd, EPOLLIN, jobs_on_io, job) >= 0)
+		if (sd_event_add_io(a->event, &job->io, fd, EPOLLIN, jobs_on_io, job) >= 0) {
+			jobs_insert(job, number);
 			return job;
+		}
 	}
 	close(fd);
 	free(job);
 	return NULL;
 }
 
-static void jobs_spare(struct agent *a)
+static void jobs_spare(struct agent *a, unsigned n)
 {
 	struct ssi_err e;
-	int fd;
 
-	if (a->jobs->spare || a->leaving)
-		return;
-	fd = keepers_start(a->event, a->keeper, &e);
-	if (fd < 0)
-		log_warning("no keeper for jobs: %s", e.text);
-	else
-		a->jobs->spare = jobs_new(a, fd);
+	while (a->jobs->n_spares < n && !a->leaving) {
+		int fd = keepers_start(a->event, a->keeper, &a->jobs->server, &e);
+
+		if (fd < 0)
+			log_warning("no keeper for jobs: %s", e.text);
+		if (fd < 0 || !jobs_new(a, fd, 0))
+			return;
+	}
 }
 
 static int jobs_on_spare(sd_event_source *s, uint64_t usec, void *userdata)
 {
-	jobs_spare(userdata);
+	jobs_spare(userdata, JOBS_SPARES);
 	return 0;
 }
 
+/* What was to be done sooner stays so. */
 static void jobs_spare_soon(struct agent *a, uint64_t us)
 {
+	uint64_t then = UINT64_MAX, now = 0;
 	struct jobs *j = a->jobs;
 
 	if (!j->spare_timer)
 		sd_event_add_time_relative(a->event, &j->spare_timer, CLOCK_MONOTONIC, us, 1, jobs_on_spare, a);
-	else if (sd_event_source_set_time_relative(j->spare_timer, us) >= 0)
+	if (sd_event_source_get_enabled(j->spare_timer, NULL) > 0)
+		sd_event_source_get_time(j->spare_timer, &then);
+	sd_event_now(a->event, CLOCK_MONOTONIC, &now);
+	if (then > now + us && sd_event_source_set_time_relative(j->spare_timer, us) >= 0)
 		sd_event_source_set_enabled(j->spare_timer, SD_EVENT_ONESHOT);
 }
 
@@ -288,6 +307,16 @@ static void jobs_tell(struct job *job, uint16_t type, const uint8_t *body, size_
 	}
 }
 
+/* The oldest: it has been made. */
+static struct job *jobs_spare_oldest(struct jobs *j)
+{
+	struct job *job = LIST_FIRST(&j->spares);
+
+	while (job && LIST_NEXT(job, link))
+		job = LIST_NEXT(job, link);
+	return job;
+}
+
 /* The folder first: should this agent end now, the next one knows that there was to be a job (doc/jobs.md). */
 static int jobs_on_spec(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, const uint8_t *body, void *userdata)
 {
@@ -301,8 +330,8 @@ static int jobs_on_spec(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, co
 	if (r == -EEXIST)
 		return 0;                    /* it was said twice */
 	if (r >= 0)
-		jobs_spare(a);
-	job = a->jobs->spare;
+		jobs_spare(a, 1);
+	job = jobs_spare_oldest(a->jobs);
 	if (r < 0 || !job) {
 		if (r >= 0)
 			keepers_bury(f->sequence);
@@ -310,10 +339,11 @@ static int jobs_on_spec(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, co
 			      r == -EMFILE ? "as many jobs run on this node as may" : "this node has no room for another job");
 		return 0;
 	}
-	a->jobs->spare = NULL;
+	LIST_REMOVE(job, link);
+	a->jobs->n_spares--;
 	jobs_insert(job, f->sequence);
 	jobs_tell(job, SSI_JOB_SPEC, body, f->size);
-	jobs_spare_soon(a, 1);
+	jobs_spare_soon(a, JOBS_REFILL_US);
 	return 0;
 }
 
@@ -326,9 +356,7 @@ static int jobs_on_frame(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, c
 	if (!job && f->sequence) {
 		int fd = keepers_connect(f->sequence);
 
-		job = fd >= 0 ? jobs_new(a, fd) : NULL;
-		if (job)
-			jobs_insert(job, f->sequence);
+		job = fd >= 0 ? jobs_new(a, fd, f->sequence) : NULL;
 	}
 	if (job) {
 		jobs_tell(job, f->type, body, f->size);
@@ -357,7 +385,6 @@ static Ssi__Job__Held *jobs_copy(const Ssi__Job__Held *held)
 static int jobs_found(const Ssi__Job__Held *held, int fd, void *userdata)
 {
 	struct jobs_finding *x = userdata;
-	struct job *job;
 
 	if (fd < 0) {
 		jobs_bury_later(x->a, held->job);
@@ -368,10 +395,8 @@ static int jobs_found(const Ssi__Job__Held *held, int fd, void *userdata)
 		return 0;
 	}
 	x->held[x->m.n_held] = jobs_copy(held);
-	job = jobs_new(x->a, fd);
-	if (!job || !x->held[x->m.n_held])
+	if (!jobs_new(x->a, fd, held->job) || !x->held[x->m.n_held])
 		return -ENOMEM;
-	jobs_insert(job, held->job);
 	x->m.n_held++;
 	return 0;
 }
@@ -438,6 +463,8 @@ int jobs_open(struct agent *a, struct ssi_err *e)
 	r = a->jobs ? ssi_ccm_register(a->ccm, rules, sizeof(rules) / sizeof(*rules)) : -ENOMEM;
 	if (r < 0)
 		return ssi_errno(e, r, "jobs");
+	a->jobs->server = -1;
+	keepers_sweep();
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < JOBS_FILES) {
 		files.rlim_cur = files.rlim_max < JOBS_FILES ? files.rlim_max : JOBS_FILES;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
@@ -453,8 +480,10 @@ void jobs_close(struct agent *a)
 	if (!a->jobs)
 		return;
 	jobs_closed(a);
-	if (a->jobs->spare)
-		jobs_free(a->jobs->spare);
+	while (LIST_FIRST(&a->jobs->spares))
+		jobs_free(LIST_FIRST(&a->jobs->spares));
+	if (a->jobs->server >= 0)
+		close(a->jobs->server);
 	while ((job = LIST_FIRST(&a->jobs->dead))) {
 		LIST_REMOVE(job, link);
 		free(job);

@@ -30,20 +30,18 @@ static int keepers_on_end(sd_event_source *s, const siginfo_t *si, void *userdat
 	return 0;
 }
 
-int keepers_start(sd_event *event, const char *program, struct ssi_err *e)
+static int keepers_serve(sd_event *event, const char *program, struct ssi_err *e)
 {
 	_cleanup_close_ int ours = -1, theirs = -1, report = -1;
-	char *argv[] = { (char *)program, NULL };
-	const int size = KEEPERS_BUFFER;
+	char *argv[] = { (char *)program, (char *)"--copies", NULL };
 	sd_event_source *child = NULL;
 	int p[2], r;
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, p) < 0)
-		return ssi_errno(e, -errno, "a socket to a keeper");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
+		return ssi_errno(e, -errno, "a socket to the keepers");
 	ours = p[0];
 	theirs = p[1];
-	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	r = ssi_spawn_start(argv, &(struct ssi_spawn_io){ theirs, -1, -1, NULL, NULL }, 0, &pid, &report, e);
 	if (r < 0)
 		return r;
@@ -51,6 +49,43 @@ int keepers_start(sd_event *event, const char *program, struct ssi_err *e)
 	if (r >= 0)
 		r = sd_event_source_set_floating(child, true);
 	return r < 0 ? ssi_errno(e, r, "event loop") : TAKE_FD(ours);
+}
+
+static int keepers_send(int server, int fd)
+{
+	union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec v = { (char *)"", 1 };
+	const struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	return sendmsg(server, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int keepers_start(sd_event *event, const char *program, int *server, struct ssi_err *e)
+{
+	_cleanup_close_ int ours = -1, theirs = -1;
+	const int size = KEEPERS_BUFFER;
+	int p[2], r = *server < 0 ? -ENOTCONN : 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, p) < 0)
+		return ssi_errno(e, -errno, "a socket to a keeper");
+	ours = p[0];
+	theirs = p[1];
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	for (int turn = 0; turn < 2; turn++) {
+		if (r >= 0)
+			r = keepers_send(*server, theirs);
+		if (r >= 0)
+			return TAKE_FD(ours);
+		if (r == -EAGAIN || turn)
+			break;
+		if (*server >= 0)            /* somebody has killed it */
+			close(TAKE_FD(*server));
+		r = *server = keepers_serve(event, program, e);
+		if (r < 0)
+			return r;
+	}
+	return ssi_errno(e, r, "a socket to a keeper");
 }
 
 int keepers_folder(uint64_t job)
@@ -63,24 +98,31 @@ int keepers_folder(uint64_t job)
 	return mkdir(path, 0711) < 0 ? -errno : 0;
 }
 
-int keepers_connect(uint64_t job)
+static int keepers_connect_to(const char *folder)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const int size = KEEPERS_BUFFER;
 
-	snprintf(a.sun_path, sizeof(a.sun_path), "jobs/%" PRIu64 "/socket", job);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", folder);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	return TAKE_FD(fd);
 }
 
-int keepers_bury(uint64_t job)
+int keepers_connect(uint64_t job)
 {
-	char path[64], file[80], cgroup[PATH_MAX], kill[PATH_MAX + 16];
+	char path[64];
 
 	snprintf(path, sizeof(path), "jobs/%" PRIu64, job);
+	return keepers_connect_to(path);
+}
+
+static int keepers_bury_folder(const char *path)
+{
+	char file[80], cgroup[PATH_MAX], kill[PATH_MAX + 16];
+
 	if (access(path, F_OK) < 0)
 		return 0;
 	snprintf(file, sizeof(file), "%s/cgroup", path);
@@ -93,6 +135,33 @@ int keepers_bury(uint64_t job)
 			return -EBUSY;
 	}
 	return ssi_path_rmtree(path) < 0 ? -EBUSY : 1;
+}
+
+int keepers_bury(uint64_t job)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "jobs/%" PRIu64, job);
+	return keepers_bury_folder(path);
+}
+
+void keepers_sweep(void)
+{
+	_cleanup_closedir_ DIR *d = opendir("spare");
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+		char path[64];
+		uint64_t pid;
+
+		if (ssi_num_u64(entry->d_name, 1, UINT64_MAX, &pid) < 0)
+			continue;
+		snprintf(path, sizeof(path), "spare/%" PRIu64, pid);
+		fd = keepers_connect_to(path);
+		if (fd == -ENOENT || fd == -ECONNREFUSED)
+			(void)keepers_bury_folder(path);
+	}
 }
 
 static int keepers_held(uint64_t job, int fd, int (*found)(const Ssi__Job__Held *held, int fd, void *userdata), void *userdata)

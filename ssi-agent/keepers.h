@@ -9,8 +9,13 @@
 
 #define KEEPERS_PROGRAM SSI_LIBEXECDIR "/ssi-keeper"
 
-/* Start program, which waits for a job; the socket to it (non-blocking, the caller's) or -errno. When it ends it is waited for by the loop. */
-int keepers_start(sd_event *event, const char *program, struct ssi_err *e);
+/*
+ * One more keeper, which waits for a job: the socket to it (non-blocking, the caller's) or -errno. It is a copy of program, which is started with the first of
+ * them, and waited for by the loop when it ends. server: the socket to that one, the caller's to keep, -1 at first; to close it ends it, and no keeper.
+ */
+int keepers_start(sd_event *event, const char *program, int *server, struct ssi_err *e);
+/* What is left of keepers that never had a job: of an agent before this one, or of one that was killed. */
+void keepers_sweep(void);
 /* A folder for a job. -EEXIST: there is such a job. */
 int keepers_folder(uint64_t job);
 /* The socket to the keeper of a job (the caller's); -ENOENT or -ECONNREFUSED: there is none. */

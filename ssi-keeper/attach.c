@@ -12,9 +12,11 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "ssi-keeper/keeper.h"
+#include "ssi/rexec/data.h"
 
 #define ATTACH_COMMAND_MAX 64
 #define ATTACH_SMALL 8192
+#define ATTACH_END_MS 20
 
 void attach_lost(struct keeper *k)
 {
@@ -34,6 +36,7 @@ void attach_accept(struct keeper *k)
 		return;
 	attach_lost(k);
 	ssi_jobhop_init(&k->hop, fd);
+	k->hop.cork = true;
 }
 
 /* --- saying --- */
@@ -61,7 +64,7 @@ static Ssi__Job__State__What attach_what(const struct keeper *k)
 	return k->stopped ? SSI__JOB__STATE__WHAT__STOPPED : SSI__JOB__STATE__WHAT__RUNNING;
 }
 
-static void attach_hold(struct keeper *k)
+void attach_hold(struct keeper *k)
 {
 	Ssi__Job__Held m = SSI__JOB__HELD__INIT;
 	char command[ATTACH_COMMAND_MAX] = "";
@@ -75,15 +78,18 @@ static void attach_hold(struct keeper *k)
 	m.what = attach_what(k);
 	m.command = command;
 	m.started_by = k->spec->started_by;
+	k->unheld = false;
+	k->held_started = k->started;
 	if (ssi__job__held__get_packed_size(&m) <= sizeof(buf))
 		record_write(k, "held", buf, ssi__job__held__pack(&m, buf));
 }
 
-static void attach_say_state(struct keeper *k)
+void attach_state(struct keeper *k)
 {
 	Ssi__Job__Started started = SSI__JOB__STARTED__INIT;
 	Ssi__Job__State state = SSI__JOB__STATE__INIT;
 
+	k->unheld |= k->started && !k->held_started;
 	if (k->started && !k->started_said) {
 		started.pid = (uint32_t)k->first;
 		k->started_said = k->attached;
@@ -97,12 +103,6 @@ static void attach_say_state(struct keeper *k)
 		attach_say(k, SSI_JOB_STATE, &state.base);
 }
 
-void attach_state(struct keeper *k)
-{
-	attach_hold(k);
-	attach_say_state(k);
-}
-
 static void attach_ack(struct keeper *k, struct inlet *i)
 {
 	Ssi__Job__Ack m = SSI__JOB__ACK__INIT;
@@ -112,22 +112,29 @@ static void attach_ack(struct keeper *k, struct inlet *i)
 	attach_say(k, SSI_JOB_ACK, &m.base);
 }
 
+/* Most programs end with their output, and then the record tells where it does: a moment is waited for that. */
+static bool attach_end_now(struct keeper *k)
+{
+	uint64_t now = ssi_clock_mono_ms();
+
+	if (!k->ends_ms)
+		k->ends_ms = now + ATTACH_END_MS;
+	return k->phase < KEEPER_DRAINING && now >= k->ends_ms;
+}
+
 /* What there is of a stream, while the socket takes it. */
 static void attach_pump_outlet(struct keeper *k, struct outlet *o)
 {
-	static uint8_t piece[SSI_JOBFRAME_PIECE], packed[SSI_JOBFRAME_PIECE + 64];
-	Ssi__Job__Data m = SSI__JOB__DATA__INIT;
+	while (k->attached && !k->hop.stuck && (!outlet_only_end(o) || attach_end_now(k))) {
+		struct ssi_data d = { .stream = o->stream };
+		uint8_t head[SSI_DATA_HEAD];
+		struct iovec v[3];
 
-	while (k->attached && !ssi_jobhop_waits(&k->hop)) {
-		bool end;
-		size_t n = outlet_next(o, piece, sizeof(piece), &m.offset, &end);
-
-		if (!n && !end)
+		d.n = outlet_next(o, SSI_JOBFRAME_PIECE, v + 1, &d.offset, &d.end);
+		if (!d.n && !d.end)
 			return;
-		m.stream = o->stream;
-		m.data = (ProtobufCBinaryData){ n, piece };
-		m.end = end;
-		if (ssi_jobhop_send(&k->hop, SSI_JOB_DATA, k->job, packed, ssi__job__data__pack(&m, packed)) < 0)
+		v[0] = (struct iovec){ head, ssi_data_head(&d, head) };
+		if (ssi_jobhop_sendv(&k->hop, SSI_JOB_DATA, k->job, v, 3) < 0)
 			attach_lost(k);
 	}
 }
@@ -145,7 +152,7 @@ void attach_pump(struct keeper *k)
 		/* Before that it is not open yet, which is not its end. */
 		if (k->phase >= (i == KEEPER_RES ? KEEPER_RESULT : KEEPER_RUNNING))
 			attach_pump_outlet(k, &k->out[i]);
-		said &= outlet_said(&k->out[i]) || (i == KEEPER_RES && !k->spec->result[0]);
+		said &= outlet_said(&k->out[i]) || outlet_only_end(&k->out[i]) || (i == KEEPER_RES && !k->spec->result[0]);
 	}
 	if (k->phase == KEEPER_ENDED && said && !k->exit_said) {
 		k->exit_said = true;
@@ -172,7 +179,7 @@ static void attach_again(struct keeper *k, const Ssi__Job__Attach *m)
 		attach_ack(k, &k->in[i]);
 	if (k->phase == KEEPER_LOADING)
 		load_need(k);
-	attach_say_state(k);
+	attach_state(k);
 }
 
 static void attach_window(struct keeper *k, const Ssi__Job__Terminal *m)

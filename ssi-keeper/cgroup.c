@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns a job's cgroup (version 2): ssi-jobs/NUMBER.KEEPER, made for it and removed with it. What all jobs together may have leaves the node itself room to
+ * Owns a job's cgroup (version 2): ssi-jobs/KEEPER.FOLDER, made before there is a job and removed with it. What all jobs together may have leaves the node itself room to
  * live; a job may have what was asked for it, and so many processes. A controller that the node has not is done without: what a node cannot bound it still
  * can start.
  */
@@ -63,23 +63,6 @@ static int cgroup_folder(int at, const char *name)
 	return at < 0 ? -errno : at;
 }
 
-static void cgroup_bounds(const struct keeper *k, int dir)
-{
-	char text[48];
-
-	(void)ssi_file_poke_at(dir, "pids.max", CGROUP_PROCESSES);
-	(void)ssi_file_poke_at(dir, "memory.oom.group", "1");
-	if (k->spec->memory) {
-		snprintf(text, sizeof(text), "%" PRIu64, k->spec->memory);
-		(void)ssi_file_poke_at(dir, "memory.max", text);
-		(void)ssi_file_poke_at(dir, "memory.swap.max", "0");
-	}
-	if (k->spec->cpus) {
-		snprintf(text, sizeof(text), "%" PRIu64 " %u", (uint64_t)k->spec->cpus * CGROUP_PERIOD_US, CGROUP_PERIOD_US);
-		(void)ssi_file_poke_at(dir, "cpu.max", text);
-	}
-}
-
 void cgroup_ready(void)
 {
 	const char *root = cgroup_root();
@@ -108,13 +91,32 @@ int cgroup_make(struct keeper *k, struct ssi_err *e)
 	if (jobs < 0)
 		return ssi_errno(e, jobs, "%s/" CGROUP_JOBS, root);
 	/* Of this folder's agent: others on the same machine, in namespaces of theirs, may have a job and a pid of these numbers too. */
-	snprintf(name, sizeof(name), "%" PRIu64 ".%d.%llx", k->job, (int)getpid(), (unsigned long long)st.st_ino);
+	snprintf(name, sizeof(name), "%d.%llx", (int)getpid(), (unsigned long long)st.st_ino);
+	unlinkat(jobs, name, AT_REMOVEDIR);  /* of one that was killed: what was in it was killed together, see cgroup_after() */
 	k->cgroup_fd = cgroup_folder(jobs, name);
 	if (k->cgroup_fd < 0)
 		return ssi_errno(e, k->cgroup_fd, "%s/" CGROUP_JOBS "/%s", root, name);
 	snprintf(k->cgroup, sizeof(k->cgroup), "%s/" CGROUP_JOBS "/%s", root, name);
-	cgroup_bounds(k, k->cgroup_fd);
+	(void)ssi_file_poke_at(k->cgroup_fd, "pids.max", CGROUP_PROCESSES);
+	(void)ssi_file_poke_at(k->cgroup_fd, "memory.oom.group", "1");
 	return record_write(k, "cgroup", k->cgroup, strlen(k->cgroup));
+}
+
+void cgroup_bound(const struct keeper *k)
+{
+	char text[48];
+
+	if (k->cgroup_fd < 0)
+		return;
+	if (k->spec->memory) {
+		snprintf(text, sizeof(text), "%" PRIu64, k->spec->memory);
+		(void)ssi_file_poke_at(k->cgroup_fd, "memory.max", text);
+		(void)ssi_file_poke_at(k->cgroup_fd, "memory.swap.max", "0");
+	}
+	if (k->spec->cpus) {
+		snprintf(text, sizeof(text), "%" PRIu64 " %u", (uint64_t)k->spec->cpus * CGROUP_PERIOD_US, CGROUP_PERIOD_US);
+		(void)ssi_file_poke_at(k->cgroup_fd, "cpu.max", text);
+	}
 }
 
 bool cgroup_starved(const struct keeper *k)

@@ -2,7 +2,7 @@
 /* Owns the life of the job: from one phase to the next (enum keeper_phase). Called by the loop (children, time) and by attach.c (what is asked of it). */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/fd.h"
-#include "libssi/base/path.h"
 #include "ssi-keeper/keeper.h"
 #include "ssi-keeper/start.h"
 
@@ -36,23 +35,6 @@ static bool job_crash(int sig)
 
 /* --- its beginning --- */
 
-/*
- * A folder without a socket that listens is nobody's, and the agent removes it: then the rename fails, and nothing was started. So the socket is there,
- * and listens, before anything else is done.
- */
-static int job_listen(struct keeper *k)
-{
-	char young[96], path[96];
-	struct ssi_err e;
-
-	snprintf(young, sizeof(young), "%s/socket.new", k->dir);
-	snprintf(path, sizeof(path), "%s/socket", k->dir);
-	k->listener = ssi_jobhop_listen(young, 0600, &e);
-	if (k->listener < 0)
-		return k->listener;
-	return rename(young, path) < 0 ? -errno : 0;
-}
-
 static int job_check(const Ssi__Job__Spec *s, struct ssi_err *e)
 {
 	if (!s)
@@ -71,8 +53,7 @@ int job_take(struct keeper *k, uint64_t number, const uint8_t *body, size_t n)
 	int r;
 
 	k->job = number;
-	snprintf(k->dir, sizeof(k->dir), "jobs/%" PRIu64, number);
-	r = job_listen(k);
+	r = spare_take(k);
 	if (r < 0)
 		return r;
 	k->phase = KEEPER_LOADING;
@@ -86,11 +67,11 @@ int job_take(struct keeper *k, uint64_t number, const uint8_t *body, size_t n)
 		e = k->unfit;
 		r = e.code;
 	}
-	attach_state(k);
+	attach_hold(k);
 	if (r >= 0 && k->spec->time_ms)
 		k->limit_ms = ssi_clock_mono_ms() + k->spec->time_ms;
 	if (r >= 0)
-		r = cgroup_make(k, &e);
+		cgroup_bound(k);
 	if (r >= 0)
 		r = load_begin(k, &e);
 	if (r < 0)
@@ -102,12 +83,17 @@ int job_take(struct keeper *k, uint64_t number, const uint8_t *body, size_t n)
 
 static int job_run(struct keeper *k, struct ssi_err *e)
 {
+	struct pollfd p = { .events = POLLIN };
 	int r = load_program(k, e);
 
 	if (r >= 0)
 		r = start_program(k, e);
-	if (r >= 0)
-		k->phase = KEEPER_RUNNING;
+	p.fd = k->report;
+	if (r < 0)
+		return r;
+	k->phase = KEEPER_RUNNING;
+	if (poll(&p, 1, 0) > 0)              /* it has begun already */
+		job_reported(k);
 	return r;
 }
 
@@ -127,7 +113,7 @@ static int job_unpack(struct keeper *k, struct ssi_err *e)
 void job_begin(struct keeper *k)
 {
 	struct ssi_err e;
-	int r = k->spec->shared_cwd ? 0 : room_work(k, &e);
+	int r = room_work(k, &e);
 
 	if (r >= 0)
 		r = k->spec->files ? job_unpack(k, &e) : job_run(k, &e);
@@ -406,9 +392,7 @@ void job_clear(struct keeper *k)
 	while (k->tar && waitpid(k->tar, NULL, 0) < 0 && errno == EINTR)
 		;
 	room_clear(k);
-	if (!k->job)
-		return;
 	cgroup_clear(k);
 	load_clear(k);
-	ssi_path_rmtree(k->dir);
+	spare_clear(k);
 }

@@ -8,6 +8,7 @@
  *     held     a packed Held: what the agent tells the master of it
  *     exit     a packed Exit, once there is one
  *     cgroup   the path of its cgroup, for who has to clear up after a keeper that was killed
+ *     program/ what is executed (ssi/rexec/unpack.h)
  *     work/    where a tmpfs of its own is mounted, in the job's mount namespace alone: the program's working directory
  */
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include "libssi/comm/jobframe.h"
 #include "libssi/model/wire.h"
 #include "ssi-keeper/streams.h"
+#include "ssi/rexec/blobs.h"
 #include "ssi/rexec/job.pb-c.h"
 
 #define KEEPER_LEASE_MS (15u * 60 * 1000)
@@ -42,16 +44,19 @@ struct keeper {
 	enum keeper_phase phase;
 	char run_dir[PATH_MAX];          /* absolute: as the program sees it */
 	uint64_t job;
-	char dir[64];                    /* "jobs/NUMBER" */
+	char dir[64];                    /* "jobs/NUMBER"; "spare/PID" before there is one */
 	Ssi__Job__Spec *spec;
 	struct keeper_program program;
 	struct keeper_load *load;        /* load.c */
+	struct ssi_blobs *blobs;
 	int signals, listener;
 	struct ssi_err unfit;            /* code < 0: why no job can be kept here */
 	struct ssi_jobhop hop;           /* to the agent */
+	bool spared;                     /* the kernel spares it when memory is short, and so it would the program */
 	bool attached;                   /* somebody has said SPEC or ATTACH on it */
 	uint64_t alone_ms;               /* since when nobody is (CLOCK_MONOTONIC); 0 = somebody is */
 	uint64_t limit_ms;               /* when its time is over; 0 = never */
+	uint64_t ends_ms;                /* when it is said of a stream that it has ended, though the program has not; 0 = there is none */
 
 	pid_t reaper;                    /* pid 1 of its namespace; 0 = there is none */
 	pid_t pid, first;                /* the program; 0 = it does not run; first: what pid was */
@@ -59,6 +64,7 @@ struct keeper {
 	int report;                      /* from the program's start, see start.c; -1 = all is known of it */
 	int complaint;                   /* what tar says of what it cannot do */
 	bool started, started_said;      /* said: on this attachment */
+	bool unheld, held_started;       /* "held" is to be written; it says that the program runs */
 	uint32_t stopped;                /* by which signal; 0 = it is not */
 	char cgroup[PATH_MAX];           /* "" = it has none */
 	int cgroup_fd, work_fd;          /* its cgroup; the root of its working directory's file system */
@@ -84,7 +90,16 @@ void attach_lost(struct keeper *k);
 void attach_read(struct keeper *k);
 void attach_pump(struct keeper *k);                          /* say what can be said */
 void attach_say(struct keeper *k, uint16_t type, const ProtobufCMessage *m);
-void attach_state(struct keeper *k);                         /* STATE, and the file "held" */
+void attach_state(struct keeper *k);                         /* STARTED or STATE */
+void attach_hold(struct keeper *k);                          /* the file "held" */
+
+/* spare.c: the folder, and all in it that can be there before there is a job. */
+int spare_make(struct keeper *k, struct ssi_err *e);
+int spare_take(struct keeper *k);                            /* it is that of job k->job from here on; -errno: that one's is not wanted any more */
+void spare_clear(struct keeper *k);
+
+/* forks.c: a process that is copied for each keeper. */
+int forks_serve(void);                                       /* in each copy: the socket to the agent; -EPIPE: the agent has gone */
 
 /* job.c: the life of the job. */
 int job_take(struct keeper *k, uint64_t number, const uint8_t *body, size_t n);   /* SPEC; -errno: no such job can be kept, end */
@@ -99,13 +114,14 @@ void job_clear(struct keeper *k);                            /* nothing of it is
 
 /* room.c: the namespaces it runs in. */
 int room_make(struct keeper *k, struct ssi_err *e);          /* before there is a job */
-int room_work(struct keeper *k, struct ssi_err *e);          /* its own working directory */
+int room_work(struct keeper *k, struct ssi_err *e);          /* its own working directory becomes the user's */
 void room_end(struct keeper *k);                             /* all processes in it, at once */
 void room_clear(struct keeper *k);
 
 /* cgroup.c: its bounds. A node without cgroup v2 has none. */
 void cgroup_ready(void);                                     /* before there is a job */
-int cgroup_make(struct keeper *k, struct ssi_err *e);
+int cgroup_make(struct keeper *k, struct ssi_err *e);        /* the same, this one's */
+void cgroup_bound(const struct keeper *k);                   /* as the job asks for */
 bool cgroup_starved(const struct keeper *k);                 /* was one of its processes killed for want of memory? */
 void cgroup_kill(const struct keeper *k);                     /* all that runs in it */
 void cgroup_after(struct keeper *k);                         /* all that runs in it is killed; what is started from then on is in a folder below it */

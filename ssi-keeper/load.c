@@ -22,7 +22,6 @@
 #define LOAD_STREAM 5                /* of the ACKs for what came of blobs */
 
 struct keeper_load {
-	struct ssi_blobs *blobs;
 	struct ssi_unpack *unpack;
 	struct ssi_unpacked made;
 	uint64_t taken;                  /* of the data of BLOB since the last NEED */
@@ -39,19 +38,15 @@ void load_need(struct keeper *k)
 	attach_say(k, SSI_JOB_NEED, &m.base);
 }
 
-/* The folder in which unpack.h lays what is executed: root's until that is done (a user could lead root's links elsewhere), then the user's alone to read. */
-static int load_folder(const struct keeper *k, char *ret, size_t n, struct ssi_err *e)
+/* The folder in which unpack.h lays what is executed: root's until that is done, then the user's alone to read. */
+static void load_folder(const struct keeper *k, char *ret, size_t n)
 {
-	if ((size_t)snprintf(ret, n, "%s/%s/program", k->run_dir, k->dir) >= n)
-		return ssi_errf(e, -ENAMETOOLONG, "%s: too long a path", k->run_dir);
-	if (mkdir(ret, 0700) < 0)
-		return ssi_errno(e, -errno, "%s", ret);
-	return 0;
+	snprintf(ret, n, "%s/%s/program", k->run_dir, k->dir);
 }
 
 int load_begin(struct keeper *k, struct ssi_err *e)
 {
-	char dir[PATH_MAX + 80], blobs[PATH_MAX + 8];
+	char dir[PATH_MAX + 80];
 	Ssi__Job__Need m;
 	int r = 0;
 
@@ -59,12 +54,8 @@ int load_begin(struct keeper *k, struct ssi_err *e)
 		k->load = calloc(1, sizeof(*k->load));
 		if (!k->load)
 			return ssi_errf(e, -ENOMEM, "no memory for a program");
-		snprintf(blobs, sizeof(blobs), "%s/blobs", k->run_dir);
-		r = load_folder(k, dir, sizeof(dir), e);
-		if (r >= 0)
-			r = ssi_blobs_open(blobs, 0, &k->load->blobs, e);
-		if (r >= 0)
-			r = ssi_unpack_new(k->spec->program, k->load->blobs, dir, k->spec->uid, k->spec->gid, &k->load->unpack, e);
+		load_folder(k, dir, sizeof(dir));
+		r = ssi_unpack_new(k->spec->program, k->blobs, dir, k->spec->uid, k->spec->gid, &k->load->unpack, e);
 	}
 	if (r < 0)
 		return r;
@@ -169,7 +160,7 @@ int load_program(struct keeper *k, struct ssi_err *e)
 	if (!k->load)
 		return load_own(k, e);
 	r = ssi_unpack_make(k->load->unpack, s->n_argv, s->argv, s->n_env, s->env, &k->load->made, e);
-	snprintf(dir, sizeof(dir), "%s/%s/program", k->run_dir, k->dir);
+	load_folder(k, dir, sizeof(dir));
 	if (r >= 0 && s->uid && load_show(dir, s->uid, s->gid) < 0)
 		r = ssi_errno(e, -errno, "%s", dir);
 	if (r >= 0)
@@ -186,8 +177,8 @@ void load_clear(struct keeper *k)
 	} else {
 		ssi_unpacked_free(&k->load->made);
 		ssi_unpack_free(k->load->unpack);
-		ssi_blobs_close(k->load->blobs);
 		free(TAKE_PTR(k->load));
 	}
+	ssi_blobs_close(TAKE_PTR(k->blobs));
 	k->program = (struct keeper_program){ 0 };
 }

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
+#include "libssi/base/file.h"
 #include "libssi/base/log.h"
 #include "ssi-keeper/keeper.h"
 
@@ -29,7 +30,7 @@ static void wait_for(struct keeper *k, struct pollfd p[WAITS])
 	p[WAIT_SIGNALS] = (struct pollfd){ k->signals, POLLIN, 0 };
 	p[WAIT_REPORT] = (struct pollfd){ k->report, POLLIN, 0 };
 	p[WAIT_HOP] = (struct pollfd){ k->hop.fd, (short)(POLLIN | (ssi_jobhop_waits(&k->hop) ? POLLOUT : 0)), 0 };
-	p[WAIT_LISTENER] = (struct pollfd){ k->listener, POLLIN, 0 };
+	p[WAIT_LISTENER] = (struct pollfd){ k->phase == KEEPER_SPARE ? -1 : k->listener, POLLIN, 0 };
 	for (int i = 0; i < 3; i++)
 		p[WAIT_OUT + i] = (struct pollfd){ outlet_room(&k->out[i], all) ? k->out[i].fd : -1, POLLIN, 0 };
 	for (int i = 0; i < 2; i++)
@@ -52,6 +53,8 @@ static int wait_ms(const struct keeper *k)
 
 	if (k->limit_ms && k->limit_ms < end)
 		end = k->limit_ms;
+	if (k->ends_ms > now && k->phase < KEEPER_DRAINING && k->ends_ms < end)
+		end = k->ends_ms;
 	if (end == UINT64_MAX)
 		return -1;
 	return end <= now ? 0 : end - now > 60000 ? 60000 : (int)(end - now);
@@ -92,6 +95,8 @@ static void step(struct keeper *k)
 {
 	struct pollfd p[WAITS];
 
+	if (k->unheld && k->phase < KEEPER_DRAINING)
+		attach_hold(k);              /* nobody waits for it: not before what somebody waits for */
 	wait_for(k, p);
 	if (poll(p, WAITS, wait_ms(k)) < 0)
 		return;
@@ -108,6 +113,8 @@ static void step(struct keeper *k)
 		attach_accept(k);
 	on_time(k);
 	attach_pump(k);
+	if (k->hop.fd >= 0 && !k->hop.stuck && ssi_jobhop_flush(&k->hop) < 0)
+		attach_lost(k);
 }
 
 static int open_signals(void)
@@ -124,7 +131,22 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int prepare(struct keeper *k, struct ssi_err *e)
+/* Once for all that are copied from this process. */
+static int prepare_all(struct keeper *k, struct ssi_err *e)
+{
+	char text[16];
+
+	umask(022);
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	k->spared = ssi_file_read_line("/proc/self/oom_score_adj", text, sizeof(text)) < 0 || strcmp(text, "0") != 0;
+	if (!getcwd(k->run_dir, sizeof(k->run_dir)))
+		return ssi_errno(e, -errno, "the folder it works in");
+	cgroup_ready();
+	return 0;
+}
+
+static int prepare(struct keeper *k, int hop, struct ssi_err *e)
 {
 	static const uint32_t numbers[] = { 1, 2, 4 };
 
@@ -134,32 +156,34 @@ static int prepare(struct keeper *k, struct ssi_err *e)
 	k->in[KEEPER_FILES_IN] = (struct inlet){ .stream = 3, .fd = -1 };
 	ssi__job__exit__init(&k->exit);
 	ssi__job__usage__init(&k->usage);
-	ssi_jobhop_init(&k->hop, dup(0));
+	ssi_jobhop_init(&k->hop, hop);
+	k->hop.cork = true;
 	k->signals = open_signals();
 	if (k->hop.fd < 0 || k->signals < 0)
 		return ssi_errno(e, -errno, "descriptors");
-	if (!getcwd(k->run_dir, sizeof(k->run_dir)))
-		return ssi_errno(e, -errno, "the folder it works in");
-	cgroup_ready();
-	return room_make(k, e);
+	return k->unfit.code < 0 ? k->unfit.code : spare_make(k, e);
 }
 
 int main(int argc, char **argv)
 {
+	bool copies = argc > 1 && !strcmp(argv[1], "--copies");
+	int hop;
 	static struct keeper k = { .report = -1, .complaint = -1, .signals = -1, .listener = -1, .cgroup_fd = -1, .work_fd = -1, .pty = -1, .unread = -1, .read = UINT64_MAX };
 
 	prctl(PR_SET_NAME, "ssi-keeper");
 	ssi_log_open("ssi-keeper", LOG_INFO);
-	if (argc > 1) {
-		puts(!strcmp(argv[1], "--version") ? "ssi-keeper " PACKAGE_VERSION : "Usage: ssi-keeper\nKeeps one job of a node. ssi-agent starts it.");
+	if (argc > 1 && !copies) {
+		puts(!strcmp(argv[1], "--version") ? "ssi-keeper " PACKAGE_VERSION
+		     : "Usage: ssi-keeper [--copies]\nKeeps one job of a node. ssi-agent starts it. With --copies it waits, and keeps one for each socket it is sent.");
 		return 0;
 	}
+	prepare_all(&k, &k.unfit);
+	hop = copies ? forks_serve() : dup(0);
+	if (hop < 0)
+		return copies ? 0 : 1;
 	setsid();
-	umask(022);
-	if (prepare(&k, &k.unfit) < 0)
+	if (prepare(&k, hop, &k.unfit) < 0)
 		log_error("no job can be kept here: %s", k.unfit.text);
-	if (k.hop.fd < 0)
-		return 1;
 	close(0);
 	if (open("/dev/null", O_RDWR) != 0)
 		return 1;

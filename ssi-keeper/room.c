@@ -57,6 +57,48 @@ static int room_tmpfs(const struct keeper *k, const char *where)
 	return mount("tmpfs", where, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=50%") < 0 ? -errno : 0;
 }
 
+/* Its own working directory: root's as long as nobody is known whose it is to be. */
+static int room_work_mount(struct keeper *k, struct ssi_err *e)
+{
+	_cleanup_close_ int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/work", k->dir);
+	if (mkdir(path, 0711) < 0)
+		return ssi_errno(e, -errno, "%s", path);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", "50%", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return ssi_errno(e, -errno, "a file system for a working directory");
+	k->work_fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (k->work_fd < 0 || move_mount(k->work_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return ssi_errno(e, -errno, "a working directory at %s", path);
+	return 0;
+}
+
+static int room_work_size(const struct keeper *k)
+{
+	_cleanup_close_ int fs = fspick(k->work_fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	char size[32];
+
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)k->spec->memory);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int room_work(struct keeper *k, struct ssi_err *e)
+{
+	int r = 0;
+
+	if (k->spec->shared_cwd)
+		return 0;
+	if (k->spec->memory)
+		r = room_work_size(k);
+	if (r >= 0 && fchownat(k->work_fd, "", k->spec->uid, k->spec->gid, AT_EMPTY_PATH) < 0)
+		r = -errno;
+	return r < 0 ? ssi_errno(e, r, "its working directory") : 0;
+}
+
 int room_make(struct keeper *k, struct ssi_err *e)
 {
 	_cleanup_close_ int from = -1, to = -1;
@@ -75,6 +117,9 @@ int room_make(struct keeper *k, struct ssi_err *e)
 		r = room_tmpfs(k, "/dev/shm");
 	if (r < 0)
 		return ssi_errno(e, r, "a job's own /tmp and /dev/shm");
+	r = room_work_mount(k, e);
+	if (r < 0)
+		return r;
 	k->reaper = fork();
 	if (k->reaper < 0) {
 		k->reaper = 0;
@@ -90,33 +135,6 @@ int room_make(struct keeper *k, struct ssi_err *e)
 	return r < 0 ? ssi_errno(e, r, "a job's own /proc") : 0;
 }
 
-static int room_mount_fd(uid_t uid, gid_t gid, uint64_t bytes)
-{
-	_cleanup_close_ int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	char uid_text[16], gid_text[16], size[32];
-
-	snprintf(uid_text, sizeof(uid_text), "%u", uid);
-	snprintf(gid_text, sizeof(gid_text), "%u", gid);
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)bytes);
-	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "uid", uid_text, 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_SET_STRING, "gid", gid_text, 0) < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", bytes ? size : "50%", 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
-	return fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-}
-
-int room_work(struct keeper *k, struct ssi_err *e)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/work", k->dir);
-	if (mkdir(path, 0711) < 0 && errno != EEXIST)
-		return ssi_errno(e, -errno, "%s", path);
-	k->work_fd = room_mount_fd(k->spec->uid, k->spec->gid, k->spec->memory);
-	if (k->work_fd < 0 || move_mount(k->work_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return ssi_errno(e, -errno, "a working directory at %s", path);
-	return 0;
-}
 
 void room_end(struct keeper *k)
 {

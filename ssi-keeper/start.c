@@ -2,7 +2,9 @@
 /*
  * Owns how a job's processes begin: the program, and tar, which packs and unpacks what comes with it. All are children of the keeper within the job's
  * namespaces, in its cgroup from their first moment on, and have become the job's user before they touch a file of his. Called by job.c; nothing here
- * waits for execve: what became of it is read from k->report, where nothing but its end comes if it succeeded, and else a struct start_failure.
+ * waits for a server of files: what became of execve is read from k->report, where nothing but its end comes if it succeeded, and else a struct
+ * start_failure. Where no such server can be asked (the program is in memory, and so is its folder) the child shares our memory until execve, as with
+ * vfork(2): to copy it, and then each page that either of us writes, takes longer than all the rest of a start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,14 +85,20 @@ static int start_stdio(struct start_fds *f)
 	return 0;
 }
 
-/* As execve(2) would have left them to the program, had its caller executed it. */
+/*
+ * As execve(2) would have left them to the program, had its caller executed it. Only what is ignored survives it, and that are those which the keeper ignores
+ * (main.c) and start_group().
+ */
 static void start_signals(const Ssi__Job__Spec *spec)
 {
 	sigset_t blocked;
 
 	sigemptyset(&blocked);
 	for (int s = 1; s < NSIG; s++) {
-		signal(s, spec->ignored >> (s - 1) & 1 ? SIG_IGN : SIG_DFL);
+		if (spec->ignored >> (s - 1) & 1)
+			signal(s, SIG_IGN);
+		else if (s == SIGPIPE || s == SIGHUP || s == SIGINT || s == SIGTTOU)
+			signal(s, SIG_DFL);
 		if (spec->blocked >> (s - 1) & 1)
 			sigaddset(&blocked, s);
 	}
@@ -109,8 +117,9 @@ static void start_group(int terminal)
 		tcsetpgrp(terminal, getpid());
 }
 
-static int start_child(const struct keeper *k, struct start_fds *f, const struct keeper_program *p, const char **what)
+static int start_child(const struct keeper *k, const struct start_fds *fds, const struct keeper_program *p, const char **what)
 {
+	struct start_fds own = *fds, *f = &own;      /* ours may be the keeper's memory */
 	const Ssi__Job__Spec *s = k->spec;
 	int r;
 
@@ -120,10 +129,11 @@ static int start_child(const struct keeper *k, struct start_fds *f, const struct
 	r = start_stdio(f);
 	if (r < 0)
 		return r;
-	(void)ssi_file_poke("/proc/self/oom_score_adj", "0");
+	if (k->spared)
+		(void)ssi_file_poke("/proc/self/oom_score_adj", "0");
 	umask((mode_t)s->umask & 0777);
 	*what = "working directory";
-	if (k->work_fd >= 0 && fchdir(k->work_fd) < 0)
+	if (!s->shared_cwd && fchdir(k->work_fd) < 0)
 		return -errno;
 	r = layers_mount(k, p, what);        /* after its folder is entered: that is the same one there */
 	if (r < 0)
@@ -141,34 +151,63 @@ static int start_child(const struct keeper *k, struct start_fds *f, const struct
 	return -errno;
 }
 
-/* pid: the number it is to have; 0 = any. As fork(2). */
-static pid_t start_clone(const struct keeper *k, pid_t pid)
+static _Noreturn void start_exec(const struct keeper *k, const struct start_fds *f, const struct keeper_program *p)
 {
-	struct clone_args a = { .exit_signal = SIGCHLD, .set_tid = pid ? (uintptr_t)&pid : 0, .set_tid_size = pid ? 1 : 0 };
+	struct start_failure bad = { 0 };
+	const char *what = "";
+
+	bad.error = -start_child(k, f, p, &what);
+	snprintf(bad.what, sizeof(bad.what), "%s", what);
+	ssi_fd_write_all(f->report, &bad, sizeof(bad));
+	_exit(127);
+}
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define START_SHARES (CLONE_VM | CLONE_VFORK)
+/* Parent and child come back here on one stack: so there is no function of the library's to come back from, and the child never leaves its caller. */
+static inline __attribute__((always_inline)) pid_t start_clone3(const struct clone_args *a)
+{
+	long r;
+
+	__asm__ volatile("syscall" : "=a"(r) : "0"((long)SYS_clone3), "D"(a), "S"(sizeof(*a)) : "rcx", "r11", "memory");
+	return (pid_t)r;
+}
+#else
+#define START_SHARES 0
+static pid_t start_clone3(const struct clone_args *a)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone3, a, sizeof(*a));
+
+	return pid < 0 ? -errno : pid;
+}
+#endif
+
+/* number: that it is to have; 0 = any. Its pid or -errno. */
+static __attribute__((noinline)) pid_t start_clone(const struct keeper *k, const struct start_fds *f, const struct keeper_program *p, pid_t number, bool shares)
+{
+	struct clone_args a = { .exit_signal = SIGCHLD, .set_tid = number ? (uintptr_t)&number : 0, .set_tid_size = number ? 1 : 0 };
+	pid_t pid;
 
 	if (k->cgroup_fd >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
 		a.cgroup = (uint64_t)k->cgroup_fd;
 	}
-	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+	if (shares)
+		a.flags |= START_SHARES;
+	pid = start_clone3(&a);
+	if (pid == 0)
+		start_exec(k, f, p);
+	return pid;
 }
 
 static int start_process(const struct keeper *k, struct start_fds *f, const struct keeper_program *p, pid_t number, pid_t *ret_pid, struct ssi_err *e)
 {
-	struct start_failure bad = { 0 };
-	const char *what = "";
-	pid_t pid = start_clone(k, number);
+	pid_t pid = start_clone(k, f, p, number, p == &k->program && k->load && !p->n_layers && !k->spec->shared_cwd);
 
-	if (pid < 0 && number && errno == EINVAL)
+	if (pid == -EINVAL && number)
 		return ssi_errf(e, -EINVAL, "no process can have number %d here: kernel.pid_max is too small", (int)number);
 	if (pid < 0)
-		return ssi_errno(e, -errno, "a process of number %d", (int)number);
-	if (pid == 0) {
-		bad.error = -start_child(k, f, p, &what);
-		snprintf(bad.what, sizeof(bad.what), "%s", what);
-		ssi_fd_write_all(f->report, &bad, sizeof(bad));
-		_exit(127);
-	}
+		return ssi_errno(e, pid, "a process of number %d", (int)number);
 	*ret_pid = pid;
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 void outlet_open(struct outlet *o, uint32_t stream, int fd)
 {
-	*o = (struct outlet){ .stream = stream, .fd = fd, .end = fd < 0, .mute = o->mute };
+	*o = (struct outlet){ .stream = stream, .fd = fd, .ring = o->ring, .end = fd < 0, .mute = o->mute };
 }
 
 static uint64_t outlet_most(const struct outlet *o, bool all)
@@ -34,29 +34,42 @@ static size_t outlet_at(const struct outlet *o, uint64_t offset)
 	return (size_t)(offset % OUTLET_BYTES);
 }
 
-int outlet_read(struct outlet *o, bool all)
+int outlet_ring(struct outlet *o)
+{
+	void *p = o->ring ? o->ring : mmap(NULL, OUTLET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	o->ring = p;
+	return 0;
+}
+
+static int outlet_more(struct outlet *o, bool all)
 {
 	uint64_t room = outlet_most(o, all);
 	size_t at = outlet_at(o, o->produced), first;
 	struct iovec v[2];
 	ssize_t n;
 
-	if (!o->ring) {
-		o->ring = mmap(NULL, OUTLET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (o->ring == MAP_FAILED) {
-			o->ring = NULL;
-			return -ENOMEM;
-		}
-	}
 	room = room < OUTLET_READ ? room : OUTLET_READ;
 	first = OUTLET_BYTES - at < room ? OUTLET_BYTES - at : (size_t)room;
 	v[0] = (struct iovec){ o->ring + at, first };
 	v[1] = (struct iovec){ o->ring, (size_t)room - first };
+	n = readv(o->fd, v, v[1].iov_len ? 2 : 1);
+	return n < 0 ? -errno : (int)n;
+}
+
+int outlet_read(struct outlet *o, bool all)
+{
+	int n = outlet_ring(o);
+
+	if (n < 0)
+		return n;
 	do
-		n = readv(o->fd, v, v[1].iov_len ? 2 : 1);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
-		return -EAGAIN;
+		n = outlet_more(o, all);
+	while (n == -EINTR);
+	if (n == -EAGAIN)
+		return n;
 	if (n <= 0) {                        /* EIO: the last one has closed the terminal */
 		close(o->fd);
 		o->fd = -1;
@@ -66,20 +79,18 @@ int outlet_read(struct outlet *o, bool all)
 	o->produced += (uint64_t)n;
 	if (o->mute)
 		o->acked = o->sent = o->produced;
-	return (int)n;
+	return n;
 }
 
-size_t outlet_next(struct outlet *o, void *buf, size_t max, uint64_t *ret_offset, bool *ret_end)
+size_t outlet_next(struct outlet *o, size_t max, struct iovec ret[2], uint64_t *ret_offset, bool *ret_end)
 {
 	uint64_t limit = o->acked + SSI_JOB_WINDOW_BYTES, most = o->produced < limit ? o->produced : limit;
 	size_t n = most > o->sent ? (size_t)(most - o->sent) : 0, at = outlet_at(o, o->sent), first;
 
 	n = n < max ? n : max;
 	first = OUTLET_BYTES - at < n ? OUTLET_BYTES - at : n;
-	if (n) {
-		memcpy(buf, o->ring + at, first);
-		memcpy((uint8_t *)buf + first, o->ring, n - first);
-	}
+	ret[0] = (struct iovec){ o->ring + at, first };
+	ret[1] = (struct iovec){ o->ring, n - first };
 	*ret_offset = o->sent;
 	o->sent += n;
 	*ret_end = o->end && o->sent == o->produced && !o->end_sent;

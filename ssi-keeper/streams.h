@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include "libssi/base/buf.h"
 
 #define OUTLET_BYTES (2u << 20)      /* a window, and what a pipe or terminal may still hold when its writers are gone */
@@ -14,19 +15,22 @@
 struct outlet {
 	uint32_t stream;
 	int fd;                      /* -1 = there is nothing (more) to read */
-	uint8_t *ring;               /* OUTLET_BYTES; NULL = nothing was ever written */
+	uint8_t *ring;               /* OUTLET_BYTES; NULL = there is none yet. What is not used of it is no memory */
 	uint64_t acked, sent, produced;   /* offsets; acked ≤ sent ≤ produced, and the ring holds acked … produced */
 	bool end;                    /* fd has come to its end */
 	bool end_sent, mute;         /* mute: nobody wants it, it is dropped */
 };
 void outlet_open(struct outlet *o, uint32_t stream, int fd);     /* fd: non-blocking, ours from here on; -1 = it has ended before it began */
+int outlet_ring(struct outlet *o);                               /* have the ring now, not when there is something to read. 0 or -ENOMEM */
 /* Is there room to read? all: its writers are gone and it is to be read to the end, beyond the window. */
 bool outlet_room(const struct outlet *o, bool all);
 int outlet_read(struct outlet *o, bool all);                     /* bytes, 0 at the end, -EAGAIN, -ENOMEM */
-/* The next piece to send, at most max bytes, in at most two parts put together in buf: its size; 0 = there is none. It counts as sent. */
-size_t outlet_next(struct outlet *o, void *buf, size_t max, uint64_t *ret_offset, bool *ret_end);
+/* The next piece to send, at most max bytes, in at most two parts of the ring: its size; 0 = there is none. It counts as sent. */
+size_t outlet_next(struct outlet *o, size_t max, struct iovec ret[2], uint64_t *ret_offset, bool *ret_end);
 void outlet_ack(struct outlet *o, uint64_t offset);              /* nonsense is not listened to */
 void outlet_rewind(struct outlet *o, uint64_t have);             /* the other end has so much; the rest is sent again. UINT64_MAX: mute */
+/* Is nothing left of it to be said but that it has ended? */
+static inline bool outlet_only_end(const struct outlet *o) { return o->end && !o->end_sent && o->sent == o->produced; }
 static inline bool outlet_said(const struct outlet *o) { return o->end && o->end_sent && o->sent == o->produced; }
 void outlet_gone(struct outlet *o);                              /* who was to have it is gone: to the program its reader is, too */
 void outlet_close(struct outlet *o);

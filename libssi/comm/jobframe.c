@@ -11,6 +11,7 @@
 #include "libssi/comm/jobframe.h"
 
 #define JOBFRAME_READ (256u << 10)
+#define JOBFRAME_READ_FIRST (16u << 10)      /* who says little is not given a large buffer for it */
 #define JOBFRAME_TYPES 255
 #define JOBHOP_BACKLOG 1024
 
@@ -53,19 +54,22 @@ void ssi_jobhop_close(struct ssi_jobhop *h)
 
 int ssi_jobhop_read(struct ssi_jobhop *h)
 {
+	size_t max;
 	char *to;
 	ssize_t n;
 
 	ssi_buf_consume(&h->in, h->in_at);       /* what is left of a frame: moved once for each read, not for each frame */
 	h->in_at = 0;
-	to = ssi_buf_reserve(&h->in, JOBFRAME_READ);
+	max = h->much ? JOBFRAME_READ : JOBFRAME_READ_FIRST;
+	to = ssi_buf_reserve(&h->in, max);
 	if (!to)
 		return -ENOMEM;
 	do
-		n = recv(h->fd, to, JOBFRAME_READ, MSG_DONTWAIT);
+		n = recv(h->fd, to, max, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
+	h->much = (size_t)n >= JOBFRAME_READ_FIRST;
 	h->in.len += (size_t)n;
 	return (int)n;
 }
@@ -99,11 +103,10 @@ void ssi_jobhop_again(struct ssi_jobhop *h, const struct ssi_jobframe *f)
 	h->in_at -= SSI_JOBFRAME_HEAD + f->size;
 }
 
-/* What the socket takes of two pieces at once; bytes or -errno. */
-static ssize_t jobhop_write(struct ssi_jobhop *h, const void *a, size_t n, const void *b, size_t m)
+/* What the socket takes of the pieces at once; bytes or -errno. */
+static ssize_t jobhop_write(struct ssi_jobhop *h, const struct iovec *v, int n)
 {
-	struct iovec v[2] = { { (void *)a, n }, { (void *)b, m } };
-	const struct msghdr msg = { .msg_iov = v, .msg_iovlen = m ? 2 : 1 };
+	const struct msghdr msg = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
 	ssize_t k;
 
 	do
@@ -114,13 +117,20 @@ static ssize_t jobhop_write(struct ssi_jobhop *h, const void *a, size_t n, const
 	return k < 0 ? -errno : k;
 }
 
+static struct iovec jobhop_waiting(const struct ssi_jobhop *h)
+{
+	return (struct iovec){ h->out.data + h->out_at, h->out.len - h->out_at };
+}
+
 int ssi_jobhop_flush(struct ssi_jobhop *h)
 {
 	while (ssi_jobhop_waits(h)) {
-		ssize_t n = jobhop_write(h, h->out.data + h->out_at, h->out.len - h->out_at, NULL, 0);
+		const struct iovec v = jobhop_waiting(h);
+		ssize_t n = jobhop_write(h, &v, 1);
 
 		if (n < 0)
 			return (int)n;
+		h->stuck = n == 0;
 		if (n == 0)
 			return 0;
 		h->out_at += (size_t)n;
@@ -130,36 +140,79 @@ int ssi_jobhop_flush(struct ssi_jobhop *h)
 	return 0;
 }
 
-static int jobhop_keep(struct ssi_jobhop *h, const uint8_t *head, const void *body, size_t n, size_t gone)
+/* What of the pieces has not gone. */
+static int jobhop_keep(struct ssi_jobhop *h, const struct iovec *v, int n, size_t gone)
 {
-	size_t of_head = gone < SSI_JOBFRAME_HEAD ? gone : SSI_JOBFRAME_HEAD;
-
 	if (h->out_at > h->out.len / 2) {
 		ssi_buf_consume(&h->out, h->out_at);
 		h->out_at = 0;
 	}
-	ssi_buf_add(&h->out, head + of_head, SSI_JOBFRAME_HEAD - of_head);
-	if (n)
-		ssi_buf_add(&h->out, (const uint8_t *)body + (gone - of_head), n - (gone - of_head));
+	for (int i = 0; i < n; i++) {
+		size_t skip = gone < v[i].iov_len ? gone : v[i].iov_len;
+
+		gone -= skip;
+		if (v[i].iov_len > skip)
+			ssi_buf_add(&h->out, (const uint8_t *)v[i].iov_base + skip, v[i].iov_len - skip);
+	}
 	return h->out.err;
+}
+
+/* What waits goes first, in the same call; v[0] is its place. */
+static int jobhop_send(struct ssi_jobhop *h, struct iovec *v, int n)
+{
+	size_t waits = h->out.len - h->out_at, all = waits, gone;
+	ssize_t k;
+
+	v[0] = jobhop_waiting(h);
+	for (int i = 1; i < n; i++)
+		all += v[i].iov_len;
+	k = jobhop_write(h, waits ? v : v + 1, waits ? n : n - 1);
+	if (k < 0)
+		return (int)k;
+	gone = (size_t)k;
+	h->stuck = gone < all;
+	if (gone < waits) {
+		h->out_at += gone;
+		return jobhop_keep(h, v + 1, n - 1, 0);
+	}
+	if (waits) {
+		ssi_buf_free(&h->out);
+		h->out_at = 0;
+	}
+	return gone < all ? jobhop_keep(h, v + 1, n - 1, gone - waits) : 0;
+}
+
+static int jobhop_say(struct ssi_jobhop *h, uint16_t type, uint64_t job, const struct iovec *body, int n, bool now)
+{
+	struct iovec v[SSI_JOBHOP_PIECES + 2];
+	struct ssi_jobframe f = { .type = type, .job = job };
+	uint8_t head[SSI_JOBFRAME_HEAD];
+	size_t size = 0;
+
+	for (int i = 0; i < n; i++) {
+		v[i + 2] = body[i];
+		size += body[i].iov_len;
+	}
+	if (size > SSI_JOBFRAME_MAX)
+		return -EMSGSIZE;
+	if (h->fd < 0)
+		return -EPIPE;
+	f.size = (uint32_t)size;
+	ssi_jobframe_encode(&f, head);
+	v[1] = (struct iovec){ head, sizeof(head) };
+	return now && !h->stuck ? jobhop_send(h, v, n + 2) : jobhop_keep(h, v + 1, n + 1, 0);
 }
 
 int ssi_jobhop_send(struct ssi_jobhop *h, uint16_t type, uint64_t job, const void *body, size_t n)
 {
-	const struct ssi_jobframe f = { .size = (uint32_t)n, .type = type, .job = job };
-	uint8_t head[SSI_JOBFRAME_HEAD];
-	ssize_t gone = 0;
+	const struct iovec v = { (void *)body, n };
 
-	if (n > SSI_JOBFRAME_MAX)
-		return -EMSGSIZE;
-	if (h->fd < 0)
-		return -EPIPE;
-	ssi_jobframe_encode(&f, head);
-	if (!ssi_jobhop_waits(h))
-		gone = jobhop_write(h, head, sizeof(head), body, n);
-	if (gone < 0)
-		return (int)gone;
-	return (size_t)gone < sizeof(head) + n ? jobhop_keep(h, head, body, n, (size_t)gone) : 0;
+	return jobhop_say(h, type, job, &v, n > 0, !h->cork);
+}
+
+int ssi_jobhop_sendv(struct ssi_jobhop *h, uint16_t type, uint64_t job, const struct iovec *body, int n)
+{
+	return n > SSI_JOBHOP_PIECES ? -EMSGSIZE : jobhop_say(h, type, job, body, n, true);
 }
 
 bool ssi_jobhop_full(const struct ssi_jobhop *h)

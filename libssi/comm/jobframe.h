@@ -8,12 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include "libssi/base/buf.h"
 #include "libssi/base/err.h"
 
 #define SSI_JOBFRAME_HEAD 16
 #define SSI_JOBFRAME_MAX (128u << 10)        /* bytes of a body */
 #define SSI_JOBFRAME_PIECE (64u << 10)       /* of data in a Data or a Blob, so that the message around it is well below that */
+#define SSI_JOBHOP_PIECES 4
 #define SSI_JOB_WINDOW_BYTES (1u << 20)      /* of each stream that may be on its way and not acknowledged */
 
 struct ssi_jobframe { uint32_t size; uint16_t type; uint64_t job; };
@@ -27,6 +29,9 @@ struct ssi_jobhop {
 	struct ssi_buf in, out;
 	size_t in_at, out_at;                /* what of them is dealt with */
 	size_t out_max;                      /* ssi_jobhop_full beyond it; 0 = SSI_JOB_WINDOW_BYTES */
+	bool cork;                           /* the owner's to set: what ssi_jobhop_send says waits for ssi_jobhop_flush, so that many go at once */
+	bool stuck;                          /* the socket did not take all */
+	bool much;                           /* the last read brought much */
 };
 #define SSI_JOBHOP_INIT { .fd = -1 }
 
@@ -43,6 +48,8 @@ int ssi_jobhop_next(struct ssi_jobhop *h, struct ssi_jobframe *ret, const uint8_
 void ssi_jobhop_again(struct ssi_jobhop *h, const struct ssi_jobframe *f);
 /* Say it: what the socket does not take waits for ssi_jobhop_flush. 0, -EMSGSIZE, -ENOMEM, -errno of the socket (-EPIPE: nobody is there any more). */
 int ssi_jobhop_send(struct ssi_jobhop *h, uint16_t type, uint64_t job, const void *body, size_t n);
+/* The same, of a body in n pieces (SSI_JOBHOP_PIECES at most), and with all that waits: at once, corked or not. */
+int ssi_jobhop_sendv(struct ssi_jobhop *h, uint16_t type, uint64_t job, const struct iovec *body, int n);
 int ssi_jobhop_flush(struct ssi_jobhop *h);    /* 0, also if there is something left; -errno */
 static inline bool ssi_jobhop_waits(const struct ssi_jobhop *h) { return h->out.len > h->out_at; }   /* watch for room to write */
 bool ssi_jobhop_full(const struct ssi_jobhop *h);      /* who gives it frames of others had better not read them just now */

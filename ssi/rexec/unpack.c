@@ -136,9 +136,8 @@ static int unpack_files(struct ssi_unpack *u, struct ssi_err *e)
 
 	u->files = ssi_arena_alloc(&u->arena, n * sizeof(*u->files));
 	u->need = ssi_arena_alloc(&u->arena, n * sizeof(*u->need));
-	u->raw = malloc(UNPACK_PIECE);
 	u->folders = NULL;
-	if (!u->files || !u->need || !u->raw)
+	if (!u->files || !u->need)
 		return ssi_errf(e, -ENOMEM, "no memory for a program");
 	u->main = u->elf = unpack_add(u, m->main);
 	if (m->script_interpreter)
@@ -312,6 +311,10 @@ int ssi_unpack_piece(struct ssi_unpack *u, const Ssi__Job__Blob *m, struct ssi_e
 		return 0;
 	if (!f || m->digest.len != SSI_HASH_BYTES || memcmp(m->digest.data, f->m->digest.data, SSI_HASH_BYTES) != 0 || m->size != f->m->size)
 		return ssi_errf(e, -EBADMSG, "a piece of a file came that was not asked for");
+	if (m->zstd && !u->raw)
+		u->raw = malloc(UNPACK_PIECE);
+	if (m->zstd && !u->raw)
+		return ssi_errf(e, -ENOMEM, "no memory for a program");
 	if (m->zstd) {
 		n = ZSTD_decompress(u->raw, UNPACK_PIECE, data, n);
 		if (ZSTD_isError(n))

@@ -94,6 +94,35 @@ static inline void keeper_spawn(struct keeper_test *t)
 	ssi_jobhop_init(&t->hop, p[0]);
 }
 
+/* One that is a copy of a process that makes copies: that one's pid, the caller's child. */
+static inline pid_t keeper_copy(struct keeper_test *t)
+{
+	union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec v = { (char *)"", 1 };
+	const struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	int p[2], q[2];
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, q), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(p[1], 0);
+		if (chdir(t->dir) < 0)
+			_exit(1);
+		execl(t->program, t->program, "--copies", NULL);
+		_exit(1);
+	}
+	memcpy(CMSG_DATA(&control.head), &q[1], sizeof(q[1]));
+	assert_int_equal(sendmsg(p[0], &msg, 0), 1);
+	close(p[0]);
+	close(p[1]);
+	close(q[1]);
+	ssi_jobhop_init(&t->hop, q[0]);
+	return pid;
+}
+
 static inline void keeper_data(struct keeper_test *t, const Ssi__Job__Data *m)
 {
 	Ssi__Job__Ack ack = SSI__JOB__ACK__INIT;

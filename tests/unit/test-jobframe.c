@@ -79,6 +79,50 @@ static void test_many(void **state)
 	ssi_jobhop_close(&b);
 }
 
+/* What is corked goes with what is said in pieces, before it; and what waits because the socket is full stays before both. */
+static void test_cork(void **state)
+{
+	static uint8_t body[SSI_JOBFRAME_MAX / 4];
+	struct ssi_jobhop a, b;
+	struct ssi_jobframe f;
+	const uint8_t *p;
+	unsigned n = 0;
+
+	ends(&a, &b);
+	a.cork = true;
+	assert_int_equal(ssi_jobhop_send(&a, 1, 0, "ab", 2), 0);
+	assert_int_equal(ssi_jobhop_read(&b), -EAGAIN);
+	assert_int_equal(ssi_jobhop_flush(&a), 0);
+	assert_int_equal(ssi_jobhop_read(&b), SSI_JOBFRAME_HEAD + 2);
+	assert_int_equal(ssi_jobhop_next(&b, &f, &p), 1);
+	assert_int_equal(ssi_jobhop_next(&b, &f, &p), 0);
+	for (unsigned i = 0; i < 300; i += 2) {
+		const struct iovec v[] = { { body, i }, { NULL, 0 }, { body, sizeof(body) - i } };
+
+		memset(body, (int)i, sizeof(body));
+		assert_int_equal(ssi_jobhop_send(&a, 1, i, "ab", 2), 0);
+		assert_int_equal(ssi_jobhop_sendv(&a, 2, i + 1, v, 3), 0);
+	}
+	assert_true(a.stuck);
+	while (n < 300) {
+		int r = ssi_jobhop_next(&b, &f, &p);
+
+		assert_true(r >= 0);
+		if (r == 0) {
+			assert_int_equal(ssi_jobhop_flush(&a), 0);
+			assert_true(ssi_jobhop_read(&b) > 0);
+			continue;
+		}
+		assert_int_equal(f.job, n);
+		assert_int_equal(f.size, n % 2 ? sizeof(body) : 2);
+		assert_true(n % 2 ? p[0] == (uint8_t)(n - 1) && p[f.size - 1] == (uint8_t)(n - 1) : p[0] == 'a' && p[1] == 'b');
+		n++;
+	}
+	assert_false(a.stuck || ssi_jobhop_waits(&a));
+	ssi_jobhop_close(&a);
+	ssi_jobhop_close(&b);
+}
+
 static void test_refused(void **state)
 {
 	struct ssi_jobhop a, b;
@@ -97,7 +141,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_header), cmocka_unit_test(test_many), cmocka_unit_test(test_refused) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_header), cmocka_unit_test(test_many), cmocka_unit_test(test_cork), cmocka_unit_test(test_refused) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,9 +43,9 @@ static void fill(int fd, uint64_t *at, size_t n)
 /* 8 MB through a ring of 2, sent again from somewhere within the window each time. */
 static void test_ring(void **state)
 {
-	static uint8_t buf[SSI_JOBFRAME_PIECE];
 	struct outlet o = { .fd = -1 };
 	uint64_t wrote = 0, have = 0, offset;
+	struct iovec v[2];
 	int from, to;
 	bool end;
 
@@ -57,27 +57,30 @@ static void test_ring(void **state)
 		fill(to, &wrote, 3001);
 		assert_true(outlet_read(&o, false) > 0);
 		outlet_rewind(&o, have);
-		while ((n = outlet_next(&o, buf, 1000, &offset, &end)) > 0) {
+		while ((n = outlet_next(&o, 1000, v, &offset, &end)) > 0) {
 			assert_int_equal(offset, have);
+			assert_int_equal(v[0].iov_len + v[1].iov_len, n);
 			for (size_t i = 0; i < n; i++)
-				assert_int_equal(buf[i], byte_at(offset + i));
+				assert_int_equal(i < v[0].iov_len ? ((uint8_t *)v[0].iov_base)[i] : ((uint8_t *)v[1].iov_base)[i - v[0].iov_len], byte_at(offset + i));
 			have += n;
 		}
 		outlet_ack(&o, have - (have > 500 ? 500 : 0));
 		assert_false(end);
 	}
 	close(to);
+	assert_false(outlet_only_end(&o));
 	assert_int_equal(outlet_read(&o, false), 0);
-	outlet_next(&o, buf, 1000, &offset, &end);
+	assert_true(outlet_only_end(&o));
+	outlet_next(&o, 1000, v, &offset, &end);
 	assert_true(end && outlet_said(&o));
 	outlet_close(&o);
 }
 
 static void test_window(void **state)
 {
-	static uint8_t buf[SSI_JOBFRAME_PIECE];
 	struct outlet o = { .fd = -1 };
 	uint64_t wrote = 0, offset;
+	struct iovec v[2];
 	int from, to;
 	bool end;
 
@@ -91,14 +94,14 @@ static void test_window(void **state)
 	assert_true(outlet_room(&o, true));
 	outlet_ack(&o, 10);                      /* not sent yet: nonsense */
 	assert_false(outlet_room(&o, false));
-	outlet_next(&o, buf, 4096, &offset, &end);
+	outlet_next(&o, 4096, v, &offset, &end);
 	outlet_ack(&o, 4096);
 	outlet_ack(&o, 100);
 	outlet_ack(&o, UINT64_MAX);
 	assert_int_equal(o.acked, 4096);
 	assert_true(outlet_room(&o, false));
 	outlet_rewind(&o, UINT64_MAX);           /* nobody wants it */
-	assert_int_equal(outlet_next(&o, buf, 4096, &offset, &end), 0);
+	assert_int_equal(outlet_next(&o, 4096, v, &offset, &end), 0);
 	fill(to, &wrote, 4096);
 	assert_true(outlet_read(&o, false) > 0);
 	assert_int_equal(o.acked, wrote);

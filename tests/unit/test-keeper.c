@@ -28,7 +28,6 @@ static void test_exit(void **state)
 	assert_int_equal(t.started, 1);
 	assert_string_equal(said(&t, 1), "out\n");
 	assert_string_equal(said(&t, 2), "err\n");
-	assert_true(t.end[1] && t.end[2]);
 	assert_int_equal(t.exit->cause, SSI__JOB__EXIT__CAUSE__EXITED);
 	assert_int_equal(t.exit->status, 3);
 	assert_in_range(t.exit->usage->max_rss, 100u << 10, 1u << 30);
@@ -113,6 +112,52 @@ static uint64_t was_read(const struct keeper_test *t)
 		if (!t->exit->ends[i]->stream)
 			return t->exit->ends[i]->offset;
 	return UINT64_MAX;
+}
+
+/* A stream may end before the program does. */
+static void test_end(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+
+	keeper_open(&t);
+	keeper_spec(&s, "echo out; exec >&-; read x; exit 5");
+	s.spec.input = true;
+	keeper_start(&t, &s);
+	keeper_until(&t, t.end[1]);
+	assert_string_equal(said(&t, 1), "out\n");
+	assert_false(t.end[2] || t.exit);
+	say_data(&t, 0, 0, "x\n", true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.exit->status, 5);
+	keeper_over(&t);
+	keeper_close(&t);
+}
+
+/* Keepers are copies of one process, which may die: they do not. */
+static void test_copies(void **state)
+{
+	struct keeper_test t;
+	struct keeper_spec s;
+	pid_t server;
+
+	keeper_open(&t);
+	keeper_spec(&s, "read x; exit 6");
+	s.spec.input = true;
+	server = keeper_copy(&t);
+	keeper_say(&t, SSI_JOB_SPEC, &s.spec.base);
+	keeper_until(&t, t.started);
+	assert_int_equal(kill(server, SIGKILL), 0);
+	assert_int_equal(waitpid(server, NULL, 0), server);
+	keeper_attach(&t);
+	say_data(&t, 0, 0, "x\n", true);
+	keeper_until(&t, keeper_ended(&t));
+	assert_int_equal(t.exit->status, 6);
+	keeper_say(&t, SSI_JOB_EXIT_ACK, NULL);
+	while (keeper_hear(&t, KEEPER_WAIT_MS))
+		;
+	assert_false(keeper_has(&t, ""));
+	keeper_close(&t);
 }
 
 /* Pieces that come twice are taken once, and one that comes too early not at all. */
@@ -456,8 +501,8 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exit), cmocka_unit_test(test_who), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there),
-		cmocka_unit_test(test_input), cmocka_unit_test(test_one_output),
+		cmocka_unit_test(test_exit), cmocka_unit_test(test_end), cmocka_unit_test(test_copies), cmocka_unit_test(test_who),
+		cmocka_unit_test(test_signals), cmocka_unit_test(test_not_there), cmocka_unit_test(test_input), cmocka_unit_test(test_one_output),
 		cmocka_unit_test(test_stopped), cmocka_unit_test(test_terminal), cmocka_unit_test(test_terminal_front),
 		cmocka_unit_test(test_breaks), cmocka_unit_test(test_alone), cmocka_unit_test(test_left_behind), cmocka_unit_test(test_lease),
 		cmocka_unit_test(test_time), cmocka_unit_test(test_spare), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_killed),
