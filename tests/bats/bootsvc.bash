@@ -61,13 +61,14 @@ publish() { # FOLDER
 }
 
 net_down() {
-	local pid
+	local pid tries=100
 	[ -z "$DAEMON" ] || kill -9 "$DAEMON" 2>/dev/null || :
 	for pid in ${OTHERS[@]+"${OTHERS[@]}"}; do kill "$pid" 2>/dev/null || :; done
 	! declare -F agents_clean >/dev/null || agents_clean
 	umount -l "$WORK/run/export" 2>/dev/null || :
 	umount -l "$WORK/run" 2>/dev/null || :
-	rm -rf "$WORK"
+	# What was told to end may make a file yet.
+	until rm -rf "$WORK" 2>/dev/null || [ $((tries -= 1)) -le 0 ]; do sleep 0.05; done
 }
 
 # A command that must come true, for so many seconds.
