@@ -11,10 +11,12 @@
 #include "libssi/base/fd.h"
 #include "ssi/rexec/blobs-internal.h"
 
+#define BLOB_AHEAD (1u << 20)        /* so much is held for what has not come, or as much again as has: who sends nothing keeps nobody else's out */
+
 struct ssi_blob_writer {
 	struct ssi_blobs *b;
 	char hex[SSI_HASH_HEX], name[32];    /* name: the one it has meanwhile; "": none */
-	uint64_t size, have;
+	uint64_t size, have, held;           /* held: of size, room that is its own */
 	struct ssi_hash *hash;
 	int fd;
 };
@@ -35,20 +37,30 @@ static int blob_create(struct ssi_blob_writer *w, struct ssi_err *e)
 	return 0;
 }
 
-/* All of it at once: a file system that is full says so now. */
-static int blob_reserve(struct ssi_blob_writer *w, struct ssi_err *e)
+/* With the lock held alone: room for the next n bytes, at least. A file system that is full says so now. */
+static int blob_hold(struct ssi_blob_writer *w, uint64_t n, struct ssi_err *e)
 {
-	int r = 0;
+	uint64_t ahead = w->held > BLOB_AHEAD ? w->held : BLOB_AHEAD, more;
+	int r;
 
-	for (int turn = 0; turn < 2 && w->size; turn++) {
-		r = posix_fallocate(w->fd, 0, (off_t)w->size);
+	more = n > ahead ? n : ahead;
+	if (more > w->size - w->held)
+		more = w->size - w->held;
+	r = blobs_room(w->b, more, false, e);
+	if (r < 0)
+		return r;
+	for (int turn = 0; turn < 2 && more; turn++) {
+		r = posix_fallocate(w->fd, (off_t)w->held, (off_t)more);
 		if (r != ENOSPC || turn)
 			break;
 		r = -blobs_room(w->b, 0, true, e);
 		if (r)
 			break;
 	}
-	return r ? ssi_errno(e, -abs(r), "no room for a file of %llu bytes in %s", (unsigned long long)w->size, w->b->path) : 0;
+	if (r)
+		return ssi_errno(e, -abs(r), "no room for a file of %llu bytes in %s", (unsigned long long)w->size, w->b->path);
+	w->held += more;
+	return 0;
 }
 
 int ssi_blobs_write(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], uint64_t size, struct ssi_blob_writer **ret, struct ssi_err *e)
@@ -65,11 +77,11 @@ int ssi_blobs_write(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], u
 	w->hash = ssi_hash_new();
 	r = w->hash ? blobs_lock(b, LOCK_EX, e) : ssi_errf(e, -ENOMEM, "no memory for a blob");
 	if (r >= 0) {
-		r = blobs_room(b, size, false, e);
+		r = blobs_may(b, size, e);
 		if (r >= 0)
 			r = blob_create(w, e);
 		if (r >= 0)
-			r = blob_reserve(w, e);
+			r = blob_hold(w, 0, e);
 		blobs_unlock(b);
 	}
 	if (r < 0) {
@@ -80,13 +92,28 @@ int ssi_blobs_write(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], u
 	return 0;
 }
 
+static int blob_more(struct ssi_blob_writer *w, uint64_t n, struct ssi_err *e)
+{
+	int r = blobs_lock(w->b, LOCK_EX, e);
+
+	if (r < 0)
+		return r;
+	r = blob_hold(w, n, e);
+	blobs_unlock(w->b);
+	return r;
+}
+
 int ssi_blob_add(struct ssi_blob_writer *w, uint64_t offset, const void *p, size_t n, struct ssi_err *e)
 {
-	int r;
+	int r = 0;
 
 	if (offset != w->have || n > w->size - w->have)
 		return ssi_errf(e, -EBADMSG, "a piece of a blob at %llu, which has %llu of %llu bytes", (unsigned long long)offset, (unsigned long long)w->have,
 			(unsigned long long)w->size);
+	if (n > w->held - w->have)
+		r = blob_more(w, n, e);
+	if (r < 0)
+		return r;
 	r = ssi_fd_write_all(w->fd, p, n);
 	if (r < 0)
 		return ssi_errno(e, r, "a blob in %s", w->b->path);

@@ -216,13 +216,28 @@ static int blobs_full(const struct ssi_blobs *b, const struct blobs_list *l, uin
 		need, used, limit);
 }
 
+/* What is there, if size more can be beside what is in use. */
+static int blobs_list_for(const struct ssi_blobs *b, uint64_t size, struct blobs_list *l, struct ssi_err *e)
+{
+	int r = blobs_list(b, l, e);
+
+	return r >= 0 && (size > b->limit || l->in_use > b->limit - size) ? blobs_full(b, l, size, e) : r;
+}
+
+int blobs_may(const struct ssi_blobs *b, uint64_t size, struct ssi_err *e)
+{
+	struct blobs_list l = { 0 };
+	int r = blobs_list_for(b, size, &l, e);
+
+	free(l.blobs);
+	return r;
+}
+
 int blobs_room(const struct ssi_blobs *b, uint64_t size, bool all, struct ssi_err *e)
 {
 	struct blobs_list l = { 0 };
-	int r = blobs_list(b, &l, e);
+	int r = blobs_list_for(b, size, &l, e);
 
-	if (r >= 0 && (size > b->limit || l.in_use > b->limit - size))
-		r = blobs_full(b, &l, size, e);
 	if (r >= 0 && l.n)
 		qsort(l.blobs, l.n, sizeof(*l.blobs), blobs_by_age);
 	for (size_t i = 0; r >= 0 && i < l.n && (all || l.bytes > b->limit - size); i++) {

@@ -27,7 +27,10 @@ const char *ssi_blobs_path(const struct ssi_blobs *b);
  */
 int ssi_blobs_pin(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], const char *dir, struct ssi_err *e);
 
-/* Begin to write one: room is made for size bytes at once. -ENOSPC: all is in use (the text says how much there is); -EFBIG: it is more than may be. */
+/*
+ * Begin to write one. -ENOSPC: all is in use (the text says how much there is); -EFBIG: it is more than may be. Room is held for as much again as has come, or a
+ * MiB: ssi_blob_add may say -ENOSPC too.
+ */
 int ssi_blobs_write(struct ssi_blobs *b, const uint8_t digest[SSI_HASH_BYTES], uint64_t size, struct ssi_blob_writer **ret, struct ssi_err *e);
 /* The bytes at offset, which is where those before ended. -EBADMSG: they are not, or there are more than size. */
 int ssi_blob_add(struct ssi_blob_writer *w, uint64_t offset, const void *p, size_t n, struct ssi_err *e);

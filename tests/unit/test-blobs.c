@@ -161,6 +161,37 @@ static void the_oldest_goes(void **state)
 	ssi_blobs_close(b);
 }
 
+/* Who says much and sends nothing holds a MiB; who sends holds as much again, and others' go only for what came. */
+static void what_does_not_come_holds_little(void **state)
+{
+	struct px *x = *state;
+	struct ssi_blobs *b = tb_open(x, 8u << 20);
+	struct ssi_blob_writer *w[4] = { 0 };
+	static char piece[1u << 20];
+	char hex[SSI_HASH_HEX];
+	struct ssi_err e;
+	unsigned n;
+	uint64_t bytes;
+
+	assert_int_equal(tb_put(b, 1, NULL, &e), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ssi_blobs_write(b, tb_blob(10 + i, hex), i ? 4u << 20 : 8u << 20, &w[i], &e), 0);
+	assert_int_equal(ssi_blobs_count(b, &n, &bytes, NULL), 0);
+	assert_int_equal(bytes, (4u << 20) + TB_SIZE);
+	assert_true(tb_has(b, 1));
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ssi_blob_add(w[0], (uint64_t)i << 20, piece, sizeof(piece), &e), 0);
+	assert_int_equal(ssi_blobs_count(b, &n, &bytes, NULL), 0);
+	assert_int_equal(bytes, (4u << 20) + (3u << 20) + TB_SIZE);
+	assert_true(tb_has(b, 1));
+	assert_int_equal(ssi_blob_add(w[0], 4u << 20, piece, sizeof(piece), &e), -ENOSPC);
+	assert_int_equal(ssi_blobs_write(b, tb_blob(20, hex), 4u << 20, &w[3], &e), -ENOSPC);
+	for (unsigned i = 0; i < 4; i++)
+		ssi_blob_drop(w[i]);
+	assert_true(tb_has(b, 1));
+	ssi_blobs_close(b);
+}
+
 /* A writer that is killed: its file goes with the next blob. One that lives counts, and stays. */
 static void a_killed_writer_leaves_nothing(void **state)
 {
@@ -241,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_came_is_there, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(what_is_wrong_is_refused, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_goes, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(what_does_not_come_holds_little, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(a_killed_writer_leaves_nothing, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(many_at_once, px_setup, px_teardown),
 	};
