@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 #include "bootsvc/control.h"
 #include "bootsvc/jobs-internal.h"
+#include "libssi/base/cleanup.h"
 #include "libssi/base/num.h"
 #include "ssi/rexec/job.pb-c.h"
 
@@ -27,11 +29,21 @@ static json_t *job_json(const struct jobs *j, const struct job *job)
 			 "started", (json_int_t)s->started, "ended", (json_int_t)(job->state == JOB_ENDED ? s->ended : 0), "cause", cause_name(job));
 }
 
+/* Where it writes since its deputy was made again. */
+static void files_add(const struct jobs *j, const struct job *job, json_t *o)
+{
+	_cleanup_free_ char *out = again_file(j, job->s.number, "out"), *err = again_file(j, job->s.number, "err");
+
+	if (out && err && access(out, F_OK) == 0)
+		json_object_update_new(o, json_pack("{s:s, s:s}", "stdout", out, "stderr", err));
+}
+
 static json_t *job_whole(const struct jobs *j, const struct job *job)
 {
 	const struct state_job *s = &job->s;
 	json_t *o = job_json(j, job), *more;
 
+	files_add(j, job, o);
 	if (job->state != JOB_ENDED)
 		return o;
 	more = json_pack("{s:i, s:i, s:b, s:f, s:f, s:I, s:o}", "status", s->status, "signal", s->signal, "core", s->core, "user", (double)s->user_us / 1e6,

@@ -61,7 +61,7 @@ static int stat_open(uint32_t pid, uid_t uid)
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 || fstat(fd, &st) < 0 || st.st_uid != uid ? -ESRCH : TAKE_FD(fd);
+	return fd < 0 || fstat(fd, &st) < 0 || (uid != DEPUTY_OURS && st.st_uid != uid) ? -ESRCH : TAKE_FD(fd);
 }
 
 static void enter(struct jobs *j, struct job *job, int fd)
@@ -142,6 +142,8 @@ static void look(struct jobs *j, struct job *job)
 	} else if (state == 'T' && runs && !job->held) {
 		job_signal(job, SIGSTOP);
 		job->held = true;
+		if (!job->client)
+			job->state = JOB_STOPPED;        /* the node tells only who has attached */
 	} else if (state != 'T' && job->held && !holds) {
 		job->holds = true;               /* it goes on; it says so itself, if that was not before it was seen to be stopped */
 	} else if (state != 'T' && job->held) {

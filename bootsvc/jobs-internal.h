@@ -115,9 +115,16 @@ uint64_t deputy_boot(void);                                                  /* 
 int deputies_new(struct jobs *j);
 /* The process pid of user uid is the job's deputy from now on, and the job has its number. -EEXIST, -ESRCH: it cannot be. */
 int deputy_take(struct jobs *j, struct job *job, uint32_t pid, uid_t uid);
+#define DEPUTY_OURS ((uid_t)-1)               /* a child of the daemon, that is to become the user */
 void deputy_find(struct jobs *j, struct job *job);                           /* after a restart of the daemon: it is there still, or the job is ended */
 void deputy_drop(struct jobs *j, struct job *job);                           /* it has none any more */
 void deputy_wake(struct job *job);                                           /* the job goes on: so does its deputy */
+
+/* jobs-again.c */
+void again_numbers(struct jobs *j);                                          /* processes begin at other numbers in each boot */
+void again_all(struct jobs *j);                                              /* jobs of an earlier boot get their deputies again; the socket is open */
+char *again_file(const struct jobs *j, uint64_t number, const char *which);  /* where such a one's "out" or "err" is, if it is one. The caller's */
+void again_forget(const struct jobs *j, uint64_t number);
 
 /* jobs-start.c: ASK and SPEC */
 int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n);

@@ -230,6 +230,7 @@ static void job_begun(struct jobs *j, struct job *job, const Ssi__Job__Spec *m)
 	job->state = JOB_SENT;
 	job->s.phase = STATE_JOB_SENT;
 	job->s.started = ssi_clock_wall_ms();
+	job->s.boot = j->boot;
 	job_changed(j, job);
 }
 

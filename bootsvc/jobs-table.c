@@ -223,6 +223,7 @@ static void kept_bound(struct jobs *j)
 		return;
 	if (oldest->stored)
 		state_job_rm(j->d->state, oldest->s.number, NULL);
+	again_forget(j, oldest->s.number);
 	TAILQ_REMOVE(&j->kept, oldest, order);
 	j->n_kept--;
 	job_drop(j, oldest);
@@ -298,7 +299,7 @@ static void load_one(const struct state_job *s, void *userdata)
 		deputy_find(j, job);
 }
 
-/* Numbers that were given out and never used. */
+/* Numbers that were given out and never used; and jobs that only their nodes know of, as the daemon was killed when they began: who started them has come back, or never will. */
 static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct jobs *j = userdata;
@@ -309,6 +310,8 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 		next = TAILQ_NEXT(job, order);
 		if (job->state == JOB_PLACED && now - job->placed > JOBS_PLACE_MS)
 			job_free(j, job);
+		else if (!job->s.boot && !job->client && !job->doomed && job->state != JOB_PLACED && now - job->placed > JOBS_BACK_MS)
+			job_doom(j, job);
 	}
 	jobs_client_sweep(j);
 	sd_event_source_set_time_relative(s, SWEEP_MS * 1000);

@@ -29,8 +29,15 @@ int jobs_new(struct daemon *d, struct jobs **ret, struct ssi_err *e)
 
 int jobs_listen(struct jobs *j, struct ssi_err *e)
 {
+	int r;
+
 	state_value_get(j->d->state, "master:incarnation", &j->life, NULL);
-	return jobs_client_listen(j, e);
+	r = jobs_client_listen(j, e);
+	if (r == 0) {
+		again_numbers(j);
+		again_all(j);
+	}
+	return r;
 }
 
 void jobs_free(struct jobs *j)

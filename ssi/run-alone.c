@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -60,24 +59,6 @@ static void leave_input(const struct ssi_run_exit *x)
 
 	if (x->unread && fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
 		lseek(STDIN_FILENO, -(off_t)x->unread, SEEK_CUR);
-}
-
-/* The shell that waits for us is to see what became of the program. */
-int run_die_alike(const struct ssi_run_exit *x)
-{
-	const struct rlimit none = { 0, 0 };
-	sigset_t set;
-
-	if (x->cause == SSI_RUN_NOT_STARTED || !x->signal)
-		return x->status;
-	setrlimit(RLIMIT_CORE, &none);           /* the dump, if there is one, is the program's */
-	fflush(NULL);
-	signal(x->signal, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, x->signal);
-	raise(x->signal);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return 128 + x->signal;
 }
 
 /*
@@ -168,5 +149,5 @@ int run_alone(struct run_all *x)
 		print_json(p, &end);
 	else if (why)
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, why);
-	return run_die_alike(&end) ?: r;
+	return ssi_run_die(&end) ?: r;
 }

@@ -66,7 +66,7 @@ static _Noreturn void child(const char *path, int parent, int signals)
 		if (p[1].revents)
 			tell(parent, signals);
 		if (p[0].revents)
-			_exit(recv(parent, &x, sizeof(x), 0) == (ssize_t)sizeof(x) ? run_die_alike(&x) : 1);
+			_exit(recv(parent, &x, sizeof(x), 0) == (ssize_t)sizeof(x) ? ssi_run_die(&x) : 1);
 	}
 }
 

@@ -47,5 +47,4 @@ int run_files_wait(pid_t pid, const char *what);     /* 0, or 1 and said */
 
 /* run-alone.c: why a job ended otherwise than by its own exit, in a line; NULL: there is nothing to say. buf of n bytes. */
 const char *run_why(const struct ssi_run_exit *x, char *buf, size_t n);
-int run_die_alike(const struct ssi_run_exit *x);      /* by its signal; else its status */
 int run_status(const struct ssi_run_exit *x);        /* as a shell has it: 128 + signal */

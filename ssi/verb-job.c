@@ -55,6 +55,8 @@ int verb_job_show(struct ssi_cmd_args *a, int argc, char **argv)
 	printf("%-12s %lld\n", "uid", (long long)ssi_json_int(j, "uid"));
 	line("state", ssi_json_str(j, "state"));
 	line_time("started", ssi_json_int(j, "started"));
+	line("stdout", ssi_json_str(j, "stdout"));
+	line("stderr", ssi_json_str(j, "stderr"));
 	if (*ssi_json_str(j, "cause"))
 		print_record(j);
 	return 0;

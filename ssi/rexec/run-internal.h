@@ -13,11 +13,13 @@ struct run_out {
 	struct ssi_buf kept;
 	uint64_t base, sent;                 /* offsets: of the first byte of kept; of the next to be sent */
 	bool end, end_sent;                  /* nothing comes after kept */
+	bool fresh;                          /* base is not known yet: the job was another's, and says what it has */
 };
 /* Stream 1, 2 or 4. */
 struct run_in {
 	uint64_t have, consumed, told;       /* offsets: delivered to the caller, dealt with by it, acknowledged */
 	bool ended;                          /* its end was delivered */
+	bool fresh;                          /* have is not known yet */
 	bool gone;                           /* the caller can do nothing with it any more */
 };
 

@@ -59,7 +59,7 @@ static void send_stream(struct ssi_run *r, uint32_t stream)
 {
 	struct run_out *o = run_out(r, stream);
 
-	while (!ssi_jobhop_full(&r->hop)) {
+	while (!o->fresh && !ssi_jobhop_full(&r->hop)) {
 		size_t left = (size_t)(o->base + o->kept.len - o->sent), n = left < SSI_JOBFRAME_PIECE ? left : SSI_JOBFRAME_PIECE;
 
 		if ((!n && (!o->end || o->end_sent)) || send_piece(r, stream, o, n) < 0)
@@ -73,7 +73,7 @@ static void send_blobs(struct ssi_run *r)
 	struct ssi_err e;
 
 	while (r->at_need < r->n_need && r->blob_sent - r->blob_acked + SSI_JOBFRAME_PIECE <= SSI_JOB_WINDOW_BYTES && !ssi_jobhop_full(&r->hop)) {
-		ssize_t n = ssi_pack_piece(r->pack, r->need[r->at_need], r->blob_offset, &m, &e);
+		ssize_t n = !r->spec ? ssi_errf(&e, -ESTALE, "who had its program is gone") : ssi_pack_piece(r->pack, r->need[r->at_need], r->blob_offset, &m, &e);
 
 		if (n < 0) {
 			run_fail(r, (int)-n, e.text);
@@ -169,6 +169,9 @@ int run_on_data(struct ssi_run *r, const Ssi__Job__Data *m)
 
 	if (!i || m->data.len > SSI_JOBFRAME_MAX || m->offset + m->data.len < m->offset)
 		return -EPROTO;
+	if (i->fresh)
+		i->have = i->consumed = i->told = m->offset;
+	i->fresh = false;
 	if (m->offset > i->have || i->ended)
 		return 0;                        /* of before a break: it comes again; or was had already */
 	skip = (size_t)(i->have - m->offset);
@@ -193,8 +196,11 @@ int run_on_ack(struct ssi_run *r, const Ssi__Job__Ack *m)
 			r->blob_acked = m->offset;
 		return 0;
 	}
+	if (o && o->fresh)
+		o->base = o->sent = m->offset;
 	if (!o || m->offset > o->base + o->kept.len)
 		return -EPROTO;
+	o->fresh = false;
 	if (m->offset > o->base) {
 		ssi_buf_consume(&o->kept, (size_t)(m->offset - o->base));
 		o->base = m->offset;
@@ -228,7 +234,7 @@ int run_on_need(struct ssi_run *r, const Ssi__Job__Need *m)
 bool run_has_all(const struct ssi_run *r)
 {
 	for (int k = 0; k < 3; k++)
-		if (r->in[k].have < r->ends[k])
+		if (!r->in[k].fresh && r->in[k].have < r->ends[k])
 			return false;
 	return true;
 }

@@ -120,13 +120,15 @@ static int say_attach(struct ssi_run *r)
 	Ssi__Job__Ack have[3], *list[3];
 
 	for (int k = 0; k < 3; k++) {
-		ssi__job__ack__init(&have[k]);
-		have[k].stream = (uint32_t[]){ 1, 2, 4 }[k];
-		have[k].offset = r->in[k].have;
-		list[k] = &have[k];
+		if (r->in[k].fresh)
+			continue;
+		ssi__job__ack__init(&have[m.n_have]);
+		have[m.n_have].stream = (uint32_t[]){ 1, 2, 4 }[k];
+		have[m.n_have].offset = r->in[k].have;
+		list[m.n_have] = &have[m.n_have];
+		m.n_have++;
 	}
 	m.have = list;
-	m.n_have = 3;
 	m.steal = true;
 	run_rewind(r);
 	return run_say(r, SSI_JOB_ATTACH, &m.base) < 0 ? -ENOTCONN : run_say_gone(r);
@@ -172,11 +174,9 @@ static int connect_again(struct ssi_run *r, struct ssi_err *e)
 	return say_attach(r);
 }
 
-int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const Ssi__Job__Spec *spec, struct ssi_pack *pack, const struct ssi_run_ops *ops,
-		void *userdata, struct ssi_run **ret, struct ssi_err *e)
+static int begin(const char *socket, int fd, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e)
 {
 	struct ssi_run *r = calloc(1, sizeof(*r));
-	int k;
 
 	if (!socket)
 		socket = ssi_run_socket();
@@ -186,17 +186,56 @@ int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, c
 		free(r);
 		return fd < 0 ? fd : ssi_errf(e, -ENOMEM, "no memory for a job");
 	}
-	r->socket = strdup(socket);
 	ssi_jobhop_init(&r->hop, fd);
 	r->place = *place;
-	r->spec = spec;
-	r->pack = pack;
 	r->ops = ops;
 	r->userdata = userdata;
-	k = r->socket ? say_spec(r) : -ENOMEM;
+	r->socket = strdup(socket);
+	if (!r->socket) {
+		ssi_run_free(r);
+		return ssi_errf(e, -ENOMEM, "no memory for a job");
+	}
+	*ret = r;
+	return 0;
+}
+
+int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const Ssi__Job__Spec *spec, struct ssi_pack *pack, const struct ssi_run_ops *ops,
+		void *userdata, struct ssi_run **ret, struct ssi_err *e)
+{
+	struct ssi_run *r;
+	int k = begin(socket, fd, place, ops, userdata, &r, e);
+
+	if (k < 0)
+		return k;
+	r->spec = spec;
+	r->pack = pack;
+	k = say_spec(r);
+	if (k < 0) {
+		k = k == -EMSGSIZE ? ssi_errf(e, -E2BIG, "arguments and environment are more than a job may have (128 KiB)") : ssi_errno(e, k, "%s", r->socket);
+		ssi_run_free(r);
+		return k;
+	}
+	*ret = r;
+	return 0;
+}
+
+int ssi_run_attach(const char *socket, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e)
+{
+	struct ssi_run *r;
+	int k = begin(socket, -1, place, ops, userdata, &r, e);
+
+	if (k < 0)
+		return k;
+	r->started = true;
+	r->state = SSI_RUN_RUNNING;
+	for (int i = 0; i < 3; i++)
+		r->in[i].fresh = true;
+	for (int i = 0; i < 2; i++)
+		r->out[i].fresh = r->out[i].end = true;
+	k = say_attach(r);
 	if (k < 0) {
 		ssi_run_free(r);
-		return k == -EMSGSIZE ? ssi_errf(e, -E2BIG, "arguments and environment are more than a job may have (128 KiB)") : ssi_errno(e, k, "%s", socket);
+		return ssi_errno(e, k, "the job");
 	}
 	*ret = r;
 	return 0;

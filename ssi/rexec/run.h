@@ -63,6 +63,8 @@ struct Ssi__Job__Spec;
  */
 int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const struct Ssi__Job__Spec *spec, struct ssi_pack *pack,
 		const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e);
+/* Take up a job whose client is gone for good: what that one acknowledged of its output is not there any more, and neither is its input. For its user. */
+int ssi_run_attach(const char *socket, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e);
 void ssi_run_free(struct ssi_run *r);        /* before it has ended: the job is killed. NULL is fine */
 
 /* What to poll for (fd -1: nothing now); the result is a timeout in ms, or -1. */
@@ -79,4 +81,5 @@ void ssi_run_signal(struct ssi_run *r, int number, bool group);
 void ssi_run_window(struct ssi_run *r, unsigned rows, unsigned columns);
 const struct ssi_run_exit *ssi_run_exit(const struct ssi_run *r);    /* once it has ended */
 const struct ssi_run_place *ssi_run_place(const struct ssi_run *r);
+int ssi_run_die(const struct ssi_run_exit *x);       /* ends this process by the signal that the job ended by; else says with which status */
 bool ssi_run_started(const struct ssi_run *r);                       /* its program ran */
