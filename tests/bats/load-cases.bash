@@ -5,6 +5,8 @@
 # shellcheck source=tests/bats/agents.bash
 . "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
 
+TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+
 of() { # NODE EXPRESSION, of the verb load
 	ssi load "$1" -o json | jq -e ".[0] | $2"
 }
@@ -148,7 +150,7 @@ case_placed() {
 }
 
 case_spread() {
-	local here
+	local here i
 	here=$(hostname)
 	# The nodes get this mount with all others: they share it.
 	mount -t tmpfs -o mode=755 tmpfs /srv
@@ -167,6 +169,14 @@ case_spread() {
 		[ "$(cd /srv/work/sub && ssi shell --spread --only show,nosuch -c 'show a "b c"; echo $?')" = $'n01 /srv/work/sub a b c\n3' ]
 		[ "$(cd /srv/work && ssi shell --spread --only show -c other)" = "$here /srv/work " ]
 		[ "$(cd /srv/work && ssi shell -c show)" = "$here /srv/work " ]
+	fi
+	# Many files, found and passed on: each is packed once, by somebody.
+	if [ -c /dev/fuse ]; then
+		mkdir /srv/work/files
+		for i in 1 2 3 4 5 6 7; do seq "$i" 20000 >"/srv/work/files/a $i"; done
+		(cd /srv/work && find files -type f -exec sha256sum {} + >sums && ssi shell --spread --only gzip -c 'find files -type f -print0 | xargs -0 -n 2 -P 4 gzip')
+		[ "$(jobs_of gzip)" = "n01 4" ]
+		(cd /srv/work && [ "$(find files -name '*.gz' | wc -l)" = 7 ] && gunzip files/* && sha256sum --quiet -c sums)
 	fi
 	if ssi shell --spread --only ../show -c true 2>said; then fail "no name of a program"; fi
 	grep -q "is not the name of a program" said
@@ -194,11 +204,8 @@ spread_make() { # SCRIPT
 	(cd /srv/made && ssi shell --spread --on round-robin -c "$1")
 }
 
-# This project itself, its lowest floors as its own makefiles build them, and their tests: compilers are placed, all the rest runs here.
-case_build() {
-	local top tests='test-base test-conf' shares t
-	[ -c /dev/fuse ] || return 0
-	top=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+# Three nodes, and /srv/made, which they share, where this project is about to be built.
+build_up() {
 	mount -t tmpfs -o mode=755 tmpfs /srv
 	mkdir -p home /srv/made
 	sed -i '/^discovery/a shared = /srv/made' nodes.d/10-demo.ini
@@ -207,10 +214,25 @@ case_build() {
 	await 5 of n03 .load
 	mount -t tmpfs tmpfs /run
 	ln -s "$WORK/run" /run/ssi
-	cp "$top/build/config.status" /srv/made/
+	cp "$TOP/build/config.status" /srv/made/
 	(cd /srv/made && ./config.status --quiet)
-	spread_make "make -s -j6 CC=gcc $tests" >/dev/null
-	for t in $tests; do (cd /srv/made && srcdir=$top "./$t"); done
+}
+
+# All of this project, and all its unit tests, as "make check" says. --long of scripts/check.
+case_whole() {
+	build_up
+	spread_make "make -s -j8 CC=gcc check" >make.log || { tail -n 50 make.log; return 1; }
+	grep -q '^# FAIL:  *0$' make.log
+	jobs_of cc1
+}
+
+# This project itself, its lowest floors as its own makefiles build them, and their tests: compilers are placed, all the rest runs here.
+case_build() {
+	local tests='test-base test-conf' shares t
+	[ -c /dev/fuse ] || return 0
+	build_up
+	spread_make "make -s -j6 CC=gcc CFLAGS=-O1 $tests" >/dev/null
+	for t in $tests; do (cd /srv/made && srcdir=$TOP "./$t"); done
 	# Each compiled file was a job; each node had a third.
 	read -ra shares <<<"$(jobs_of cc1)"
 	[ "${#shares[@]}" = 6 ]
@@ -219,7 +241,7 @@ case_build() {
 	same_as_here
 	# A node that is lost in the middle costs a build nothing.
 	rm /srv/made/libssi.a /srv/made/libssi/model/*.o
-	(spread_make "make -s -j6 CC=gcc libssi.a" >/dev/null; echo $? >status) &
+	(spread_make "make -s -j6 CC=gcc CFLAGS=-O1 libssi.a" >/dev/null; echo $? >status) &
 	OTHERS+=($!)
 	await 10 running_on n03
 	agent_cut n03
