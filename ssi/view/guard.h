@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * System calls on remote processes, by seccomp user notification. The filter asks about signals to numbers of remote processes (doc/pids.md), and about priorities
- * and processors, as a local number may be that of a deputy; all other calls are the kernel's, untouched. It is of this session: what is started from it has it, nothing else.
+ * System calls on remote processes, by seccomp user notification. The filter asks about signals to numbers of remote processes (doc/pids.md), and about
+ * priorities and processors, as a local number may be that of a deputy; all other calls are the kernel's, untouched. It is of this session: what is started
+ * from it has it, nothing else.
  */
 #include "libssi/base/err.h"
 

@@ -277,7 +277,7 @@ static size_t put(fuse_req_t req, struct server *s, const struct view_entry *en,
 	size_t n;
 
 	/* What has gone since is told without its attributes. */
-	if (plus && en->name[0] != '.' && entry(s, &en->v, &e) < 0)
+	if (plus && en->name[0] != '.' && (!en->type || entry(s, &en->v, &e) < 0))
 		e = (struct fuse_entry_param){ .attr = { .st_ino = view_ino(&en->v), .st_mode = en->type } };
 	n = plus ? fuse_add_direntry_plus(req, p, room, en->name, &e, next) : fuse_add_direntry(req, p, room, en->name, &e.attr, next);
 	return n <= room ? n : 0;

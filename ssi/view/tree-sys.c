@@ -130,7 +130,7 @@ static int cpus_list(struct view *w, const struct view_caller *c, const struct v
 	char name[32];
 	int r = w->cpu < 0 ? 0 : local_names(w->cpu, ".", w, ret, add_cpus);
 
-	for (uint32_t i = w->snap.local_cpus; r == 0 && i < w->snap.cpus; i++) {
+	for (uint32_t i = w->snap.local_cpus, n = local_only(w, c) ? 0 : w->snap.cpus; r == 0 && i < n; i++) {
 		snprintf(name, sizeof(name), "cpu%" PRIu32, i);
 		view_add(ret, name, S_IFDIR, (struct vnode){ .kind = VIEW_CPU, .a = i });
 	}
@@ -263,12 +263,14 @@ static int nodes_lookup(struct view *w, const struct view_caller *c, const struc
 	return view_name(w, name, &ret->name);
 }
 
+/* lscpu passes over a node whose entry is said to be a link, and looks at one of which nothing is said. */
 static int add_nodes(struct view *w, const char *name, struct view_list *ret)
 {
 	struct vnode v;
+	uint32_t numa;
 
 	if (nodes_lookup(w, NULL, NULL, name, &v) == 0)
-		view_add(ret, name, view_ops(&v)->mode, v);
+		view_add(ret, name, numbered(name, "node", &numa) ? 0 : view_ops(&v)->mode, v);
 	return 0;
 }
 
@@ -277,7 +279,7 @@ static int nodes_list(struct view *w, const struct view_caller *c, const struct 
 	char name[32];
 	int r = w->node < 0 ? 0 : local_names(w->node, ".", w, ret, add_nodes);
 
-	for (uint32_t i = w->snap.local_numa; r == 0 && i < w->snap.numa; i++) {
+	for (uint32_t i = w->snap.local_numa, n = local_only(w, c) ? 0 : w->snap.numa; r == 0 && i < n; i++) {
 		snprintf(name, sizeof(name), "node%" PRIu32, i);
 		view_add(ret, name, S_IFDIR, (struct vnode){ .kind = VIEW_NODE, .a = i });
 	}

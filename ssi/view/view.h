@@ -37,7 +37,7 @@ struct view {
 	uint64_t hide_checked_ms;
 };
 
-/* What a folder holds; add to it with view_add. */
+/* What a folder holds; add to it with view_add. type 0: it is not to be said. */
 struct view_entry { struct vnode v; char name[64]; mode_t type; };
 struct view_list { struct view_entry *e; size_t n, cap; int err; };
 void view_add(struct view_list *l, const char *name, mode_t type, struct vnode v);

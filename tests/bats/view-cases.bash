@@ -19,8 +19,10 @@ case_view() {
 	run_on n02 sleep 703
 	cp "$(command -v sleep)" sleeper
 	run_on n01 "$PWD/sleeper" 704
+	# shellcheck disable=SC2016 # for the shell there
+	run_on n02 nice -n 5 bash -c 'exec -a spinner bash -c "while :; do :; done"'
 	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-script.bash"
-	await 5 bash -c '! pgrep -f "^sleep 70"'
+	await 5 bash -c '! pgrep -f "^sleep 70|^spinner"'
 	agents_down
 }
 

@@ -22,14 +22,46 @@ a=$(number 'sleep 701') b=$(number 'sleep 702') c=$(number 'sleep 703')
 [ "$(ps -o user:10= -p "$b" | tr -d ' ')" = 1234 ]
 [ "$(pgrep -u 1234 -x sleep | grep -c "^$b$")" = 1 ]
 pstree -p | grep -q "sleep($a)"
-top -b -n 1 -p "$a" | grep -q sleep
 [ "$(cat /proc/ssi/age)" -lt 3000 ]
-[ "$(nproc)" -gt "$(SSI_VIEW=local nproc)" ]
 
-# Signals: what they do is seen.
+# Each as its node has it.
+FIELDS=stat=,ni=,vsz=,user:10=,nlwp=,comm=,args=
+there() { on_node "$1" ps -o "$2" -p "$(cut -d' ' -f2 "/proc/$3/ssi")" | sed 's/^ *//'; }     # NODE FIELDS PID
+as_there() { [ "$(ps -o "$FIELDS" -p "$2" | sed 's/^ *//')" = "$(there "$1" "$FIELDS" "$2")" ]; }     # NODE PID
+await as_there n01 "$a"
+await as_there n02 "$b"
+await as_there n02 "$c"
+cpus=$(SSI_VIEW=local nproc --all)
+[ "$(ps -o psr= -p "$c" | tr -d " ")" = $((2 * cpus + $(there n02 psr= "$c"))) ]
+[ $(($(ps -o etimes= -p "$c") - $(there n02 etimes= "$c"))) -le 2 ]
+
+# The sums: the nodes of this test are this machine again.
+memory=$((3 * $(awk '/^MemTotal:/ { print $2 }' /proc/ssi/local/meminfo)))
+[ "$(free -k | awk '/^Mem:/ { print $2 }')" = "$memory" ]
+vmstat -s | awk -v memory="$memory" '/total memory/ { d = $1 - memory; n = d * d <= 64 } END { exit !n }'       # it reckons in floats
+[ "$(vmstat 1 2 | wc -l)" = 4 ]
+[ "$(nproc --all)" = $((3 * cpus)) ]
+[ "$(lscpu | awk '/^CPU\(s\):/ { print $2 }')" = $((3 * cpus)) ]
+[ "$(lscpu | awk '/^NUMA node\(s\):/ { print $3 }')" = $(($(SSI_VIEW=local lscpu | awk '/^NUMA node\(s\):/ { print $3 }') * 3)) ]
+[ "$(uptime -s)" = "$(SSI_VIEW=local uptime -s)" ]
+uptime | awk -v one="$(SSI_VIEW=local awk '{ print $1 }' /proc/loadavg)" '{ gsub(",", ""); exit !($(NF - 2) >= one) }'
+
+# Who works, and how much.
+spinner=$(number 'spinner.*')
+works() { pidstat -u -p "$1" 1 1 | awk -v pid="$1" '$1 == "Average:" && $3 == pid { n = $4 > 0 && $NF == "bash" } END { exit !n }'; }
+await works "$spinner"
+pidstat -p "$spinner" | awk -v first=$((2 * cpus)) '$NF == "bash" { n = $(NF - 1) >= first } END { exit !n }'
+pidstat -r -p "$spinner" | awk -v there="$(there n02 vsz=,rss= "$spinner")" '
+	$NF == "bash" { split(there, t); d = $(NF - 2) - t[2]; n = $(NF - 3) == t[1] && d * d <= 1024 * 1024 } END { exit !n }'
+[ $(($(ps -o cputimes= -p "$spinner") - $(there n02 cputimes= "$spinner"))) -le 2 ]
+top -b -n 1 -p "$spinner" | awk -v pid="$spinner" -v ni="$(there n02 ni= "$spinner")" '$1 == pid { n = $4 == ni && $8 == "R" } END { exit !n }'
+TERM=xterm script -qc 'stty rows 300 cols 200; timeout 2 htop -d 5 --no-color' /dev/null </dev/null | grep -q spinner
+
+# Signals: what they do is seen, here and there.
 kill -0 "$a"
 kill -STOP "$a"
 await stat_is "$a" T
+[ "$(there n01 stat= "$a" | cut -c1)" = T ]
 kill -CONT "$a"
 await stat_is "$a" S
 
@@ -42,9 +74,11 @@ await is_gone '.*/sleeper 704'
 # Priorities and processors.
 renice 7 -p "$a" >/dev/null
 await nice_is "$a" 7
+[ "$(there n01 ni= "$a")" = 7 ]
 first=$(taskset -pc "$a" | sed 's/.*: //; s/[-,].*//')
 taskset -pc "$first" "$a" >/dev/null
 await cpus_are "$a" "$first"
+on_node n01 taskset -pc "$(cut -d' ' -f2 "/proc/$a/ssi")" | grep -q ": $((first - cpus))$"
 
 # A user: his own, and nobody else's.
 user() { setpriv --reuid=1234 --regid=1234 --clear-groups "$@"; }
@@ -55,6 +89,7 @@ await is_gone 'sleep 702'
 
 pkill -9 -f '^sleep 703$' || :
 await is_gone 'sleep 703'
-kill "$a"
+kill "$a" "$spinner"
+await is_gone 'spinner.*'
 await is_gone 'sleep 701'
 await says 'No such process' kill -0 "$b"

@@ -56,6 +56,7 @@ view() { # SCRIPT [ARG...]
 	[ "$(view 'grep -c "^cpu[0-9]" /proc/stat')" = "$cpus" ]
 	[ "$(view 'cat /sys/devices/system/cpu/online')" = "0-$((cpus - 1))" ]
 	[ "$(view 'lscpu' | awk '/^CPU\(s\):/ { print $2 }')" = "$cpus" ]
+	[ "$(view 'lscpu' | awk '/^NUMA node\(s\):/ { print $3 }')" = $(($(lscpu | awk '/^NUMA node\(s\):/ { print $3 }') + 3)) ]
 	view 'lscpu -e=CPU,NODE,CORE' | grep -q "^ *$((cpus - 1)) "
 	total=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) + 3 * 8388608))
 	[ "$(view 'free -k' | awk '/^Mem:/ { print $2 }')" = "$total" ]
