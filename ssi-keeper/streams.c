@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Owns the bytes of a job's streams while they are here. Called by the keeper's loop and attach.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -9,6 +10,8 @@
 #include "ssi-keeper/streams.h"
 
 #define OUTLET_READ (256u << 10)
+#define OUTLET_PIPE (64 << 10)       /* what a pipe holds: who fills it writes much, and is not to wait for us each time */
+#define OUTLET_PIPE_WIDE (256 << 10)
 #define INLET_TELL (64u << 10)       /* an ACK for so much, or when all is written */
 
 void outlet_open(struct outlet *o, uint32_t stream, int fd)
@@ -75,6 +78,10 @@ int outlet_read(struct outlet *o, bool all)
 		o->fd = -1;
 		o->end = true;
 		return 0;
+	}
+	if (n >= OUTLET_PIPE && !o->wide) {
+		(void)fcntl(o->fd, F_SETPIPE_SZ, OUTLET_PIPE_WIDE);
+		o->wide = true;
 	}
 	o->produced += (uint64_t)n;
 	if (o->mute)

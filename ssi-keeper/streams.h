@@ -18,6 +18,7 @@ struct outlet {
 	uint8_t *ring;               /* OUTLET_BYTES; NULL = there is none yet. What is not used of it is no memory */
 	uint64_t acked, sent, produced;   /* offsets; acked ≤ sent ≤ produced, and the ring holds acked … produced */
 	bool end;                    /* fd has come to its end */
+	bool wide;                   /* the pipe was made so */
 	bool end_sent, mute;         /* mute: nobody wants it, it is dropped */
 };
 void outlet_open(struct outlet *o, uint32_t stream, int fd);     /* fd: non-blocking, ours from here on; -1 = it has ended before it began */

@@ -62,7 +62,7 @@ int run_say(struct ssi_run *r, uint16_t type, const ProtobufCMessage *m);    /* 
 
 /* run-stream.c */
 void run_send(struct ssi_run *r);                            /* BLOBs, input and acknowledgements: as much as may go now */
-int run_on_data(struct ssi_run *r, const Ssi__Job__Data *m);
+int run_on_data(struct ssi_run *r, const uint8_t *body, size_t n);
 int run_on_ack(struct ssi_run *r, const Ssi__Job__Ack *m);
 int run_on_need(struct ssi_run *r, const Ssi__Job__Need *m);
 void run_rewind(struct ssi_run *r);                          /* all that is not acknowledged is sent again */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One job between descriptors. Called by ssi run and ssi_rexec(). Descriptors are the caller's and may be shared with others, so they stay blocking: they are
- * written in pieces that cannot block once poll has said that there is room (PIPE_BUF for a pipe), and files at once.
+ * One job between descriptors. Called by ssi run and ssi_rexec(). Descriptors are the caller's and may be shared with others, so they stay blocking: pipes are
+ * written by calls that do not block (RWF_NOWAIT; where the kernel has that not, and for terminals, in pieces of PIPE_BUF once poll has said that there is
+ * room), and files at once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include "libssi/base/buf.h"
 #include "libssi/comm/jobframe.h"
 #include "ssi/rexec/pack.h"
@@ -19,13 +22,15 @@
 
 #define TERMINAL_MS 200
 #define SETTLE_MS 50
+#define SINK_PIPE_BYTES (256 << 10)
 #define SETTLE_TRIES 10
 
 struct sink {
 	int fd;
 	unsigned stream;
-	enum { SINK_FILE, SINK_SOCKET, SINK_OTHER } kind;
+	enum { SINK_FILE, SINK_SOCKET, SINK_PIPE, SINK_OTHER } kind;
 	bool ended, broken, pipe;            /* pipe: or another thing whose reader may go away */
+	bool wide;                           /* the pipe was made so, when it did not take all */
 	struct ssi_buf buf;
 	size_t at;
 };
@@ -46,18 +51,38 @@ static void sink_open(struct sink *s, unsigned stream, int fd)
 	*s = (struct sink){ .fd = fd, .stream = stream, .kind = SINK_OTHER };
 	if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)))
 		s->kind = S_ISREG(st.st_mode) ? SINK_FILE : SINK_SOCKET;
-	s->pipe = fd >= 0 && stream != 4 && S_ISFIFO(st.st_mode);
+	if (fd >= 0 && S_ISFIFO(st.st_mode))
+		s->kind = SINK_PIPE;
+	s->pipe = s->kind == SINK_PIPE && stream != 4;
 }
 
 static bool sink_ready(const struct sink *s)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 
-	return s->kind == SINK_FILE || (poll(&p, 1, 0) > 0 && p.revents);
+	return s->kind != SINK_OTHER || (poll(&p, 1, 0) > 0 && p.revents);
 }
 
-static ssize_t sink_once(const struct sink *s, const void *p, size_t n)
+static ssize_t sink_pipe(struct sink *s, const void *p, size_t n)
 {
+	const struct iovec v = { (void *)p, n };
+	ssize_t k = pwritev2(s->fd, &v, 1, -1, RWF_NOWAIT);
+
+	if (k < 0 && errno == EOPNOTSUPP) {
+		s->kind = SINK_OTHER;
+		errno = EINTR;               /* again, the other way */
+	}
+	if ((k < 0 ? errno == EAGAIN : (size_t)k < n) && !s->wide) {
+		(void)fcntl(s->fd, F_SETPIPE_SZ, SINK_PIPE_BYTES);
+		s->wide = true;
+	}
+	return k;
+}
+
+static ssize_t sink_once(struct sink *s, const void *p, size_t n)
+{
+	if (s->kind == SINK_PIPE)
+		return sink_pipe(s, p, n);
 	if (s->kind == SINK_SOCKET)
 		return send(s->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return write(s->fd, p, s->kind == SINK_FILE || n < PIPE_BUF ? n : PIPE_BUF);
@@ -81,7 +106,9 @@ static size_t sink_write(struct one *o, struct sink *s, const char *p, size_t n)
 
 		if (k > 0)
 			done += (size_t)k;
-		else if (k < 0 && (errno == EAGAIN || errno == EINTR))
+		else if (k < 0 && errno == EINTR)
+			continue;
+		else if (k < 0 && errno == EAGAIN)
 			break;
 		else
 			sink_broken(o, s, k < 0 ? errno : EIO);

@@ -2,9 +2,10 @@
 /* A job's streams and blobs, on the side of who started it: what is kept until it is acknowledged, what was had already. Called by run.c. */
 #include <errno.h>
 #include <string.h>
+#include "ssi/rexec/data.h"
 #include "ssi/rexec/run-internal.h"
 
-#define TELL_EACH (128u << 10)       /* bytes of output until it is acknowledged: an eighth of the window */
+#define TELL_EACH (256u << 10)       /* bytes of output until it is acknowledged: a quarter of the window */
 #define STREAM_BLOBS 5
 
 size_t ssi_run_room(const struct ssi_run *r, unsigned stream)
@@ -162,27 +163,31 @@ void run_rewind(struct ssi_run *r)
 
 /* --- in --- */
 
-int run_on_data(struct ssi_run *r, const Ssi__Job__Data *m)
+int run_on_data(struct ssi_run *r, const uint8_t *body, size_t n)
 {
-	struct run_in *i = run_in(r, m->stream);
+	struct ssi_data m;
+	struct run_in *i;
 	size_t skip;
 
-	if (!i || m->data.len > SSI_JOBFRAME_MAX || m->offset + m->data.len < m->offset)
+	if (ssi_data_decode(body, n, &m) < 0)
+		return -EBADMSG;
+	i = run_in(r, m.stream);
+	if (!i || m.offset + m.n < m.offset)
 		return -EPROTO;
 	if (i->fresh)
-		i->have = i->consumed = i->told = m->offset;
+		i->have = i->consumed = i->told = m.offset;
 	i->fresh = false;
-	if (m->offset > i->have || i->ended)
+	if (m.offset > i->have || i->ended)
 		return 0;                        /* of before a break: it comes again; or was had already */
-	skip = (size_t)(i->have - m->offset);
-	if (skip < m->data.len) {
-		i->have += m->data.len - skip;
-		r->ops->output(r, m->stream, m->data.data + skip, m->data.len - skip, r->userdata);
-	} else if (skip > m->data.len)
+	skip = (size_t)(i->have - m.offset);
+	if (skip < m.n) {
+		i->have += m.n - skip;
+		r->ops->output(r, m.stream, m.data + skip, m.n - skip, r->userdata);
+	} else if (skip > m.n)
 		return 0;
-	if (m->end && !i->ended) {
+	if (m.end && !i->ended) {
 		i->ended = true;
-		r->ops->output(r, m->stream, NULL, 0, r->userdata);
+		r->ops->output(r, m.stream, NULL, 0, r->userdata);
 	}
 	return 0;
 }

@@ -320,7 +320,7 @@ static int on_frame(struct ssi_run *r, const struct ssi_jobframe *f, const uint8
 	case SSI_JOB_NEED:
 		TAKE(need, Need, run_on_need);
 	case SSI_JOB_DATA:
-		TAKE(data, Data, run_on_data);
+		return run_on_data(r, body, f->size);
 	case SSI_JOB_ACK:
 		TAKE(ack, Ack, run_on_ack);
 	case SSI_JOB_EXIT:
