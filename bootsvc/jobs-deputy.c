@@ -140,15 +140,13 @@ static void look(struct jobs *j, struct job *job)
 			job_doom(j, job);
 		deputy_drop(j, job);
 	} else if (state == 'T' && runs && !job->held) {
-		job_signal(job, SIGSTOP);
-		job->held = true;
-		if (!job->client)
+		job->held = job_signal_first(job, SIGSTOP) >= 0;
+		if (job->held && !job->client)
 			job->state = JOB_STOPPED;        /* the node tells only who has attached */
 	} else if (state != 'T' && job->held && !holds) {
 		job->holds = true;               /* it goes on; it says so itself, if that was not before it was seen to be stopped */
 	} else if (state != 'T' && job->held) {
-		job_signal(job, SIGCONT);
-		job->held = false;
+		job->held = job_signal_first(job, SIGCONT) < 0;
 	}
 }
 

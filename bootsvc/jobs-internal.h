@@ -98,6 +98,7 @@ int jobs_node_register(struct jobs *j);
 int job_to_node(struct job *job, uint16_t type, const void *body, size_t n); /* -EAGAIN: no room now; -ENOTCONN: it is away */
 void job_pay(struct job *job);                                               /* say to the node what is owed */
 int job_signal(struct job *job, unsigned number);                            /* now, or when its node can be reached again */
+int job_signal_first(struct job *job, unsigned number);                       /* to its first process alone, now; -errno: it cannot be said */
 void job_doom(struct jobs *j, struct job *job);
 void job_lost(struct jobs *j, struct job *job, const char *why);             /* its node has gone, and it with it */
 

@@ -27,12 +27,12 @@ static int say(struct job *job, uint16_t type, const ProtobufCMessage *m)
 	return protobuf_c_message_get_packed_size(m) > sizeof(p) ? -EMSGSIZE : job_to_node(job, type, p, protobuf_c_message_pack(m, p));
 }
 
-static int say_signal(struct job *job, unsigned number)
+static int say_signal(struct job *job, unsigned number, bool group)
 {
 	Ssi__Job__Signal m = SSI__JOB__SIGNAL__INIT;
 
 	m.number = number;
-	m.group = true;
+	m.group = group;
 	return say(job, SSI_JOB_SIGNAL, &m.base);
 }
 
@@ -64,7 +64,7 @@ void job_pay(struct job *job)
 		if (order[i] == JOB_OWES_ATTACH)
 			r = job_to_node(job, SSI_JOB_ATTACH, NULL, 0);
 		else if (order[i] == JOB_OWES_KILL)
-			r = say_signal(job, SIGKILL);
+			r = say_signal(job, SIGKILL, true);
 		else if (order[i] == JOB_OWES_ACK)
 			r = say_acks(job);
 		else
@@ -81,17 +81,19 @@ int job_signal(struct job *job, unsigned number)
 		return -EINVAL;
 	if (number == SIGCONT || number == SIGSTOP)      /* one takes the other back (signal(7)) */
 		job->signals &= ~(1ull << SIGCONT | 1ull << SIGSTOP);
-	if (say_signal(job, number) < 0)
+	if (say_signal(job, number, true) < 0)
 		job->signals |= 1ull << number;
 	return 0;
 }
+
+int job_signal_first(struct job *job, unsigned number) { return say_signal(job, number, false); }
 
 /* Those that waited. */
 static void signals_go(struct job *job)
 {
 	for (unsigned i = 1; i < 64 && job->signals; i++)
 		if (job->signals & (1ull << i)) {
-			if (say_signal(job, i) < 0)
+			if (say_signal(job, i, true) < 0)
 				return;
 			job->signals &= ~(1ull << i);
 		}

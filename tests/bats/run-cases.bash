@@ -272,7 +272,7 @@ case_many() {
 	[ "$(cat back/n0[12]/name | paste -sd' ')" = "n01 n02" ]
 	[ "$(ssi run -n 'n[01-02]' -o json hostname | jq -c '[.[] | [.name, .status, .stdout]]')" = '[["n01",0,"n01\n"],["n02",0,"n02\n"]]' ]
 	# Each has a deputy of its own, with its number.
-	ssi run -n 'n[01-03]' sh -c 'trap "exit 5" TERM; echo $$; while :; do sleep 0.05; done' >out 2>err &
+	ssi run -n 'n[01-03]' sh -c 'trap "exit 5" TERM; echo $$; sleep 1000 & wait' >out 2>err &
 	local pid=$! one two three
 	all() { [ "$(wc -l <out)" = 3 ]; }
 	await 20 all
