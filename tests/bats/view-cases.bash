@@ -21,7 +21,7 @@ case_view() {
 	run_on n01 "$PWD/sleeper" 704
 	# shellcheck disable=SC2016 # for the shell there
 	run_on n02 nice -n 5 bash -c 'exec -a spinner bash -c "while :; do :; done"'
-	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-script.bash"
+	ssi shell bash -euo pipefail "$(dirname "${BASH_SOURCE[0]}")/view-script.bash" n01 n02
 	await 5 bash -c '! pgrep -f "^sleep 70|^spinner"'
 	agents_down
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs in the view (view-cases.bash), beside two nodes: what is told here of a job is what its node does, under the number that this shell has it by.
+# Runs in the view (view-wait.bash says where), beside nodes n01 and n02: what is told here of a job is what its node does, under the number that this shell has it by.
 set -x
 # shellcheck source=tests/bats/view-wait.bash
 . "$(dirname "${BASH_SOURCE[0]}")/view-wait.bash"
@@ -74,8 +74,9 @@ wait "$b" || status=$?
 [ "$status" = 143 ]
 
 # One that has no deputy here, as who started it counts its processes for itself: by the number that the daemon gave it.
-unshare --pid --fork --kill-child ssi run -n n01 sleep 814 &
-job() { ssi ps -n n01 -o json | jq -r '[.[] | select(.args == ["sleep", "814"])][0].pid'; }
+cp sleeper lonely
+unshare --pid --fork --kill-child ssi run -n n01 ./lonely 814 &
+job() { ssi ps -n n01 | awk '$NF == "lonely" { print $2 }'; }
 is_job() { [ "$(job)" -ge 1048576 ] && [ -e "/proc/$(job)" ]; }
 await is_job
 c=$(job)

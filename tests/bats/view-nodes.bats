@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 load bootsvc.bash
 # shellcheck disable=SC2034       # in_net reads it
-CASES=view-cases.bash
+CASES=view-cases.bash NET_SECONDS=200
 
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs in the view (view-cases.bash): every program here is as it was installed.
+# Runs in the view (view-wait.bash says where) with the names of all nodes: every program here is as it was installed. On n01 run "sleep 701" and ".../sleeper 704", on
+# n02 "sleep 702" as user 1234, "sleep 703" and something that is never idle, as "spinner".
 set -x
 
 # shellcheck source=tests/bats/view-wait.bash
@@ -31,28 +32,33 @@ as_there() { [ "$(ps -o "$FIELDS" -p "$2" | sed 's/^ *//')" = "$(there "$1" "$FI
 await as_there n01 "$a"
 await as_there n02 "$b"
 await as_there n02 "$c"
-cpus=$(SSI_VIEW=local nproc --all)
-[ "$(ps -o psr= -p "$c" | tr -d " ")" = $((2 * cpus + $(there n02 psr= "$c"))) ]
+cpus=$(SSI_VIEW=local nproc --all) first2=$((cpus + $(on_node n01 grep -c ^processor /proc/cpuinfo)))
+[ "$(ps -o psr= -p "$c" | tr -d ' ')" = $((first2 + $(there n02 psr= "$c"))) ]
 [ $(($(ps -o etimes= -p "$c") - $(there n02 etimes= "$c"))) -le 2 ]
 
-# The sums: the nodes of this test are this machine again.
-memory=$((3 * $(awk '/^MemTotal:/ { print $2 }' /proc/ssi/local/meminfo)))
+# The sums.
+memory_of() { awk '/^MemTotal:/ { print $2 }'; }
+memory=$(memory_of </proc/ssi/local/meminfo) all=$cpus
+for node; do memory=$((memory + $(on_node "$node" cat /proc/meminfo | memory_of))) all=$((all + $(on_node "$node" grep -c ^processor /proc/cpuinfo))); done
 [ "$(free -k | awk '/^Mem:/ { print $2 }')" = "$memory" ]
 vmstat -s | awk -v memory="$memory" '/total memory/ { d = $1 - memory; n = d * d <= 64 } END { exit !n }'       # it reckons in floats
 [ "$(vmstat 1 2 | wc -l)" = 4 ]
-[ "$(nproc --all)" = $((3 * cpus)) ]
-[ "$(lscpu | awk '/^CPU\(s\):/ { print $2 }')" = $((3 * cpus)) ]
-[ "$(lscpu | awk '/^NUMA node\(s\):/ { print $3 }')" = $(($(SSI_VIEW=local lscpu | awk '/^NUMA node\(s\):/ { print $3 }') * 3)) ]
-[ "$(uptime -s)" = "$(SSI_VIEW=local uptime -s)" ]
-uptime | awk -v one="$(SSI_VIEW=local awk '{ print $1 }' /proc/loadavg)" '{ gsub(",", ""); exit !($(NF - 2) >= one) }'
+[ "$(nproc --all)" = "$all" ]
+[ "$(lscpu | awk '/^CPU\(s\):/ { print $2 }')" = "$all" ]
+[ ! -d /sys/devices/system/node ] || [ "$(lscpu | awk '/^NUMA node\(s\):/ { print $3 }')" -gt $# ]
+since() { date -d "$(uptime -s)" +%s; }
+d=$(($(since) - $(SSI_VIEW=local since)))
+[ $((d * d)) -le 4 ]
+uptime | awk -v one="$(SSI_VIEW=local awk '{ print $1 }' /proc/loadavg)" '{ gsub(",", ""); exit !($(NF - 2) > 0 && $(NF - 2) >= one - 1) }'
 
 # Who works, and how much.
 spinner=$(number 'spinner.*')
-works() { pidstat -u -p "$1" 1 1 | awk -v pid="$1" '$1 == "Average:" && $3 == pid { n = $4 > 0 && $NF == "bash" } END { exit !n }'; }
+comm=$(ps -o comm= -p "$spinner")
+works() { pidstat -u -p "$1" 1 1 | awk -v pid="$1" '$1 == "Average:" && $3 == pid { n = $4 > 0 } END { exit !n }'; }
 await works "$spinner"
-pidstat -p "$spinner" | awk -v first=$((2 * cpus)) '$NF == "bash" { n = $(NF - 1) >= first } END { exit !n }'
-pidstat -r -p "$spinner" | awk -v there="$(there n02 vsz=,rss= "$spinner")" '
-	$NF == "bash" { split(there, t); d = $(NF - 2) - t[2]; n = $(NF - 3) == t[1] && d * d <= 1024 * 1024 } END { exit !n }'
+pidstat -p "$spinner" | awk -v comm="$comm" -v first="$first2" '$NF == comm { n = $(NF - 1) >= first } END { exit !n }'
+pidstat -r -p "$spinner" | awk -v comm="$comm" -v there="$(there n02 vsz=,rss= "$spinner")" '
+	$NF == comm { split(there, t); d = $(NF - 2) - t[2]; n = $(NF - 3) == t[1] && d * d <= 1024 * 1024 } END { exit !n }'
 [ $(($(ps -o cputimes= -p "$spinner") - $(there n02 cputimes= "$spinner"))) -le 2 ]
 top -b -n 1 -p "$spinner" | awk -v pid="$spinner" -v ni="$(there n02 ni= "$spinner")" '$1 == pid { n = $4 == ni && $8 == "R" } END { exit !n }'
 TERM=xterm script -qc 'stty rows 300 cols 200; timeout 2 htop -d 5 --no-color' /dev/null </dev/null | grep -q spinner

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the scripts that run in the view wait for.
+# What the scripts that run in the view share. They run beside nodes of agents.bash (view-nodes.bats), and in the lab (tests/lab/space/20-view.bats).
 
 await() { # COMMAND...
 	local i
@@ -12,7 +12,11 @@ stat_is() { [[ $(ps -o stat= -p "$1") == $2* ]]; }     # PID STATE
 nice_is() { [ "$(ps -o ni= -p "$1" | tr -d ' ')" = "$2" ]; }     # PID NICE
 is_not_there() { [ ! -e "/proc/$1" ]; }     # PID
 
-# Runs a command on a node without anybody's help (agents.bash has the same outside of the view).
+# Runs a command on a node: as an administrator at its console (agents.bash has the same outside of the view); in the lab by the daemon.
 on_node() { # NODE COMMAND...
-	nsenter -t "$(cat "nodes/$1/init.pid")" --pid --mount --uts -- "${@:2}"
+	if [ -d nodes ]; then
+		nsenter -t "$(cat "nodes/$1/init.pid")" --pid --mount --uts -- "${@:2}"
+	else
+		ssi exec --no-prefix "$1" -- "${@:2}"
+	fi
 }

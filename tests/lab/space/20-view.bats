@@ -6,10 +6,23 @@ load ../lab.bash
 
 ALL='n[01-03]'
 
+# Programs that the master's image has not, and the scripts that use them and others; all as they are installed here.
+tools() {
+	local dir=$BATS_FILE_TMPDIR/view program
+	mkdir -p "$dir"
+	for program in pstree killall pidstat htop; do
+		command -v "$program" >/dev/null || { echo "needs $program"; return 1; }
+		cp "$(command -v "$program")" "$dir"
+	done
+	cp "$TOP"/tests/bats/view-{script,deputies,wait}.bash "$dir"
+	tar -C "$dir" -c . | "$TOP/scripts/ssi-lab" exec master sh -c 'mkdir -p /opt/view && tar -x --no-same-owner -C /opt/view'
+}
+
 setup_file() {
 	lab power on m01 m02 m03
 	await 300 in_state "$ALL" joined
 	await 60 answer "$ALL"
+	tools
 }
 
 teardown() { show_trouble; }
@@ -66,4 +79,23 @@ told() {
 	await 20 unseen n03 'sleep 4712'
 	run node_sh n03 'pgrep -f "[s]leep 4712"'
 	[ "$status" -ne 0 ]
+}
+
+# One of the scripts of tests/bats, in the view of the lab.
+in_view() { # SCRIPT [WORD...]
+	master sh -c "cd /opt/view && PATH=/opt/view:\$PATH HOME=/root TERM=xterm exec ssi shell bash -euo pipefail ./$*"
+}
+
+@test "ps, pstree, top, htop, free, uptime, vmstat, lscpu, pidstat: what the nodes say; kill, killall, pkill, renice, taskset: what they do there" {
+	node_sh n01 'cp /bin/sleep /root/sleeper'
+	start_on n01 'exec sleep 701'
+	start_on n01 'exec /root/sleeper 704'
+	start_on n02 'exec setpriv --reuid=1234 --regid=1234 --clear-groups sleep 702'
+	start_on n02 'exec sleep 703'
+	start_on n02 'exec nice -n 5 bash -c "exec -a spinner bash -c \"while :; do :; done\""'
+	in_view view-script.bash n01 n02 n03
+}
+
+@test "a job is shown once, under its deputy's number; signals, priority and processors reach it there" {
+	in_view view-deputies.bash
 }
