@@ -346,6 +346,7 @@ static int on_door(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 		free(c);
 		return 0;
 	}
+	ssi_jobhop_widen(conn);
 	ssi_jobhop_init(&c->hop, TAKE_FD(conn));
 	LIST_INSERT_HEAD(&j->clients, c, link);
 	if (++j->n_clients > j->crowd)

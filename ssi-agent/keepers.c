@@ -18,10 +18,10 @@
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
 #include "libssi/base/spawn.h"
+#include "libssi/comm/jobframe.h"
 #include "ssi-agent/keepers.h"
 
 #define KEEPERS_HELD_MAX 1024
-#define KEEPERS_BUFFER (1 << 20)     /* of the socket to a keeper: it is not always there to read at once */
 
 static int keepers_on_end(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
@@ -64,14 +64,14 @@ static int keepers_send(int server, int fd)
 int keepers_start(sd_event *event, const char *program, int *server, struct ssi_err *e)
 {
 	_cleanup_close_ int ours = -1, theirs = -1;
-	const int size = KEEPERS_BUFFER;
 	int p[2], r = *server < 0 ? -ENOTCONN : 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, p) < 0)
 		return ssi_errno(e, -errno, "a socket to a keeper");
 	ours = p[0];
 	theirs = p[1];
-	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	ssi_jobhop_widen(ours);
+	ssi_jobhop_widen(theirs);
 	for (int turn = 0; turn < 2; turn++) {
 		if (r >= 0)
 			r = keepers_send(*server, theirs);
@@ -102,12 +102,11 @@ static int keepers_connect_to(const char *folder)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const int size = KEEPERS_BUFFER;
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", folder);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	ssi_jobhop_widen(fd);
 	return TAKE_FD(fd);
 }
 

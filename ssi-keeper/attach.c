@@ -35,6 +35,7 @@ void attach_accept(struct keeper *k)
 	if (fd < 0)
 		return;
 	attach_lost(k);
+	ssi_jobhop_widen(fd);
 	ssi_jobhop_init(&k->hop, fd);
 	k->hop.cork = true;
 }
@@ -130,7 +131,7 @@ static void attach_pump_outlet(struct keeper *k, struct outlet *o)
 		uint8_t head[SSI_DATA_HEAD];
 		struct iovec v[3];
 
-		d.n = outlet_next(o, SSI_JOBFRAME_PIECE, v + 1, &d.offset, &d.end);
+		d.n = outlet_next(o, SSI_JOBFRAME_OUTPUT, v + 1, &d.offset, &d.end);
 		if (!d.n && !d.end)
 			return;
 		v[0] = (struct iovec){ head, ssi_data_head(&d, head) };

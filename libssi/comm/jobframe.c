@@ -220,6 +220,13 @@ bool ssi_jobhop_full(const struct ssi_jobhop *h)
 	return h->out.len - h->out_at > (h->out_max ? h->out_max : SSI_JOB_WINDOW_BYTES);
 }
 
+void ssi_jobhop_widen(int fd)
+{
+	const int size = SSI_JOBHOP_BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+}
+
 static int jobhop_address(const char *path, struct sockaddr_un *ret, struct ssi_err *e)
 {
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };

@@ -15,6 +15,8 @@
 #define SSI_JOBFRAME_HEAD 16
 #define SSI_JOBFRAME_MAX (128u << 10)        /* bytes of a body */
 #define SSI_JOBFRAME_PIECE (64u << 10)       /* of data in a Data or a Blob, so that the message around it is well below that */
+#define SSI_JOBFRAME_OUTPUT (120u << 10)     /* of data in a Data of the node's */
+#define SSI_JOBHOP_BUFFER (1 << 20)          /* of a socket, so that its ends need not take turns */
 #define SSI_JOBHOP_PIECES 4
 #define SSI_JOB_WINDOW_BYTES (1u << 20)      /* of each stream that may be on its way and not acknowledged */
 
@@ -53,6 +55,7 @@ int ssi_jobhop_sendv(struct ssi_jobhop *h, uint16_t type, uint64_t job, const st
 int ssi_jobhop_flush(struct ssi_jobhop *h);    /* 0, also if there is something left; -errno */
 static inline bool ssi_jobhop_waits(const struct ssi_jobhop *h) { return h->out.len > h->out_at; }   /* watch for room to write */
 bool ssi_jobhop_full(const struct ssi_jobhop *h);      /* who gives it frames of others had better not read them just now */
+void ssi_jobhop_widen(int fd);                 /* make its sending buffer SSI_JOBHOP_BUFFER, if we may */
 /* A Unix socket, close-on-exec: connected to path, or listening there (what lay there goes; non-blocking). The descriptor or -errno. */
 int ssi_jobhop_connect(const char *path, struct ssi_err *e);
 int ssi_jobhop_listen(const char *path, unsigned mode, struct ssi_err *e);
