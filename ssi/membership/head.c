@@ -204,18 +204,24 @@ void head_tick(struct ssi_head *h)
 
 /* --- states --- */
 
+/* A member is looked at when its silence would count, and not before it could be heard once more. */
+static void head_watch(struct ssi_head *h, struct head_node *n)
+{
+	uint64_t soon = head_now(h) + HEAD_HEARING_MS, due = head_deadline(n);
+
+	head_due_set(&h->due, n, due > soon ? due : soon);
+}
+
 /* Enter a state: counted, timed, and to be told. */
 static void head_enter(struct ssi_head *h, struct head_node *n, enum ssi_nodestate state, const char *reason)
 {
-	uint64_t now = head_now(h);
-
 	head_count(n, -1);
 	n->pub.state = state;
 	head_count(n, 1);
 	n->pub.since_ms = head_wall(h);
 	ssi_text_copy(n->pub.reason, sizeof(n->pub.reason), reason);
 	if (head_is_member(state))
-		head_due_set(&h->due, n, head_deadline(n) > now + HEAD_HEARING_MS ? head_deadline(n) : now + HEAD_HEARING_MS);
+		head_watch(h, n);
 	else
 		head_due_clear(&h->due, n);
 	head_arm(h);
@@ -254,6 +260,7 @@ static struct head_system *head_system(const struct ssi_head *h, const char *nam
 int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbeat_ms, uint32_t detach_ms, uint64_t view)
 {
 	struct head_system *s = head_system(h, system);
+	struct head_node *n;
 
 	if (!s) {
 		s = calloc(1, sizeof(*s));
@@ -266,6 +273,10 @@ int ssi_head_set_system(struct ssi_head *h, const char *system, uint32_t heartbe
 	}
 	s->heartbeat_ms = heartbeat_ms;
 	s->detach_ms = detach_ms;
+	TAILQ_FOREACH(n, &s->nodes, link)        /* who is silent already is so by the new measure */
+		if (head_is_member(n->pub.state))
+			head_watch(h, n);
+	head_arm(h);
 	return 0;
 }
 

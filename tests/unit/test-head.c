@@ -81,6 +81,22 @@ static void suspect_is_heard_again(void **state)
 	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
 }
 
+/* Who was silent before the limit was lowered is judged by the lower one. */
+static void a_lower_limit_counts_at_once(void **state)
+{
+	struct fixture *x = *state;
+
+	assert_int_equal(ssi_head_set_system(x->head, "demo", 500, 300000, 41), 0);
+	fx_join(x, "n01");
+	for (int i = 0; i < 20; i++)
+		fx_pass(x, 500);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_JOINED);
+	assert_int_equal(ssi_head_set_system(x->head, "demo", 500, 3000, 41), 0);
+	for (int i = 0; i < 4; i++)
+		fx_pass(x, 100);
+	assert_int_equal(fx_state(x, "n01"), SSI_NODE_DETACHED);
+}
+
 static void detached_is_refused(void **state)
 {
 	struct fixture *x = *state;
@@ -454,6 +470,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(joins_and_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(silence_suspects_then_detaches, setup, teardown),
 		cmocka_unit_test_setup_teardown(suspect_is_heard_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lower_limit_counts_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(detached_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_and_early_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(speaks_for_itself_alone, setup, teardown),
