@@ -11,6 +11,7 @@
 #include "bootsvc/placement.h"
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
+#include "libssi/base/path.h"
 #include "libssi/model/shared.h"
 #include "ssi/boot/text.h"
 #include "ssi/rexec/job.pb-c.h"
@@ -222,11 +223,11 @@ static int spec_send(struct job_client *c, struct job *job, Ssi__Job__Spec *m)
 static void job_begun(struct jobs *j, struct job *job, const Ssi__Job__Spec *m)
 {
 	char name[64];
-	const char *slash;
+	size_t n;
+	const char *last = ssi_path_last((const char *)m->argv[0].data, m->argv[0].len, &n);
 
-	snprintf(name, sizeof(name), "%.*s", (int)m->argv[0].len, (const char *)m->argv[0].data);
-	slash = strrchr(name, '/');
-	ssi_text_copy(job->s.command, sizeof(job->s.command), slash && slash[1] ? slash + 1 : name);
+	snprintf(name, sizeof(name), "%.*s", n < sizeof(name) ? (int)n : (int)sizeof(name), last);
+	ssi_text_copy(job->s.command, sizeof(job->s.command), name);
 	job->state = JOB_SENT;
 	job->s.phase = STATE_JOB_SENT;
 	job->s.started = ssi_clock_wall_ms();

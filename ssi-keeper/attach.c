@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
 #include "libssi/base/clock.h"
+#include "libssi/base/path.h"
 #include "ssi-keeper/keeper.h"
 #include "ssi/rexec/data.h"
 
@@ -70,9 +71,13 @@ void attach_hold(struct keeper *k)
 	Ssi__Job__Held m = SSI__JOB__HELD__INIT;
 	char command[ATTACH_COMMAND_MAX] = "";
 	uint8_t buf[256];
+	size_t n;
 
-	if (k->spec->n_argv)
-		snprintf(command, sizeof(command), "%.*s", (int)k->spec->argv[0].len, (const char *)k->spec->argv[0].data);
+	if (k->spec->n_argv) {
+		const char *last = ssi_path_last((const char *)k->spec->argv[0].data, k->spec->argv[0].len, &n);
+
+		snprintf(command, sizeof(command), "%.*s", n < sizeof(command) ? (int)n : (int)sizeof(command), last);
+	}
 	m.job = k->job;
 	m.pid = k->spec->pid;
 	m.uid = k->spec->uid;

@@ -151,3 +151,12 @@ int ssi_path_rmtree(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	return path_rm_at(at, slash ? slash + 1 : folder);
 }
+
+const char *ssi_path_last(const char *path, size_t n, size_t *ret_n)
+{
+	const char *slash = n ? memrchr(path, '/', n) : NULL;
+	const char *last = slash && slash + 1 < path + n ? slash + 1 : path;
+
+	*ret_n = n - (size_t)(last - path);
+	return last;
+}

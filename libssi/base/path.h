@@ -9,3 +9,5 @@ char *ssi_path_join3(const char *a, const char *b, const char *c);
 bool ssi_path_is_name(const char *s);                         /* one safe path component: [A-Za-z0-9._+-], not "." or "..", at most 64 */
 int ssi_path_mkdirs(const char *path, mode_t mode);           /* like mkdir -p; 0 or -errno */
 int ssi_path_rmtree(const char *path);                        /* like rm -rf, does not cross a mount or follow a link; 0 or -errno */
+/* Its last component, within it; the whole where it ends with a '/'. n: of bytes, it needs no end. */
+const char *ssi_path_last(const char *path, size_t n, size_t *ret_n);

@@ -181,9 +181,15 @@ static void names(void **state)
 {
 	static const char *const list[] = { "image", "interface", NULL, "init" };
 	_cleanup_free_ char *p = ssi_path_join("/a/", "b"), *q = ssi_path_join3("/", "b", "c");
+	size_t n;
 
 	assert_string_equal(p, "/a/b");
 	assert_string_equal(q, "/b/c");
+	assert_string_equal(ssi_path_last("/a/bc", 5, &n), "bc");
+	assert_int_equal(n, 2);
+	assert_string_equal(ssi_path_last("bc", 2, &n), "bc");
+	assert_string_equal(ssi_path_last("/a/", 3, &n), "/a/");
+	assert_string_equal(ssi_path_last("", 0, &n), "");
 	assert_true(ssi_path_is_name("a.B_c-1+"));
 	assert_false(ssi_path_is_name(""));
 	assert_false(ssi_path_is_name("."));
