@@ -16,6 +16,9 @@
 #include "ssi/boot/text.h"
 #include "ssi/rexec/job.pb-c.h"
 
+#define ANSWER_HEAD 2048                     /* of a PLACES, for all but the places; */
+#define ANSWER_EACH 8                        /* and before each of those */
+
 /* --- ASK --- */
 
 struct answer {
@@ -31,22 +34,30 @@ static void answer_free(struct answer *a)
 	free(a->list);
 }
 
+/* As many as a frame has room for, and the rest in others. */
 static int answer_send(struct job_client *c, struct answer *a)
 {
-	size_t n;
-	uint8_t *p;
-	int r;
+	_cleanup_free_ uint8_t *p = malloc(SSI_JOBFRAME_MAX);
+	size_t at = 0;
+	int r = p ? 0 : -ENOMEM;
 
-	a->m.places = a->list;
-	a->m.n_places = a->n;
-	n = protobuf_c_message_get_packed_size(&a->m.base);
-	if (n > SSI_JOBFRAME_MAX)
-		return -EMSGSIZE;
-	p = malloc(n + 1);
-	if (!p)
-		return -ENOMEM;
-	r = ssi_jobhop_send(&c->hop, SSI_JOB_PLACES, 0, p, protobuf_c_message_pack(&a->m.base, p));
-	free(p);
+	do {
+		size_t room = SSI_JOBFRAME_MAX - ANSWER_HEAD;
+
+		a->m.places = a->list + at;
+		for (a->m.n_places = 0; at < a->n; at++, a->m.n_places++) {
+			size_t n = protobuf_c_message_get_packed_size(&a->list[at]->base) + ANSWER_EACH;
+
+			if (n > room)
+				break;
+			room -= n;
+		}
+		a->m.more = at < a->n;
+		if (r >= 0)
+			r = protobuf_c_message_get_packed_size(&a->m.base) > SSI_JOBFRAME_MAX ? -EMSGSIZE : 0;
+		if (r >= 0)
+			r = ssi_jobhop_send(&c->hop, SSI_JOB_PLACES, 0, p, protobuf_c_message_pack(&a->m.base, p));
+	} while (r >= 0 && a->m.more);
 	return r;
 }
 
@@ -99,7 +110,8 @@ static int ask_nodes(struct job_client *c, const Ssi__Job__Ask *m, struct answer
 /* As a policy has it. With local there are no places: the program runs where it was asked for. */
 static int ask_policy(struct job_client *c, const Ssi__Job__Ask *m, struct answer *a, struct ssi_err *e)
 {
-	struct placement_ask ask = { .policy = m->policy[0] ? m->policy : NULL, .count = m->count ?: 1, .cpus = m->cpus, .memory = m->memory };
+	struct placement_ask ask = { .system = m->system[0] ? m->system : NULL, .policy = m->policy[0] ? m->policy : NULL,
+				     .count = m->count ?: 1, .cpus = m->cpus, .memory = m->memory };
 	SSI_CLEANUP(placement_free) struct placement got = { 0 };
 	char same_as[32];
 	int r;

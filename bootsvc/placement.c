@@ -187,7 +187,7 @@ static int system_of(struct daemon *d, const char **system, struct ssi_err *e)
 		return ssi_errf(e, -ENOENT, "no system %s", *system);
 	if (!*system && d->registry->n_systems == 1)
 		*system = d->registry->systems[0]->name;
-	return *system ? 0 : ssi_errf(e, -ENOENT, d->registry->n_systems ? "there are several systems: say which one" : "there is no system");
+	return *system ? 0 : ssi_errf(e, -ENOENT, d->registry->n_systems ? "there are several systems: say with --system which one" : "there is no system");
 }
 
 /* --- choosing --- */

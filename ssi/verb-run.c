@@ -15,6 +15,7 @@ const struct ssi_opt verb_run_opts[] = {
 	{ "nodes", 'n', "RANGE", "run it on each of these nodes", "@node" },
 	{ "count", 'N', "COUNT", "run it on so many nodes, as the policy chooses them", NULL },
 	{ "on", 0, "POLICY", "the policy that chooses the node (see 'ssi policy list')", NULL },
+	{ "system", 0, "NAME", "choose among the nodes of this system, where there are several (else $SSI_SYSTEM)", NULL },
 	{ "pty", 't', NULL, "give it a terminal", NULL },
 	{ "input", 'i', "PATH", "bring this file or folder along, into its working directory", "@file" },
 	{ "output", 'O', "DIR", "bring back here what it leaves in the folder 'output' of its working directory", "@dir" },
@@ -47,6 +48,7 @@ static int options(const struct ssi_cmd_args *a, struct run_ask *q)
 
 	q->where.range = ssi_cmd_opt(a, "nodes");
 	q->where.policy = ssi_cmd_opt(a, "on");
+	q->where.system = ssi_cmd_opt(a, "system") ?: getenv("SSI_SYSTEM");
 	q->pty = ssi_cmd_opt(a, "pty");
 	q->input = ssi_cmd_opt(a, "input");
 	q->output = ssi_cmd_opt(a, "output");
@@ -62,8 +64,8 @@ static int options(const struct ssi_cmd_args *a, struct run_ask *q)
 	v = ssi_cmd_opt(a, "time");
 	if (v && (ssi_num_duration_ms(v, &q->time_ms) < 0 || !q->time_ms))
 		return wrong("time", v, "time");
-	if (q->where.range && (q->where.count || q->where.policy)) {
-		fprintf(stderr, "ssi: run: -n says where; -N and --on let a policy choose: one or the other\n");
+	if (q->where.range && (q->where.count || q->where.policy || ssi_cmd_opt(a, "system"))) {
+		fprintf(stderr, "ssi: run: -n says where; -N, --on and --system let a policy choose: one or the other\n");
 		return -EINVAL;
 	}
 	if (q->where.range) {

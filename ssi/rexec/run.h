@@ -16,7 +16,7 @@
 
 /* Where may it run? All 0 or NULL: as the default policy has it. */
 struct ssi_run_where {
-	const char *range, *policy;
+	const char *range, *policy, *system; /* system: the policy chooses among its nodes */
 	uint32_t count, cpus, same_as;
 	uint64_t memory;                     /* bytes */
 };

@@ -149,6 +149,28 @@ case_placed() {
 	grep -q 'same-as: no such job' said
 }
 
+# A second system, of nodes that are off.
+case_systems() {
+	ip link add lan1 type bridge && ip link set lan1 up && ip addr add 10.78.0.1/16 dev lan1
+	printf '%s\n' '[system far]' 'interface = lan1' 'network = 10.78.0.0/16' '[node f[00001-10000]]' 'system = far' 'address = 10.78.1.1' 'image = compute' >nodes.d/30-far.ini
+	sed -i 's/^image = compute/&\nsystem = demo/' nodes.d/10-demo.ini
+	agents_up 1
+	if placed 2>said; then fail "in which system?"; fi
+	grep -q 'there are several systems: say with --system which one' said
+	[ "$(placed --system demo)" = n01 ]
+	[ "$(SSI_SYSTEM=demo placed -N 1)" = n01 ]
+	[ "$(SSI_SYSTEM=far placed --system demo)" = n01 ]
+	[ "$(SSI_SYSTEM=far placed -n n01)" = n01 ]
+	if placed --system far 2>said; then fail "no node of it is up"; fi
+	if placed --system nosuch 2>said; then fail "no such system"; fi
+	grep -q 'no system nosuch' said
+	if placed --system demo -n n01 2>said; then fail "one or the other"; fi
+	# More than one answer has room for.
+	if placed -n 'f[00001-10000],n01' -o json >said; then fail "most of them are off"; fi
+	jq -e 'length == 10001 and .[0].name == "f00001" and .[9999].name == "f10000" and .[10000].status == 0 and (map(select(.status == 126)) | length) == 10000' said
+	jq -e 'map(select(.error == "it is not joined")) | length == 10000' said
+}
+
 case_spread() {
 	local here i
 	here=$(hostname)

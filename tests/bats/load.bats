@@ -11,6 +11,7 @@ export CASES=load-cases.bash
 @test "policies: shipped, over them policy.d while the daemon runs; versions; a mistake changes nothing" { in_net case_policies; }
 @test "policy show: the nodes in the order in which they would be chosen, and why the others are not" { in_net case_policy_show; }
 @test "placed: by policies, never on a drained node, and said why nowhere" { in_net case_placed; }
+@test "placed: in the system that is named, where there are several; on ten thousand nodes at once" { in_net case_systems; }
 @test "spread: programs of a shell are placed, where the nodes share their working directory; else they run here" { in_net case_spread; }
 @test "spread: a project is built by make, its compilers on all nodes, one of them lost meanwhile; its tests pass" { NET_SECONDS=110 in_net case_build; }
 @test "spread: all of the project, and all its unit tests (--long)" {
