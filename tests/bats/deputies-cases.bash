@@ -51,7 +51,7 @@ case_next_life() {
 	kill "${jobs[0]}"
 	await 20 over "${jobs[0]}" exited
 	[ "$(ssi job show "${jobs[0]}" -o json | jq .status)" = 3 ]
-	[ "$(cat "$(ssi job show "${jobs[0]}" -o json | jq -r .stdout)" | tail -n 1)" = caught ]
+	[ "$(tail -n 1 "$(ssi job show "${jobs[0]}" -o json | jq -r .stdout)")" = caught ]
 	[ "$(cat "$(ssi job show "${jobs[0]}" -o json | jq -r .stderr)")" = error ]
 	kill -STOP "${jobs[1]}"
 	await 20 state "${jobs[1]}" stopped

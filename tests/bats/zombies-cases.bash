@@ -140,7 +140,7 @@ over() { # WHAT IS KEPT
 		ssi job show "$job" -o json | jq -r '[.command, .cause, .status, .signal, .core] | join(" ")'
 	done >got
 	diff <(sort <<<"$1") <(sort got)
-	await 10 nothing || fail "left: $(ps -eo pid,ppid,stat,args | grep -E ' Z|[k]eeper'; ls nodes/*/jobs)"
+	await 10 nothing || fail "left: $(ps -eo pid,ppid,stat,args | awk '$3 ~ "Z" || /ssi-keeper/'; ls nodes/*/jobs)"
 }
 none() { [ "$(ssi jobs -o json)" = "[]" ]; }
 
