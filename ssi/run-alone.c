@@ -4,9 +4,11 @@
  * stops when the program stops, and ends as it ended. Called by run.c.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -108,6 +110,54 @@ static int begin_files(const struct run_ask *q, struct ssi_run_io *io, pid_t pid
 	return r < 0 || !q->output ? r : run_files_unpack(q->output, &pids[1], &io->result, e);
 }
 
+/* Once, on one node; its end. tar: what of --output could not be written. */
+static int run_try(struct run_all *x, const struct ssi_run_place *p, struct ssi_run_io io, struct ssi_run_exit *ret, int *ret_tar, struct ssi_err *e)
+{
+	pid_t pids[2] = { 0 };
+	int r = begin_files(x->ask, &io, pids, e);
+
+	if (r >= 0)
+		r = ssi_run_one(x->socket, TAKE_FD(x->fd), p, x->spec, x->pack, &io, ret, e);
+	terminal_back();
+	if (r < 0)
+		return r;
+	if (io.files >= 0)
+		close(io.files);
+	if (x->ask->restart && ret->cause == SSI_RUN_NODE_LOST) {
+		run_files_end(pids[0]);
+		run_files_end(pids[1]);
+	} else
+		*ret_tar = run_files_wait(pids[1], "--output");
+	return 0;
+}
+
+/* Waits for a place, from which it begins anew. -ECANCELED: it was told to end meanwhile; *ret is its end then. */
+static int run_elsewhere(struct run_all *x, struct ssi_run_place *p, off_t input, struct ssi_run_exit *ret)
+{
+	struct signalfd_siginfo si;
+	struct ssi_err e;
+	int tries = 0;
+
+	fprintf(stderr, "ssi: run: %s was lost: it is started again\n", p->node);
+	while (run_again(x, p, &x->fd, &e) < 0) {
+		struct pollfd s = { .fd = x->signals, .events = POLLIN };
+
+		if (!tries++)
+			fprintf(stderr, "ssi: run: it waits for a node: %s\n", e.text);
+		poll(&s, 1, RUN_AGAIN_MS);
+		while (read(x->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+			if (run_ends((int)si.ssi_signo)) {
+				*ret = (struct ssi_run_exit){ .cause = SSI_RUN_KILLED, .signal = (int)si.ssi_signo };
+				return -ECANCELED;
+			}
+	}
+	if (x->spec->deputy)
+		p->pid = x->places->caller;
+	if (input >= 0)
+		lseek(STDIN_FILENO, input, SEEK_SET);
+	return 0;
+}
+
 int run_alone(struct run_all *x)
 {
 	const struct run_ask *q = x->ask;
@@ -115,12 +165,12 @@ int run_alone(struct run_all *x)
 				 .terminal = q->pty ? STDIN_FILENO : -1, .stopped = on_stopped,
 				 .front = q->pty && tcgetattr(STDIN_FILENO, &before) == 0 ? on_front : NULL };
 	struct ssi_run_place *p = &x->places->place[0];
+	off_t input = x->spec->input ? lseek(STDIN_FILENO, 0, SEEK_CUR) : -1;
 	struct ssi_run_exit end = { 0 };
 	struct ssi_err e = { 0 };
-	pid_t pids[2] = { 0 };
 	const char *why;
 	char buf[320];
-	int r;
+	int r, tar = 0;
 
 	if (p->error[0]) {
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, p->error);
@@ -132,22 +182,18 @@ int run_alone(struct run_all *x)
 		p->pid = x->places->caller;
 	r = ssi_pack_fits(x->pack, p->arch, p->x86_level, &e);
 	if (r >= 0)
-		r = begin_files(q, &io, pids, &e);
-	if (r >= 0)
-		r = ssi_run_one(x->socket, TAKE_FD(x->fd), p, x->spec, x->pack, &io, &end, &e);
-	terminal_back();
+		do
+			r = run_try(x, p, io, &end, &tar, &e);
+		while (r >= 0 && q->restart && end.cause == SSI_RUN_NODE_LOST && run_elsewhere(x, p, input, &end) == 0);
 	if (r < 0) {
 		fprintf(stderr, "ssi: run: %s\n", e.text);
 		return 126;
 	}
 	leave_input(&end);
-	if (io.files >= 0)
-		close(io.files);
-	r = run_files_wait(pids[1], "--output");
 	why = run_why(&end, buf, sizeof(buf));
 	if (q->json)
 		print_json(p, &end);
 	else if (why)
 		fprintf(stderr, "ssi: run: %s: %s\n", p->node, why);
-	return ssi_run_die(&end) ?: r;
+	return ssi_run_die(&end) ?: tar;
 }

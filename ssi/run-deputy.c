@@ -48,16 +48,21 @@ static void tell(int to, int signals)
 	}
 }
 
+static void connect_and_hand_over(const char *path, int parent)
+{
+	_cleanup_close_ int fd = ssi_jobhop_connect(path ? path : ssi_run_socket(), NULL);
+
+	if (fd < 0 || hand_over(parent, fd) < 0)
+		_exit(1);
+}
+
 static _Noreturn void child(const char *path, int parent, int signals)
 {
 	struct ssi_run_exit x;
-	int fd;
+	ssize_t n;
 
 	setpgid(0, 0);
-	fd = ssi_jobhop_connect(path ? path : ssi_run_socket(), NULL);
-	if (fd < 0 || hand_over(parent, fd) < 0)
-		_exit(1);
-	close(fd);
+	connect_and_hand_over(path, parent);
 	for (;;) {
 		struct pollfd p[2] = { { .fd = parent, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
 
@@ -65,8 +70,12 @@ static _Noreturn void child(const char *path, int parent, int signals)
 			continue;
 		if (p[1].revents)
 			tell(parent, signals);
-		if (p[0].revents)
-			_exit(recv(parent, &x, sizeof(x), 0) == (ssize_t)sizeof(x) ? ssi_run_die(&x) : 1);
+		if (!p[0].revents)
+			continue;
+		n = recv(parent, &x, sizeof(x), 0);
+		if (n != 1)
+			_exit(n == (ssize_t)sizeof(x) ? ssi_run_die(&x) : 1);
+		connect_and_hand_over(path, parent);
 	}
 }
 
@@ -96,19 +105,27 @@ int run_deputy_start(const char *path, int signals, struct run_deputy *ret)
 	return 0;
 }
 
+int run_deputy_again(const struct run_deputy *d)
+{
+	run_deputy_stop(d, false);               /* who is stopped does not read */
+	return d->pid && send(d->fd, "", 1, MSG_NOSIGNAL) == 1 ? 0 : -ESRCH;
+}
+
+/* What it was signalled before that is for a job that was lost. */
 int run_deputy_connection(const struct run_deputy *d)
 {
 	union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } c = { .room = { 0 } };
-	char byte;
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.room, .msg_controllen = sizeof(c.room) };
+	struct said s;
+	struct iovec v = { &s, sizeof(s) };
 	ssize_t n;
 	int fd;
 
-	do
+	do {
+		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.room, .msg_controllen = sizeof(c.room) };
+
 		n = d->pid ? recvmsg(d->fd, &m, MSG_CMSG_CLOEXEC) : 0;
-	while (n < 0 && errno == EINTR);
-	if (n <= 0 || m.msg_controllen < sizeof(c.head) || c.head.cmsg_type != SCM_RIGHTS)
+	} while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof(s));
+	if (n <= 0 || c.head.cmsg_type != SCM_RIGHTS)
 		return -1;
 	memcpy(&fd, CMSG_DATA(&c.head), sizeof(fd));
 	return fd;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,6 +69,14 @@ int run_files_unpack(const char *dir, pid_t *ret_pid, int *ret_fd, struct ssi_er
 	int r = ssi_path_mkdirs(dir, 0777);
 
 	return r < 0 ? ssi_errno(e, r, "--output %s", dir) : start(argv, false, ret_pid, ret_fd, e);
+}
+
+void run_files_end(pid_t pid)
+{
+	if (!pid)
+		return;
+	kill(pid, SIGKILL);
+	ssi_spawn_wait(pid);
 }
 
 int run_files_wait(pid_t pid, const char *what)

@@ -14,6 +14,7 @@
 
 #include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
+#include "libssi/base/clock.h"
 #include "libssi/base/fd.h"
 #include "libssi/base/path.h"
 #include "libssi/base/tty.h"
@@ -29,6 +30,7 @@ struct many_node {
 	struct ssi_run *run;                 /* NULL: it has ended, or never began */
 	struct run_deputy deputy;
 	bool stopped;
+	uint64_t again;                      /* monotonic, ms: when it is asked for another node, the first one being lost; 0 */
 	struct ssi_run_exit end;
 	char why[320];                       /* "" = it ended by its own exit */
 	int keep[2];                         /* files for its output and errors, or -1 */
@@ -148,7 +150,7 @@ static int node_keep(struct many_node *o, const char *dir, struct ssi_err *e)
 static int node_files(struct many_node *o, const struct run_ask *q, struct ssi_err *e)
 {
 	_cleanup_free_ char *dir = q->output ? ssi_path_join(q->output, o->place->node) : NULL;
-	int r = q->files ? node_keep(o, q->files, e) : 0;
+	int r = q->files && o->keep[0] < 0 ? node_keep(o, q->files, e) : 0;
 
 	if (r >= 0 && q->input)
 		r = run_files_pack(q->input, &o->pids[0], &o->files, e);
@@ -159,9 +161,10 @@ static int node_files(struct many_node *o, const struct run_ask *q, struct ssi_e
 	return r;
 }
 
+static const struct ssi_run_ops ops = { .output = on_output, .state = on_state };
+
 static void node_start(struct many_node *o)
 {
-	static const struct ssi_run_ops ops = { .output = on_output, .state = on_state };
 	const struct run_all *a = o->many->all;
 	_cleanup_close_ int fd = run_deputy_connection(&o->deputy);
 	struct ssi_err e = { 0 };
@@ -188,7 +191,7 @@ static void deputies_start(struct many *x)
 
 static void node_poll(struct many_node *o, struct pollfd p[POLLS_EACH], int *timeout)
 {
-	int t = o->run ? ssi_run_poll(o->run, &p[0]) : -1;
+	int t = o->run ? ssi_run_poll(o->run, &p[0]) : o->again ? RUN_AGAIN_MS : -1;
 
 	if (!o->run)
 		p[0].fd = -1;
@@ -196,7 +199,14 @@ static void node_poll(struct many_node *o, struct pollfd p[POLLS_EACH], int *tim
 		*timeout = t;
 	p[1] = (struct pollfd){ .fd = o->run && o->files >= 0 && ssi_run_room(o->run, 3) ? o->files : -1, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = o->run && o->back.len ? o->result : -1, .events = POLLOUT };
-	p[3] = (struct pollfd){ .fd = o->run && o->deputy.pid ? o->deputy.fd : -1, .events = POLLIN };
+	p[3] = (struct pollfd){ .fd = (o->run || o->again) && o->deputy.pid ? o->deputy.fd : -1, .events = POLLIN };
+}
+
+static void node_killed(struct many_node *o, int signal)
+{
+	o->again = 0;
+	o->end = (struct ssi_run_exit){ .cause = SSI_RUN_KILLED, .signal = signal };
+	node_end(o);
 }
 
 /* What its deputy was sent is for it; that is dead, and so is it. */
@@ -205,12 +215,11 @@ static void node_signal(struct many_node *o)
 	bool group;
 	int number = run_deputy_signal(&o->deputy, &group);
 
-	if (number > 0)
+	if (number > 0 && o->run)
 		ssi_run_signal(o->run, number, group);
-	if (number >= 0)
+	if (number >= 0 && (o->run || !run_ends(number)))
 		return;
-	o->end = (struct ssi_run_exit){ .cause = SSI_RUN_KILLED, .signal = run_deputy_end(&o->deputy, NULL) };
-	node_end(o);
+	node_killed(o, number > 0 ? number : run_deputy_end(&o->deputy, NULL));
 }
 
 static void files_read(struct many_node *o)
@@ -224,6 +233,49 @@ static void files_read(struct many_node *o)
 	ssi_run_input(o->run, 3, buf, n > 0 ? (size_t)n : 0);
 	if (n <= 0)
 		close(TAKE_FD(o->files));
+}
+
+/* Its node was lost. It keeps its deputy, and the name that stands before what it writes. */
+static void node_lost(struct many_node *o)
+{
+	ssi_run_free(TAKE_PTR(o->run));
+	if (o->files >= 0)
+		close(TAKE_FD(o->files));
+	if (o->result >= 0)
+		close(TAKE_FD(o->result));
+	run_files_end(o->pids[0]);
+	run_files_end(o->pids[1]);
+	o->pids[0] = o->pids[1] = 0;
+	o->back.len = 0;
+	o->stopped = false;
+	o->again = ssi_clock_mono_ms();
+	progress_away(o->many);
+	fprintf(stderr, "ssi: run: %s was lost: what ran there is started again\n", o->place->node);
+}
+
+static void node_elsewhere(struct many_node *o)
+{
+	const struct run_all *a = o->many->all;
+	struct ssi_run_place p, *own = &a->places->place[o - o->many->nodes];
+	_cleanup_close_ int asked = -1, fd = -1;
+	struct ssi_err e = { 0 };
+	int r = run_again(a, &p, &asked, &e);
+
+	if (r < 0) {
+		o->again = ssi_clock_mono_ms() + RUN_AGAIN_MS;
+		return;
+	}
+	o->again = 0;
+	p.pid = o->deputy.pid ? own->pid : p.pid;
+	snprintf(p.node, sizeof(p.node), "%s", own->node);
+	*own = p;
+	if (run_deputy_again(&o->deputy) == 0)
+		fd = run_deputy_connection(&o->deputy);
+	r = node_files(o, a->ask, &e);
+	if (r >= 0)
+		r = ssi_run_new(a->socket, TAKE_FD(fd), o->place, a->spec, a->pack, &ops, o, &o->run, &e);
+	if (r < 0)
+		node_failed(o, e.text);
 }
 
 static void node_step(struct many_node *o, const struct pollfd p[POLLS_EACH])
@@ -247,6 +299,10 @@ static void node_step(struct many_node *o, const struct pollfd p[POLLS_EACH])
 	if (r != SSI_RUN_ENDED)
 		return;
 	o->end = *ssi_run_exit(o->run);
+	if (o->end.cause == SSI_RUN_NODE_LOST && o->many->all->ask->restart) {
+		node_lost(o);
+		return;
+	}
 	why = run_why(&o->end, buf, sizeof(buf));
 	if (why && !o->why[0])
 		snprintf(o->why, sizeof(o->why), "%s", why);
@@ -261,6 +317,8 @@ static void signals_read(struct many *x)
 		for (size_t i = 0; i < x->n; i++)
 			if (x->nodes[i].run && si.ssi_signo != SIGWINCH)
 				ssi_run_signal(x->nodes[i].run, (int)si.ssi_signo, true);
+			else if (x->nodes[i].again && run_ends((int)si.ssi_signo))
+				node_killed(&x->nodes[i], (int)si.ssi_signo);
 		if (si.ssi_signo == SIGTSTP)
 			raise(SIGSTOP);
 	}
@@ -281,6 +339,10 @@ static void loop(struct many *x)
 		for (size_t i = 0; i < x->n; i++)
 			if (x->nodes[i].run)
 				node_step(&x->nodes[i], &x->polls[1 + i * POLLS_EACH]);
+			else if (x->nodes[i].again && x->polls[1 + i * POLLS_EACH + 3].revents)
+				node_signal(&x->nodes[i]);
+			else if (x->nodes[i].again && ssi_clock_mono_ms() >= x->nodes[i].again)
+				node_elsewhere(&x->nodes[i]);
 	}
 }
 

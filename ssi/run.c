@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "libssi/base/cleanup.h"
@@ -101,6 +102,13 @@ static bool is_there(const struct run_all *x)
 	return !x->places->place[0].error[0] && getcwd(cwd, sizeof(cwd)) && ssi_shared_holds(x->places->shared, cwd);
 }
 
+static bool can_read_again(void)
+{
+	struct stat st;
+
+	return fstat(STDIN_FILENO, &st) < 0 || S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+}
+
 int run_do(const struct run_ask *q, const char *control)
 {
 	_cleanup_free_ char *socket = jobs_socket(control);
@@ -111,6 +119,10 @@ int run_do(const struct run_ask *q, const char *control)
 
 	if (q->pty && (many || !isatty(STDIN_FILENO))) {
 		fprintf(stderr, "ssi: run: %s\n", many ? "--pty is for one node" : "--pty needs a terminal as standard input");
+		return 2;
+	}
+	if (q->restart && !many && !can_read_again()) {
+		fprintf(stderr, "ssi: run: --restart needs a standard input that can be read again: a file, or </dev/null\n");
 		return 2;
 	}
 	r = prepare(&x, &e);

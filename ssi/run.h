@@ -12,6 +12,7 @@ struct run_ask {
 	const char *input, *output, *files;  /* or NULL */
 	uint64_t time_ms;
 	bool pty, prefix, json;
+	bool restart;                        /* elsewhere, when its node is lost */
 	bool or_here;                        /* where it cannot be placed, or has no working directory there: here */
 };
 
@@ -40,9 +41,19 @@ int run_deputy_signal(const struct run_deputy *d, bool *ret_group);  /* that it 
 void run_deputy_stop(const struct run_deputy *d, bool stop); /* as its job; else it goes on */
 int run_deputy_end(struct run_deputy *d, const struct ssi_run_exit *x);      /* it ends like that; NULL: anyhow. By which signal it did; 0 */
 
+int run_deputy_again(const struct run_deputy *d);    /* it is to make another connection: run_deputy_connection; 0 or -errno */
+
+/*
+ * run-again.c: a place for a job whose node was lost, on the policy's next node. *ret_fd: the connection that asked. -EAGAIN: there is none just now (why is in e).
+ */
+int run_again(const struct run_all *x, struct ssi_run_place *ret, int *ret_fd, struct ssi_err *e);
+bool run_ends(int signal);                   /* that ends who waits for a place */
+#define RUN_AGAIN_MS 1000                    /* so long until it is asked again */
+
 /* run-files.c: a tar that writes PATH to a pipe, or reads what is to lie in DIR from one. *ret_fd: our end of it. */
 int run_files_pack(const char *path, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
 int run_files_unpack(const char *dir, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
+void run_files_end(pid_t pid);                /* it is not wanted any more; 0 is fine */
 int run_files_wait(pid_t pid, const char *what);     /* 0, or 1 and said */
 
 /* run-alone.c: why a job ended otherwise than by its own exit, in a line; NULL: there is nothing to say. buf of n bytes. */

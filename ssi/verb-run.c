@@ -23,6 +23,7 @@ const struct ssi_opt verb_run_opts[] = {
 	{ "cpus", 0, "COUNT", "it may use so many processors", NULL },
 	{ "mem", 0, "SIZE", "it may use so much memory, as 512M or 4G", NULL },
 	{ "time", 0, "TIME", "it is ended after this time, as 90s, 10m or 2h", NULL },
+	{ "restart", 0, NULL, "start it again on another node when its node is lost; what it reads is to be a file, or nothing", NULL },
 	{ "or-here", 0, NULL, "run it here where it cannot be placed, or where the nodes do not share the working directory", NULL },
 	{ "no-prefix", 0, NULL, "with many nodes: no 'n01: ' in front of lines", NULL },
 	{ 0 },
@@ -54,6 +55,7 @@ static int options(const struct ssi_cmd_args *a, struct run_ask *q)
 	q->output = ssi_cmd_opt(a, "output");
 	q->files = ssi_cmd_opt(a, "files");
 	q->or_here = ssi_cmd_opt(a, "or-here");
+	q->restart = ssi_cmd_opt(a, "restart");
 	q->prefix = !ssi_cmd_opt(a, "no-prefix");
 	q->json = ssi_cmd_json(a);
 	if (number(a, "count", &q->where.count) < 0 || number(a, "cpus", &q->where.cpus) < 0)
@@ -66,6 +68,10 @@ static int options(const struct ssi_cmd_args *a, struct run_ask *q)
 		return wrong("time", v, "time");
 	if (q->where.range && (q->where.count || q->where.policy || ssi_cmd_opt(a, "system"))) {
 		fprintf(stderr, "ssi: run: -n says where; -N, --on and --system let a policy choose: one or the other\n");
+		return -EINVAL;
+	}
+	if (q->restart && (q->where.range || q->pty)) {
+		fprintf(stderr, "ssi: run: --restart is for programs that a policy places, and without --pty\n");
 		return -EINVAL;
 	}
 	if (q->where.range) {

@@ -94,3 +94,44 @@ case_daemon_away() {
 	kill "$two"
 	await 20 over "$two" killed
 }
+
+case_restart() {
+	local first second job
+	agents_up 3
+	ssi run --restart sh -c 'true' <<<'' 2>err && fail "input that cannot be read again"
+	grep -q 'read again' err
+	! ssi run --restart -n n01 true 2>err
+	grep -q 'a policy places' err
+	# The same pid, the same input, and one status.
+	seq 3 >input
+	ssi run --restart sh -c 'trap "exit 6" TERM; hostname; cat; echo end; sleep 1000 & wait' <input >out 2>err &
+	job=$!
+	await 20 grep -q end out
+	first=$(head -n 1 out)
+	agent_cut "$first"
+	await 30 lines out 10
+	second=$(sed -n 6p out)
+	[ "$first" != "$second" ]
+	[ "$(paste -sd' ' out)" = "$first 1 2 3 end $second 1 2 3 end" ]
+	[ "$(ssi jobs -o json | jq -c '[.[] | [.pid, .node]]')" = "[[$job,\"$second\"]]" ]
+	[ "$(ssi jobs -a -o json | jq -r '.[0].cause')" = node-lost ]
+	kill "$job"
+	await 20 over "$job" exited
+	local status=0
+	wait "$job" || status=$?
+	[ "$status" = 6 ]
+	# Of many, the one.
+	ssi run -N 2 --restart --no-prefix sh -c 'trap "exit 6" TERM; echo "$(hostname) $$"; sleep 1000 & wait' >out 2>err &
+	job=$!
+	await 20 lines out 2
+	agent_cut "$second"
+	await 30 lines out 3
+	# On the last one that there is, under the deputy that it had.
+	[ "$(sed -n 3p out | cut -d' ' -f2)" = "$(sed -n "s/^$second //p" out)" ]
+	[ "$(cut -d' ' -f1 out | sort | uniq -c | sort -n | awk '{ print $1 }' | paste -sd' ')" = "1 2" ]
+	kill "$job"
+	status=0
+	wait "$job" || status=$?
+	[ "$status" = 1 ]
+	[ "$(grep -c '^n0[1-3]  *6' err)" = 2 ]
+}
