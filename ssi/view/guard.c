@@ -2,9 +2,12 @@
 /* The filter, and who answers for it: a process of root's that executes ssi-view anew, as the file system's does. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -50,24 +53,44 @@ static int add_rules(scmp_filter_ctx f)
 	return seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(pidfd_send_signal), 0);
 }
 
-/* The listener's descriptor; -EBUSY: another program listens. */
+/*
+ * As seccomp_load(3), which has no way yet to say that a caller waits for its answer: a signal that what it does brings about (it kills a job, and its child, the
+ * deputy, ends) would let the call begin anew, to find that there is nobody to kill. Kernels before 5.19 do not know of that either.
+ */
+static int load_program(const scmp_filter_ctx f)
+{
+	const unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	struct sock_filter code[BPF_MAXINSNS];
+	struct sock_fprog program = { .filter = code };
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = seccomp_export_bpf(f, fd);
+	if (r < 0)
+		return r;
+	n = pread(fd, code, sizeof(code), 0);
+	if (n <= 0 || (size_t)n % sizeof(*code))
+		return -EIO;
+	program.len = (unsigned short)((size_t)n / sizeof(*code));
+	r = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (r < 0 && errno == EINVAL)
+		r = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	return r < 0 ? -errno : r;
+}
+
+/* The listener's descriptor; -EBUSY: another program listens. There is no no_new_privs: sudo is to go on working; root may do without. */
 static int load(void)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
-	int r = f ? 0 : -ENOMEM;
+	int r = f ? seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) : -ENOMEM;
 
-	if (r == 0)
-		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);         /* sudo is to go on working; root may do without */
-	if (r == 0)
-		r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
-	if (r == 0)
-		r = seccomp_attr_set(f, SCMP_FLTATR_API_SYSRAWRC, 1);
 	if (r == 0)
 		r = add_rules(f);
 	if (r == 0)
-		r = seccomp_load(f);
-	if (r == 0)
-		r = seccomp_notify_fd(f);
+		r = load_program(f);
 	if (f)
 		seccomp_release(f);
 	return r;

@@ -9,11 +9,12 @@ ALL='n[01-03]'
 # Programs that the master's image has not, and the scripts that use them and others; all as they are installed here.
 tools() {
 	local dir=$BATS_FILE_TMPDIR/view program
-	mkdir -p "$dir"
+	mkdir -p "$dir/lib"
 	for program in pstree killall pidstat htop; do
 		command -v "$program" >/dev/null || { echo "needs $program"; return 1; }
 		cp "$(command -v "$program")" "$dir"
 	done
+	ldd "$dir/htop" | awk '/libnl/ { print $3 }' | xargs -r cp -t "$dir/lib"
 	cp "$TOP"/tests/bats/view-{script,deputies,wait}.bash "$dir"
 	tar -C "$dir" -c . | "$TOP/scripts/ssi-lab" exec master sh -c 'mkdir -p /opt/view && tar -x --no-same-owner -C /opt/view'
 }
@@ -83,7 +84,7 @@ told() {
 
 # One of the scripts of tests/bats, in the view of the lab.
 in_view() { # SCRIPT [WORD...]
-	master sh -c "cd /opt/view && PATH=/opt/view:\$PATH HOME=/root TERM=xterm exec ssi shell bash -euo pipefail ./$*"
+	master sh -c "cd /opt/view && PATH=/opt/view:\$PATH LD_LIBRARY_PATH=/opt/view/lib HOME=/root TERM=xterm exec ssi shell bash -euo pipefail ./$*"
 }
 
 @test "ps, pstree, top, htop, free, uptime, vmstat, lscpu, pidstat: what the nodes say; kill, killall, pkill, renice, taskset: what they do there" {
