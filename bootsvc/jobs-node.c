@@ -67,6 +67,8 @@ void job_pay(struct job *job)
 			r = say_signal(job, SIGKILL, true);
 		else if (order[i] == JOB_OWES_ACK)
 			r = say_acks(job);
+		else if (job->dirty)
+			return;                  /* not before the store has the record too: a daemon that is killed now would know nothing of it */
 		else
 			r = job_to_node(job, SSI_JOB_EXIT_ACK, NULL, 0);
 		if (r < 0)

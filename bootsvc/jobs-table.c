@@ -214,6 +214,8 @@ void job_free(struct jobs *j, struct job *job)
 	job_drop(j, job);
 }
 
+static void save_all(struct jobs *j);
+
 /* The oldest record makes room. */
 static void kept_bound(struct jobs *j)
 {
@@ -221,6 +223,8 @@ static void kept_bound(struct jobs *j)
 
 	if (j->n_kept <= JOBS_KEPT)
 		return;
+	if (oldest->dirty)
+		save_all(j);                     /* its node waits for that */
 	if (oldest->stored)
 		state_job_rm(j->d->state, oldest->s.number, NULL);
 	again_forget(j, oldest->s.number);
@@ -249,6 +253,7 @@ void job_over(struct jobs *j, struct job *job)
 
 static void save_all(struct jobs *j)
 {
+	struct job_list saved = TAILQ_HEAD_INITIALIZER(saved);
 	struct ssi_err e;
 	struct job *job;
 
@@ -262,6 +267,7 @@ static void save_all(struct jobs *j)
 	}
 	while ((job = TAILQ_FIRST(&j->unsaved))) {
 		TAILQ_REMOVE(&j->unsaved, job, unsaved);
+		TAILQ_INSERT_TAIL(&saved, job, unsaved);
 		job->dirty = false;
 		if (state_job_put(j->d->state, &job->s, &e) < 0)
 			log_error("job %llu: %s", (unsigned long long)job->s.number, e.text);
@@ -269,6 +275,10 @@ static void save_all(struct jobs *j)
 	if (state_commit(j->d->state, &e) < 0) {
 		log_error("jobs: %s", e.text);
 		state_rollback(j->d->state);
+	}
+	while ((job = TAILQ_FIRST(&saved))) {
+		TAILQ_REMOVE(&saved, job, unsaved);
+		job_pay(job);                    /* the node need not keep the record any more */
 	}
 }
 
