@@ -268,20 +268,22 @@ build_cut() {
 	local node
 	seq 1 200 | sed 's/.*/int f&(int *p, int n) { int s = &; for (int i = 0; i < n; i++) s += p[i] * (i % 7) ^ s >> 3; return s; }/' >/srv/made/slow.c
 	rm /srv/made/libssi.a /srv/made/libssi/model/*.o
-	(spread_make "gcc -O2 -c slow.c & make -s -j6 CC=gcc CFLAGS=-O1 libssi.a >/dev/null && wait \$!"; echo $? >status) &
+	(spread_make "gcc -O2 -c slow.c"; echo $? >slow) &
 	OTHERS+=($!)
-	compiling() { pgrep -f 'cc1.* -dumpbase slow.c .*-fpreprocessed' >slow.pid && node=$(slow_node); }
+	compiling() {
+		pgrep -f '^/usr/lib/gcc/[^ ]*cc1 .*slow.c.* -fpreprocessed' >slow.pid && node=$(ssi jobs -o json | jq -er '.[] | select(.state == "running").node')
+	}
 	await 20 compiling
+	(spread_make "make -s -j6 CC=gcc CFLAGS=-O1 libssi.a" >/dev/null; echo $? >status) &
+	OTHERS+=($!)
 	agent_cut "$node"
 	await 60 test -s status
-	[ "$(cat status)" = 0 ]
+	await 60 test -s slow
+	[ "$(cat status slow)" = $'0\n0' ]
 	[ "$(nm /srv/made/slow.o | grep -c ' T f')" = 200 ]
 	[ "$(ar t /srv/made/libssi.a | wc -l)" = "$(find /srv/made/libssi -name '*.o' | wc -l)" ]
 	ssi jobs --all -o json | jq -e --arg n "$node" 'any(.node == $n and .cause == "node-lost")' >/dev/null
 }
-
-# Where slow.c is compiled: the longest job there is.
-slow_node() { ssi jobs -o json | jq -er '[.[] | select(.state == "running")] | min_by(.job).node'; }
 
 # What comes out and what is said is what one compiler makes of it here: of a source with warnings, and of one with mistakes.
 same_as_here() {
