@@ -6,6 +6,7 @@
 
 #include "libssi/base/clock.h"
 #include "libssi/base/num.h"
+#include "libssi/base/signals.h"
 #include "ssi/ask.h"
 #include "ssi/verbs.h"
 
@@ -83,26 +84,11 @@ int verb_job_kill(struct ssi_cmd_args *a, int argc, char **argv)
 	return signal_all(a, SIGKILL, argc, argv);
 }
 
-/* "TERM", "SIGTERM", "15". */
-static int signal_number(const char *name)
-{
-	uint32_t n;
-
-	if (ssi_num_u32(name, 1, 63, &n) == 0)
-		return (int)n;
-	if (strncasecmp(name, "SIG", 3) == 0)
-		name += 3;
-	for (int i = 1; i < 64; i++)
-		if (sigabbrev_np(i) && strcasecmp(sigabbrev_np(i), name) == 0)
-			return i;
-	return 0;
-}
-
 int verb_job_signal(struct ssi_cmd_args *a, int argc, char **argv)
 {
-	int number = signal_number(argv[0]);
+	int number = ssi_signal_number(argv[0]);
 
-	if (!number) {
+	if (number <= 0) {
 		fprintf(stderr, "ssi: job signal: '%s' is no signal (see 'kill -l')\n", argv[0]);
 		return 2;
 	}

@@ -2,8 +2,8 @@
 /* "kill": a signal to processes of nodes, by their numbers in the merged system. */
 #include <signal.h>
 #include <string.h>
-#include <strings.h>
 #include "libssi/base/num.h"
+#include "libssi/base/signals.h"
 #include "libssi/model/proctable.h"
 #include "ssi/ask.h"
 #include "ssi/verbs.h"
@@ -12,24 +12,6 @@ const struct ssi_opt verb_kill_opts[] = {
 	{ "signal", 's', "SIGNAL", "this one, by name or number, instead of TERM; -SIGNAL does the same", NULL },
 	{ 0 },
 };
-
-/* "TERM", "SIGTERM" or "15"; 0: none, -1: no such signal. */
-static int signal_of(const char *s)
-{
-	uint32_t number;
-
-	if (ssi_num_u32(s, 0, 64, &number) == 0)
-		return (int)number;
-	if (strncasecmp(s, "sig", 3) == 0)
-		s += 3;
-	for (int i = 1; i < SIGRTMIN; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, s) == 0)
-			return i;
-	}
-	return -1;
-}
 
 static int wrong_signal(const char *s)
 {
@@ -99,7 +81,7 @@ int verb_kill(struct ssi_cmd_args *a, int argc, char **argv)
 		argv++;
 		argc--;
 	}
-	sig = name ? signal_of(name) : SIGTERM;
+	sig = name ? ssi_signal_number(name) : SIGTERM;
 	if (sig < 0)
 		return wrong_signal(name);
 	if (!argc) {

@@ -2,6 +2,7 @@
 /* libssi/base: texts, numbers, names, digests. What touches files and processes is in test-system.c. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include "libssi/base/map.h"
 #include "libssi/base/num.h"
 #include "libssi/base/path.h"
+#include "libssi/base/signals.h"
 #include "libssi/base/suggest.h"
 #include "libssi/base/tty.h"
 #include "libssi/base/words.h"
@@ -157,6 +159,19 @@ static void durations_and_sizes(void **state)
 	assert_int_equal(ssi_num_bool("yes"), 1);
 	assert_int_equal(ssi_num_bool("Off"), 0);
 	assert_int_equal(ssi_num_bool("2"), -EINVAL);
+}
+
+static void signals_by_name(void **state)
+{
+	assert_int_equal(ssi_signal_number("TERM"), SIGTERM);
+	assert_int_equal(ssi_signal_number("sigusr1"), SIGUSR1);
+	assert_int_equal(ssi_signal_number("9"), SIGKILL);
+	assert_int_equal(ssi_signal_number("64"), 64);
+	assert_int_equal(ssi_signal_number("0"), 0);
+	assert_int_equal(ssi_signal_number("65"), -EINVAL);
+	assert_int_equal(ssi_signal_number("SIG"), -EINVAL);
+	assert_int_equal(ssi_signal_number(""), -EINVAL);
+	assert_int_equal(ssi_signal_number("TERMINATE"), -EINVAL);
 }
 
 static void numbers_for_people(void **state)
@@ -327,7 +342,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors), cmocka_unit_test(buffers), cmocka_unit_test(arenas), cmocka_unit_test(maps),
-		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(numbers_for_people),
+		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(signals_by_name), cmocka_unit_test(numbers_for_people),
 		cmocka_unit_test(names), cmocka_unit_test(digests), cmocka_unit_test(limits),
 		cmocka_unit_test(base64_both_ways), cmocka_unit_test(text_for_terminals), cmocka_unit_test(tables),
 	};

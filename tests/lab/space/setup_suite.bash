@@ -4,15 +4,5 @@
 
 export SSI_LAB=${SSI_LAB:-check-space}
 
-setup_suite() {
-	# shellcheck source=SCRIPTDIR/../lab.bash
-	. "$BATS_TEST_DIRNAME/../lab.bash"
-	lab down 2>/dev/null || true
-	suite_up -n 3 --firmware bios --memory 768
-}
-
-teardown_suite() {
-	# shellcheck source=SCRIPTDIR/../lab.bash
-	. "$BATS_TEST_DIRNAME/../lab.bash"
-	suite_down
-}
+# shellcheck source=SCRIPTDIR/../small.bash
+. "$(dirname "${BASH_SOURCE[0]}")/../small.bash"
