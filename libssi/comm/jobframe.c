@@ -119,7 +119,7 @@ static ssize_t jobhop_write(struct ssi_jobhop *h, const struct iovec *v, int n)
 
 static struct iovec jobhop_waiting(const struct ssi_jobhop *h)
 {
-	return (struct iovec){ h->out.data + h->out_at, h->out.len - h->out_at };
+	return (struct iovec){ h->out.data ? h->out.data + h->out_at : NULL, h->out.len - h->out_at };
 }
 
 int ssi_jobhop_flush(struct ssi_jobhop *h)
