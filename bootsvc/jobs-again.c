@@ -183,12 +183,12 @@ void again_numbers(struct jobs *j)
 	uint64_t boot = 0, block = 0;
 	char text[24];
 
-	if (geteuid() != 0)
-		return;
-	numbers_bound();
 	state_value_get(j->d->state, "job:boot", &boot, NULL);
 	state_value_get(j->d->state, "job:block", &block, NULL);
-	if (boot == j->boot)
+	j->first_life = boot != j->boot;
+	if (geteuid() == 0)
+		numbers_bound();
+	if (!j->first_life)
 		return;
 	block = 1 + block % (JOBS_PID_FIRST / AGAIN_BLOCK - 1);
 	snprintf(text, sizeof(text), "%" PRIu64, block * AGAIN_BLOCK);

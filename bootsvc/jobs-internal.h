@@ -75,6 +75,8 @@ struct jobs {
 	uint32_t pid_next;
 	uint64_t life;                       /* the master's incarnation */
 	uint64_t boot;                       /* of this machine: deputy_boot */
+	bool first_life;                     /* of the daemon in this boot */
+	bool unsynced;                       /* the store has rows of jobs that run which may not be on the disk yet */
 };
 
 /* jobs-table.c */

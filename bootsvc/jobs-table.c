@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The table of jobs, with their numbers and pids, and its copy in the store. Called by the other jobs-*.c. The store hears of a change within SAVE_MS, many
- * at a time: a job of a millisecond shall not wait for a disk, and what a crash of the daemon loses of it the nodes still know.
+ * at a time: a job of a millisecond shall not wait for a disk, and what a crash of the daemon loses of it the nodes still know. What is there still after
+ * SWEEP_MS is on the disk then, as the machine may lose its power.
  */
 #include <errno.h>
 #include <string.h>
@@ -269,6 +270,7 @@ static void save_all(struct jobs *j)
 		TAILQ_REMOVE(&j->unsaved, job, unsaved);
 		TAILQ_INSERT_TAIL(&saved, job, unsaved);
 		job->dirty = false;
+		j->unsynced |= !job->acked;
 		if (state_job_put(j->d->state, &job->s, &e) < 0)
 			log_error("job %llu: %s", (unsigned long long)job->s.number, e.text);
 	}
@@ -309,6 +311,25 @@ static void load_one(const struct state_job *s, void *userdata)
 		deputy_find(j, job);
 }
 
+/* One write for all that was written before, too. */
+static void sync_all(struct jobs *j)
+{
+	struct ssi_err e;
+	int r = j->unsynced && j->n_active ? state_begin(j->d->state, true, &e) : 1;
+
+	j->unsynced = false;
+	if (r > 0)
+		return;
+	if (r == 0)
+		r = state_value_put(j->d->state, "job:boot", j->boot, &e);
+	if (r >= 0)
+		r = state_commit(j->d->state, &e);
+	if (r < 0) {
+		log_error("jobs: %s", e.text);
+		state_rollback(j->d->state);
+	}
+}
+
 /* Numbers that were given out and never used; and jobs that only their nodes know of, as the daemon was killed when they began: who started them has come back, or never will. */
 static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 {
@@ -320,10 +341,11 @@ static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 		next = TAILQ_NEXT(job, order);
 		if (job->state == JOB_PLACED && now - job->placed > JOBS_PLACE_MS)
 			job_free(j, job);
-		else if (!job->s.boot && !job->client && !job->doomed && job->state != JOB_PLACED && now - job->placed > JOBS_BACK_MS)
+		else if (!j->first_life && !job->s.boot && !job->client && !job->doomed && job->state != JOB_PLACED && now - job->placed > JOBS_BACK_MS)
 			job_doom(j, job);
 	}
 	jobs_client_sweep(j);
+	sync_all(j);
 	sd_event_source_set_time_relative(s, SWEEP_MS * 1000);
 	return 0;
 }

@@ -235,10 +235,47 @@ static void test_gone(void **state)
 	end(&f);
 }
 
+/* Another's job is taken up: it says itself where its streams stand, and its input is at its end. */
+static void test_attach(void **state)
+{
+	const struct ssi_run_place place = { .job = JOB };
+	Ssi__Job__Need need = SSI__JOB__NEED__INIT;
+	Ssi__Job__Ack ack = SSI__JOB__ACK__INIT;
+	Ssi__Job__Attach *a;
+	Ssi__Job__Data *d;
+	struct ssi_err e;
+	struct far f = { .door = ssi_jobhop_listen(path, 0600, &e) };
+	const uint8_t *p;
+	size_t n;
+
+	assert_int_equal(ssi_run_attach(path, &place, &ops, &f, &f.run, &e), 0);
+	ssi_jobhop_init(&f.hop, accept(f.door, NULL, NULL));
+	p = heard(&f, SSI_JOB_ATTACH, &n);
+	a = ssi__job__attach__unpack(NULL, n, p);
+	assert_int_equal(a->n_have, 0);
+	ssi__job__attach__free_unpacked(a, NULL);
+	say(&f, SSI_JOB_NEED, &need.base);       /* it waits for nothing */
+	ack.offset = 11;
+	say(&f, SSI_JOB_ACK, &ack.base);
+	say_data(&f, 1, 100, "rest", false);
+	step(&f);
+	p = heard(&f, SSI_JOB_DATA, &n);
+	d = ssi__job__data__unpack(NULL, n, p);
+	assert_int_equal(d->offset, 11);
+	assert_true(d->end && !d->data.len);
+	ssi__job__data__free_unpacked(d, NULL);
+	say_data(&f, 1, 102, "st.", true);
+	say_exit(&f, 105);
+	assert_int_equal(step(&f), SSI_RUN_ENDED);
+	assert_string_equal(f.out[1].data, "rest.");
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole), cmocka_unit_test(test_record_waits_for_output), cmocka_unit_test(test_broken), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_attach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
