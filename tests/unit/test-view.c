@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssi/view without FUSE: sums of files, inode numbers, and the tree over tables that the test writes. */
+/* ssi/view without FUSE: sums of files, inode numbers, the tree over tables that the test writes, and what the kernel is told of new ones. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,13 +13,14 @@
 #include "libssi/base/file.h"
 #include "libssi/base/path.h"
 #include "ssi/view/merge.h"
+#include "ssi/view/told.h"
 #include "ssi/view/view.h"
 
 static const uint64_t memory = 1000;
 static const struct view_caller root = { 0, 0 };
 
 /* A folder with two nodes of two processors and a process each. */
-static void write_tables(const char *dir)
+static void write_tables(const char *dir, const char *name)
 {
 	struct ssi_buf nodes = SSI_BUF_INIT, processes = SSI_BUF_INIT;
 	struct ssi_load_cpu cpus[2] = { { .number = 0 }, { .number = 5, .core = 1 } };
@@ -41,7 +42,7 @@ static void write_tables(const char *dir)
 	ssi_loadtable_add(&nodes, &(struct ssi_loadtable_node){ .number = 1, .name = "n01" }, &l);
 	ssi_loadtable_add(&nodes, &(struct ssi_loadtable_node){ .number = 2, .name = "n02" }, &l);
 	assert_int_equal(ssi_loadtable_end(&nodes), 0);
-	strcpy(row[0].p.on_node.comm, "first");
+	strcpy(row[0].p.on_node.comm, name);
 	assert_int_equal(ssi_proctable_write(node, 2, row, 2, 1, &processes), 0);
 	snprintf(path, sizeof(path), "%s/nodes", dir);
 	assert_int_equal(ssi_file_write_atomic(path, nodes.data, nodes.len, 0644), 0);
@@ -58,7 +59,7 @@ static int setup(void **state)
 {
 	if (!mkdtemp(dir))
 		return -1;
-	write_tables(dir);
+	write_tables(dir, "first");
 	if (view_open(&w, dir) < 0)
 		return -1;
 	w.snap.local_cpus = 1;
@@ -169,9 +170,73 @@ static void tree(void **state)
 	assert_int_equal(st.st_uid, 7);
 }
 
+/* The kernel: what it is told, and what it answers. */
+static uint64_t inval[8];
+static int n_inval, inval_answer;
+
+int fuse_lowlevel_notify_inval_inode(struct fuse_session *se, fuse_ino_t ino, off_t off, off_t len)
+{
+	assert_int_equal(off, -1);           /* attributes alone */
+	if (n_inval < 8)
+		inval[n_inval++] = ino;
+	return inval_answer;
+}
+
+/* How often the kernel is told of v when the table is written anew. */
+static int told_of(struct told *t, const struct vnode *v, const char *name)
+{
+	int n = 0;
+
+	write_tables(dir, name);
+	w.snap.checked_ms = 0;
+	snapshot_refresh(&w.snap);
+	n_inval = 0;
+	told_look(t, NULL, &w);
+	for (int i = 0; i < n_inval; i++)
+		n += inval[i] == view_ino(v);
+	assert_int_equal(n, n_inval);
+	return n;
+}
+
+static void has(struct told *t, const struct vnode *v)
+{
+	struct stat st;
+
+	assert_int_equal(view_attr(&w, v, &st), 0);
+	told_attr(t, &w, v, &st);
+}
+
+static void telling(void **state)
+{
+	struct vnode comm = walk("2097152/comm"), statm = walk("2097152/statm"), other = walk("2097153/comm");
+	struct told t = { 0 };
+
+	assert_int_equal(told_open(&t), 0);
+	has(&t, &comm);
+	has(&t, &statm);
+	has(&t, &other);
+	assert_int_equal(told_of(&t, &comm, "first"), 0);
+	assert_int_equal(told_of(&t, &comm, "second"), 1);     /* the one that says another thing, once */
+	assert_int_equal(told_of(&t, &comm, "third"), 0);
+	has(&t, &comm);
+	inval_answer = -ENOENT;                                /* it has not got so far: again, until it has */
+	assert_int_equal(told_of(&t, &comm, "fourth"), 1);
+	assert_int_equal(told_of(&t, &comm, "fourth"), 1);
+	inval_answer = 0;
+	assert_int_equal(told_of(&t, &comm, "fourth"), 1);
+	assert_int_equal(told_of(&t, &comm, "fourth"), 0);
+	has(&t, &comm);
+	told_forget(&t, &comm);
+	assert_int_equal(told_of(&t, &comm, "first"), 0);
+	told_close(&t);
+	/* Of these it never takes what it has for what is. */
+	assert_true(view_attr_seconds(&w, &comm) > 1);
+	assert_true(view_attr_seconds(&w, &(struct vnode){ .kind = VIEW_RTID_FILE, .a = comm.a, .b = comm.a, .name = comm.name }) == 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(sums), cmocka_unit_test(numbers), cmocka_unit_test(tree) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sums), cmocka_unit_test(numbers), cmocka_unit_test(tree), cmocka_unit_test(telling) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
