@@ -93,7 +93,9 @@ int keepers_folder(uint64_t job)
 	char path[64];
 
 	snprintf(path, sizeof(path), "jobs/%" PRIu64, job);
-	if (mkdir("jobs", 0711) < 0 && errno != EEXIST)
+	if (mkdir(path, 0711) == 0)
+		return 0;
+	if (errno != ENOENT || mkdir("jobs", 0711) < 0)
 		return -errno;
 	return mkdir(path, 0711) < 0 ? -errno : 0;
 }

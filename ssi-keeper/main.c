@@ -20,6 +20,7 @@
 #include "libssi/base/file.h"
 #include "libssi/base/log.h"
 #include "ssi-keeper/keeper.h"
+#include "ssi/rexec/platform.h"
 
 enum { WAIT_SIGNALS, WAIT_REPORT, WAIT_HOP, WAIT_LISTENER, WAIT_OUT, WAIT_IN = WAIT_OUT + 3, WAITS = WAIT_IN + 2 };
 
@@ -137,6 +138,7 @@ static int prepare_all(struct keeper *k, struct ssi_err *e)
 	char text[16];
 
 	umask(022);
+	(void)ssi_platform_level();          /* it takes a moment, once */
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	k->spared = ssi_file_read_line("/proc/self/oom_score_adj", text, sizeof(text)) < 0 || strcmp(text, "0") != 0;

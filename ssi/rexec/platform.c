@@ -57,7 +57,7 @@ static unsigned platform_saved(void)
 	return low;
 }
 
-unsigned ssi_platform_level(void)
+static unsigned platform_level(void)
 {
 	unsigned a, b, c1 = 0, d, b7 = 0, x = 0, unused, saved;
 
@@ -75,11 +75,23 @@ unsigned ssi_platform_level(void)
 	return (b7 & V4_B7) == V4_B7 && (saved & 0xe6) == 0xe6 ? 4 : 3;
 }
 #else
-unsigned ssi_platform_level(void)
+static unsigned platform_level(void)
 {
 	return 0;
 }
 #endif
+
+/* Asked for once: in a virtual machine each cpuid is the hypervisor's to answer, some 10 us. */
+unsigned ssi_platform_level(void)
+{
+	static bool known;
+	static unsigned level;
+
+	if (!known)
+		level = platform_level();
+	known = true;
+	return level;
+}
 
 int ssi_platform_check(const char *name, uint16_t machine, unsigned level, const char *where, const char *arch, unsigned has, struct ssi_err *e)
 {
