@@ -64,15 +64,25 @@ static bool is_source(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* What is said goes through memory, and is to be coloured as if it went to the terminal where it ends: by default, so the caller's own word comes later. */
+static char *color(void)
+{
+	const char *term = getenv("TERM");
+	bool yes = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+
+	return (char *)(yes ? "-fdiagnostics-color=always" : "-fdiagnostics-color=auto");
+}
+
 bool compile_plan(int argc, char **argv, struct compile *ret)
 {
-	SSI_CLEANUP(compile_free) struct compile c = { calloc((size_t)argc + 4, sizeof(char *)), calloc((size_t)argc + 6, sizeof(char *)), NULL };
+	SSI_CLEANUP(compile_free) struct compile c = { calloc((size_t)argc + 5, sizeof(char *)), calloc((size_t)argc + 7, sizeof(char *)), NULL };
 	const char *source = NULL;
 	size_t a = 0, b = 0;
 
 	if (!c.first || !c.second || argc < 1)
 		return false;
 	c.first[a++] = c.second[b++] = argv[0];
+	c.first[a++] = c.second[b++] = color();
 	for (int i = 1; i < argc; i++) {
 		bool is_option = argv[i][0] == '-' && argv[i][1];
 		const struct option *o = option_of(argv[i]);

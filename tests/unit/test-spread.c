@@ -7,12 +7,14 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "ssi/spread/compile.h"
 
 #define SOURCE "test-spread.source.c"
 #define WORDS 32
+#define COLOR "-fdiagnostics-color=auto"
 
 static int source_make(void **state)
 {
@@ -56,14 +58,14 @@ static void the_preprocessors_words_go_into_the_first_pass_alone(void **state)
 
 	assert_true(plan("cc1 -quiet -I . -imultiarch x86_64-linux-gnu -MD a.d -MF x.d -MQ a.o -D X=1 -DY " SOURCE " -quiet -dumpbase a.c -dumpbase-ext .c "
 			 "-mtune=generic -g -O2 -Wall -pedantic --param ggc-min-expand=1 -o /tmp/a.s", &c));
-	assert_string_equal(joined(c.first), "cc1 -quiet -I . -imultiarch x86_64-linux-gnu -MD a.d -MF x.d -MQ a.o -D X=1 -DY " SOURCE " -quiet -dumpbase a.c "
-			    "-dumpbase-ext .c -mtune=generic -g -O2 -Wall -pedantic --param ggc-min-expand=1 -E -fdirectives-only -o -");
-	assert_string_equal(joined(c.second), "cc1 -quiet -quiet -dumpbase a.c -dumpbase-ext .c -mtune=generic -g -O2 -Wall -pedantic --param ggc-min-expand=1 "
-			    "-fpreprocessed -fdirectives-only - -o -");
+	assert_string_equal(joined(c.first), "cc1 " COLOR " -quiet -I . -imultiarch x86_64-linux-gnu -MD a.d -MF x.d -MQ a.o -D X=1 -DY " SOURCE " -quiet "
+			    "-dumpbase a.c -dumpbase-ext .c -mtune=generic -g -O2 -Wall -pedantic --param ggc-min-expand=1 -E -fdirectives-only -o -");
+	assert_string_equal(joined(c.second), "cc1 " COLOR " -quiet -quiet -dumpbase a.c -dumpbase-ext .c -mtune=generic -g -O2 -Wall -pedantic "
+			    "--param ggc-min-expand=1 -fpreprocessed -fdirectives-only - -o -");
 	assert_string_equal(c.out, "/tmp/a.s");
 	compile_free(&c);
 	assert_true(plan("cc1plus -dumpbase '' " SOURCE " -include x.h -o -", &c));
-	assert_string_equal(joined(c.second), "cc1plus -dumpbase  -fpreprocessed -fdirectives-only - -o -");
+	assert_string_equal(joined(c.second), "cc1plus " COLOR " -dumpbase  -fpreprocessed -fdirectives-only - -o -");
 	compile_free(&c);
 }
 
@@ -91,5 +93,6 @@ int main(void)
 		cmocka_unit_test(what_needs_other_files_or_asks_is_left_alone),
 	};
 
+	setenv("TERM", "dumb", 1);
 	return cmocka_run_group_tests(tests, source_make, source_gone);
 }
