@@ -41,9 +41,9 @@ static int add_rules(scmp_filter_ctx f)
 		r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, SCMP_SYS(kill), 1, &groups[i]);
 	/* A deputy passes signals on, but does not hear what is done to its priority and its processors: asked about for every number but 0, the caller itself. */
 	for (size_t i = 0; r == 0 && i < sizeof(second) / sizeof(*second); i++)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, second[i], 1, SCMP_A1(SCMP_CMP_NE, 0));
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, second[i], 1, SCMP_A1(SCMP_CMP_NE, 0, 0));
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_setaffinity), 1, SCMP_A0(SCMP_CMP_NE, 0));
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_setaffinity), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	/* For 0 too: nproc counts the processors of all nodes. */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 0);
