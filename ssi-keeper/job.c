@@ -376,9 +376,7 @@ void job_signal(struct keeper *k, int number, bool group)
 	if (!k->pid)
 		return;
 	front = group && k->pty >= 0 ? tcgetpgrp(k->pty) : -1;
-	if (group)
-		kill(front > 0 ? -front : -k->pid, number);
-	else
+	if (!group || kill(front > 0 ? -front : -k->pid, number) < 0)
 		kill(k->pid, number);
 }
 

@@ -151,6 +151,25 @@ static int load_show(const char *dir, uid_t uid, gid_t gid)
 	return errno != EOPNOTSUPP || lchown(dir, (uid_t)-1, gid) < 0 || chmod(dir, 0750) < 0 ? -1 : 0;
 }
 
+/* To a script that the node has where its caller has it, the kernel says its name as it was called: ./configure, not /home/me/configure. */
+static void load_script(const struct keeper *k, struct ssi_unpacked *made)
+{
+	const Ssi__Job__Spec *s = k->spec;
+	char *name;
+
+	if (s->program->kind != SSI__JOB__PROGRAM__KIND__SCRIPT || !s->shared_cwd || !memchr(s->argv[0].data, '/', s->argv[0].len))
+		return;
+	for (size_t i = 1; made->argv[i]; i++)
+		if (!strcmp(made->argv[i], s->program->main->path)) {
+			name = strndup((const char *)s->argv[0].data, s->argv[0].len);
+			if (name) {
+				free(made->argv[i]);
+				made->argv[i] = name;
+			}
+			return;
+		}
+}
+
 int load_program(struct keeper *k, struct ssi_err *e)
 {
 	const Ssi__Job__Spec *s = k->spec;
@@ -163,6 +182,8 @@ int load_program(struct keeper *k, struct ssi_err *e)
 	load_folder(k, dir, sizeof(dir));
 	if (r >= 0 && s->uid && load_show(dir, s->uid, s->gid) < 0)
 		r = ssi_errno(e, -errno, "%s", dir);
+	if (r >= 0)
+		load_script(k, &k->load->made);
 	if (r >= 0)
 		k->program = (struct keeper_program){ k->load->made.path, k->load->made.argv, k->load->made.env, k->load->made.layers, k->load->made.n_layers };
 	return r;

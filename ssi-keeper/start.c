@@ -109,12 +109,26 @@ static void start_signals(const Ssi__Job__Spec *spec)
  * A process group of its own in the keeper's session, as a shell would start it: so it has somebody beside it who sees it stop (setpgid(2): a group that has
  * not is orphaned, and SIGTSTP, SIGTTIN and SIGTTOU do not stop it), and is in the foreground of its terminal.
  */
-static void start_group(int terminal)
+static void start_group(const Ssi__Job__Spec *s, int terminal)
 {
+	if (s->leader) {
+		setsid();
+		if (terminal >= 0)
+			ioctl(terminal, TIOCSCTTY, 0);
+		return;
+	}
 	setpgid(0, 0);
 	signal(SIGTTOU, SIG_IGN);
 	if (terminal >= 0)
 		tcsetpgrp(terminal, getpid());
+}
+
+/* Above the node's own is for root alone. */
+static void start_nice(const Ssi__Job__Spec *s)
+{
+	int own = getpriority(PRIO_PROCESS, 0);
+
+	setpriority(PRIO_PROCESS, 0, s->uid && s->nice < own ? own : s->nice);
 }
 
 static int start_child(const struct keeper *k, const struct start_fds *fds, const struct keeper_program *p, const char **what)
@@ -123,7 +137,7 @@ static int start_child(const struct keeper *k, const struct start_fds *fds, cons
 	const Ssi__Job__Spec *s = k->spec;
 	int r;
 
-	start_group(f->slave);
+	start_group(s, f->slave);
 	start_signals(s);
 	*what = "standard input and output";
 	r = start_stdio(f);
@@ -139,6 +153,7 @@ static int start_child(const struct keeper *k, const struct start_fds *fds, cons
 	if (r < 0)
 		return r;
 	start_limits(s);
+	start_nice(s);
 	r = start_become(s, what);
 	if (r < 0)
 		return r;
@@ -202,8 +217,15 @@ static __attribute__((noinline)) pid_t start_clone(const struct keeper *k, const
 
 static int start_process(const struct keeper *k, struct start_fds *f, const struct keeper_program *p, pid_t number, pid_t *ret_pid, struct ssi_err *e)
 {
-	pid_t pid = start_clone(k, f, p, number, p == &k->program && k->load && !p->n_layers && !k->spec->shared_cwd);
+	sigset_t all, own;
+	pid_t pid;
 
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &own);        /* what is sent to it from its first moment on waits until it can be got */
+	pid = start_clone(k, f, p, number, p == &k->program && k->load && !p->n_layers && !k->spec->shared_cwd);
+	sigprocmask(SIG_SETMASK, &own, NULL);
+	if (pid > 0 && !k->spec->leader)
+		setpgid(pid, pid);                   /* as it does itself: whoever comes first */
 	if (pid == -EINVAL && number)
 		return ssi_errf(e, -EINVAL, "no process can have number %d here: kernel.pid_max is too small", (int)number);
 	if (pid < 0)
@@ -248,7 +270,7 @@ static int start_terminal(struct keeper *k, struct start_fds *f)
 	f->slave = ioctl(k->pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (f->slave < 0 || fchown(f->slave, k->spec->uid, START_TTY_GROUP) < 0 || fchmod(f->slave, 0620) < 0)
 		return -errno;
-	if (ioctl(f->slave, TIOCSCTTY, 0) < 0)       /* its session is the keeper's */
+	if (!k->spec->leader && ioctl(f->slave, TIOCSCTTY, 0) < 0)       /* its session is the keeper's */
 		return -errno;
 	start_termios(f->slave, k->spec->terminal);
 	f->in = f->out = f->err = f->slave;

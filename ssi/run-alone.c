@@ -26,6 +26,8 @@ static void terminal_raw(void)
 	struct termios t = before;
 
 	cfmakeraw(&t);
+	if (!isatty(STDOUT_FILENO))              /* what the program writes goes elsewhere: who writes here is another one */
+		t.c_oflag = before.c_oflag;
 	raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0;
 }
 

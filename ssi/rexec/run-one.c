@@ -201,7 +201,7 @@ static void signals_read(struct one *o)
 	struct signalfd_siginfo si;
 
 	while (read(o->io->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo == SIGWINCH)
+		if (si.ssi_signo == SIGWINCH && o->io->terminal >= 0 && si.ssi_code == SI_KERNEL)
 			window(o);
 		else if (si.ssi_signo == SIGCONT && si.ssi_code == SI_QUEUE)
 			continue;                /* the daemon's: the job goes on already */

@@ -139,6 +139,8 @@ int ssi_spec_new(const struct ssi_spec_ask *a, Ssi__Job__Program *program, Ssi__
 	s->m.lease_ms = a->lease_ms;
 	limits(s);
 	signals(s);
+	s->m.nice = getpriority(PRIO_PROCESS, 0);
+	s->m.leader = getsid(0) == getpid();
 	s->m.one_output = is_same(a->output, a->errors);
 	r = words(a->argv, &s->m.n_argv, &s->m.argv);
 	if (r == 0)
