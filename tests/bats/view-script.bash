@@ -61,7 +61,7 @@ pidstat -r -p "$spinner" | awk -v comm="$comm" -v there="$(there n02 vsz=,rss= "
 	$NF == comm { split(there, t); d = $(NF - 2) - t[2]; n = $(NF - 3) == t[1] && d * d <= 1024 * 1024 } END { exit !n }'
 [ $(($(ps -o cputimes= -p "$spinner") - $(there n02 cputimes= "$spinner"))) -le 2 ]
 top -b -n 1 -p "$spinner" | awk -v pid="$spinner" -v ni="$(there n02 ni= "$spinner")" '$1 == pid { n = $4 == ni && $8 == "R" } END { exit !n }'
-TERM=xterm script -qc 'stty rows 300 cols 200; timeout 2 htop -d 5 --no-color' /dev/null </dev/null | grep -q spinner
+htop_shows spinner
 
 # Signals: what they do is seen, here and there.
 kill -0 "$a"
