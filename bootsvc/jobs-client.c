@@ -22,6 +22,7 @@
 static const uint32_t may_say[] = {
 	[SSI_JOB_SPEC] = SSI_JOBFRAME_MAX, [SSI_JOB_BLOB] = SSI_JOBFRAME_MAX, [SSI_JOB_DATA] = SSI_JOBFRAME_MAX, [SSI_JOB_ACK] = 64, [SSI_JOB_SIGNAL] = 64,
 	[SSI_JOB_WINDOW] = 1024, [SSI_JOB_EXIT_ACK] = 1, [SSI_JOB_ATTACH] = 256, [SSI_JOB_ASK] = SSI_JOBFRAME_MAX,
+	[SSI_JOB_GIVE] = SSI_JOBFRAME_MAX / 2, [SSI_JOB_TAKE] = SSI_JOBFRAME_MAX / 2,
 };
 
 static void client_arm(struct job_client *c)
@@ -255,7 +256,7 @@ static int on_frame(struct job_client *c, const struct ssi_jobframe *f, const ui
 		return 0;                        /* it was taken from it, or is over: what was on its way is nothing any more */
 	if (f->type == SSI_JOB_EXIT_ACK)
 		return on_exit_ack(c);
-	r = job_to_node(c->job, f->type, body, f->size);
+	r = f->type == SSI_JOB_TAKE ? jobs_on_take(c, body, f->size) : job_to_node(c->job, f->type, body, f->size);
 	if (f->type == SSI_JOB_SIGNAL)
 		on_signal(c->job, body, f->size, r == -ENOTCONN);
 	return r == -ENOTCONN ? 0 : r;           /* it comes again with the ATTACH */

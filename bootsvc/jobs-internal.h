@@ -132,3 +132,6 @@ void again_forget(const struct jobs *j, uint64_t number);
 /* jobs-start.c: ASK and SPEC */
 int jobs_on_ask(struct job_client *c, const uint8_t *body, size_t n);
 int jobs_on_spec(struct job_client *c, uint64_t number, const uint8_t *body, size_t n);
+
+/* jobs-take.c: with the address of the node that gives */
+int jobs_on_take(struct job_client *c, const uint8_t *body, size_t n);

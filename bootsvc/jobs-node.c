@@ -375,6 +375,7 @@ int jobs_node_register(struct jobs *j)
 {
 	const struct ssi_ccm_rule rules[] = {
 		{ SSI_MOD_JOB, SSI_JOB_NEED, SSI_JOBFRAME_MAX, SSI_FROM_NODE, on_pass, j },
+		{ SSI_MOD_JOB, SSI_JOB_GIVES, 16, SSI_FROM_NODE, on_pass, j },
 		{ SSI_MOD_JOB, SSI_JOB_STARTED, 64, SSI_FROM_NODE, on_started, j },
 		{ SSI_MOD_JOB, SSI_JOB_DATA, SSI_JOBFRAME_MAX, SSI_FROM_NODE, on_data, j },
 		{ SSI_MOD_JOB, SSI_JOB_ACK, 64, SSI_FROM_NODE, on_pass, j },

@@ -38,6 +38,8 @@ struct agent {
 	size_t events_rest_len;
 	/* jobs.c */
 	struct jobs *jobs;
+	/* carriers.c */
+	struct carriers *carriers;
 	/* load.c */
 	struct load *load;
 	/* hotplug.c */
@@ -90,6 +92,7 @@ void jobs_joined(struct agent *a);                           /* tell the master 
 void jobs_closed(struct agent *a);                           /* the session is over: keepers wait for the next */
 void jobs_drained(struct agent *a);
 void jobs_close(struct agent *a);
+void jobs_taken(struct agent *a, uint64_t number);           /* what could be taken of its blobs from another node is here */
 
 /* events.c: lines from the fifo, to the master while we are joined. */
 int events_open(struct agent *a, struct ssi_err *e);

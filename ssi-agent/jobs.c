@@ -368,6 +368,14 @@ static int jobs_on_frame(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, c
 	return 0;
 }
 
+void jobs_taken(struct agent *a, uint64_t number)
+{
+	struct job *job = jobs_find(a->jobs, number);
+
+	if (job)
+		jobs_tell(job, SSI_JOB_TAKE, NULL, 0);
+}
+
 /* --- the session --- */
 
 struct jobs_finding { struct agent *a; Ssi__Job__Jobs m; Ssi__Job__Held *held[JOBS_MAX]; };

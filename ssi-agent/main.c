@@ -12,6 +12,7 @@
 #include "libssi/base/log.h"
 #include "libssi/base/num.h"
 #include "ssi-agent/agent.h"
+#include "ssi-agent/carriers.h"
 #include "ssi-agent/keepers.h"
 
 static const char help[] =
@@ -115,6 +116,7 @@ static void close_all(struct agent *a)
 	load_close(a);
 	procs_close(a);
 	events_close(a);
+	carriers_close(a);
 	jobs_close(a);
 	ssi_rexec_node_free(a->rexec);
 	ssi_member_free(a->member);

@@ -9,6 +9,7 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/log.h"
 #include "ssi-agent/agent.h"
+#include "ssi-agent/carriers.h"
 #include "ssi/boot/boot.pb-c.h"
 
 #define SESSION_REPEAT_MS 60000
@@ -162,6 +163,8 @@ int session_start(struct agent *a, struct ssi_err *e)
 		r = ssi_act_node_new(a->ccm, machine_procfs(), &a->act);
 	if (r >= 0)
 		r = jobs_open(a, e);
+	if (r >= 0)
+		r = carriers_open(a, e);
 	if (r >= 0)
 		r = ssi_member_new(a->event, a->ccm, &config, &session_member_ops, a, &a->member);
 	if (r >= 0)

@@ -168,6 +168,13 @@ void attach_pump(struct keeper *k)
 
 /* --- hearing --- */
 
+/* What is missing now: others may have brought it. */
+static void attach_need(struct keeper *k)
+{
+	if (k->phase == KEEPER_LOADING && load_need(k))
+		job_begin(k);
+}
+
 static void attach_again(struct keeper *k, const Ssi__Job__Attach *m)
 {
 	k->attached = true;
@@ -183,8 +190,7 @@ static void attach_again(struct keeper *k, const Ssi__Job__Attach *m)
 	}
 	for (size_t i = 0; i < 2; i++)
 		attach_ack(k, &k->in[i]);
-	if (k->phase == KEEPER_LOADING)
-		load_need(k);
+	attach_need(k);
 	attach_state(k);
 }
 
@@ -254,6 +260,9 @@ static void attach_frame(struct keeper *k, const struct ssi_jobframe *f, const u
 		break;
 	case SSI_JOB_ATTACH:
 		ATTACH_DECODE(Attach, attach_again(k, m));
+		break;
+	case SSI_JOB_TAKE:
+		attach_need(k);
 		break;
 	case SSI_JOB_EXIT_ACK:
 		if (k->phase == KEEPER_ENDED)

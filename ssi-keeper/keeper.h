@@ -138,7 +138,7 @@ int layers_mount(const struct keeper *k, const struct keeper_program *p, const c
 /* load.c: from the Spec to what is to be executed. */
 int load_begin(struct keeper *k, struct ssi_err *e);         /* 1: all is here; 0: NEED was said; -errno */
 int load_blob(struct keeper *k, const uint8_t *body, size_t n, struct ssi_err *e);
-void load_need(struct keeper *k);                            /* NEED, again */
+bool load_need(struct keeper *k);                            /* NEED, again; true: all is here now */
 int load_program(struct keeper *k, struct ssi_err *e);       /* into k->program */
 void load_clear(struct keeper *k);
 

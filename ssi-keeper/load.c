@@ -27,7 +27,7 @@ struct keeper_load {
 	uint64_t taken;                  /* of the data of BLOB since the last NEED */
 };
 
-void load_need(struct keeper *k)
+bool load_need(struct keeper *k)
 {
 	Ssi__Job__Need m = SSI__JOB__NEED__INIT;
 
@@ -36,6 +36,7 @@ void load_need(struct keeper *k)
 		k->load->taken = 0;
 	}
 	attach_say(k, SSI_JOB_NEED, &m.base);
+	return !m.n_digests;
 }
 
 /* The folder in which unpack.h lays what is executed: root's until that is done, then the user's alone to read. */
@@ -47,7 +48,6 @@ static void load_folder(const struct keeper *k, char *ret, size_t n)
 int load_begin(struct keeper *k, struct ssi_err *e)
 {
 	char dir[PATH_MAX + 80];
-	Ssi__Job__Need m;
 	int r = 0;
 
 	if (k->spec->program) {
@@ -59,8 +59,7 @@ int load_begin(struct keeper *k, struct ssi_err *e)
 	}
 	if (r < 0)
 		return r;
-	load_need(k);
-	return !k->load || ssi_unpack_need(k->load->unpack, &m) == 0;
+	return load_need(k);
 }
 
 int load_blob(struct keeper *k, const uint8_t *body, size_t n, struct ssi_err *e)

@@ -29,6 +29,7 @@ struct many_node {
 	const struct ssi_run_place *place;
 	struct ssi_run *run;                 /* NULL: it has ended, or never began */
 	struct run_deputy deputy;
+	struct run_tree_node tree;
 	bool stopped;
 	uint64_t again;                      /* monotonic, ms: when it is asked for another node, the first one being lost; 0 */
 	struct ssi_run_exit end;
@@ -43,6 +44,7 @@ struct many {
 	struct output *out;
 	struct many_node *nodes;
 	struct pollfd *polls;
+	struct run_tree tree;
 	size_t n, left, failed;
 	bool progress;
 };
@@ -64,6 +66,7 @@ static void node_end(struct many_node *o)
 {
 	struct many *x = o->many;
 
+	run_tree_end(&o->tree);
 	ssi_run_free(TAKE_PTR(o->run));
 	run_deputy_end(&o->deputy, &o->end);
 	for (int i = 0; i < 2; i++)
@@ -128,9 +131,21 @@ static void on_state(struct ssi_run *r, enum ssi_run_state s, int signal, void *
 	struct many_node *o = userdata;
 	bool stopped = s == SSI_RUN_STOPPED;
 
+	if (ssi_run_started(r))
+		run_tree_started(&o->tree);
 	if (stopped != o->stopped && s != SSI_RUN_ENDED)
 		run_deputy_stop(&o->deputy, stopped);
 	o->stopped = stopped;
+}
+
+static bool on_need(struct ssi_run *r, uint64_t bytes, void *userdata)
+{
+	return run_tree_need(&((struct many_node *)userdata)->tree, bytes);
+}
+
+static void on_gives(struct ssi_run *r, unsigned port, void *userdata)
+{
+	run_tree_gives(&((struct many_node *)userdata)->tree, port);
 }
 
 static int node_keep(struct many_node *o, const char *dir, struct ssi_err *e)
@@ -161,7 +176,7 @@ static int node_files(struct many_node *o, const struct run_ask *q, struct ssi_e
 	return r;
 }
 
-static const struct ssi_run_ops ops = { .output = on_output, .state = on_state };
+static const struct ssi_run_ops ops = { .output = on_output, .state = on_state, .need = on_need, .gives = on_gives };
 
 static void node_start(struct many_node *o)
 {
@@ -176,6 +191,8 @@ static void node_start(struct many_node *o)
 		r = ssi_run_new(a->socket, TAKE_FD(fd), o->place, a->spec, a->pack, &ops, o, &o->run, &e);
 	if (r < 0)
 		node_failed(o, e.text);
+	else
+		run_tree_add(&o->many->tree, &o->tree, o->run);
 }
 
 /* Those that cannot be made are not there: their jobs have numbers of the daemon's. */
@@ -238,6 +255,7 @@ static void files_read(struct many_node *o)
 /* Its node was lost. It keeps its deputy, and the name that stands before what it writes. */
 static void node_lost(struct many_node *o)
 {
+	run_tree_end(&o->tree);
 	ssi_run_free(TAKE_PTR(o->run));
 	if (o->files >= 0)
 		close(TAKE_FD(o->files));
@@ -388,6 +406,7 @@ static void many_free(struct many *x)
 		ssi_run_free(x->nodes[i].run);
 		ssi_buf_free(&x->nodes[i].back);
 	}
+	run_tree_close(&x->tree);
 	output_free(x->out);
 	free(x->nodes);
 	free(x->polls);
@@ -413,7 +432,7 @@ int run_many(struct run_all *a)
 	x.nodes = calloc(x.n + 1, sizeof(*x.nodes));
 	x.polls = calloc(1 + x.n * POLLS_EACH, sizeof(*x.polls));
 	x.out = output_new(q->json ? OUTPUT_GATHER : q->prefix ? OUTPUT_PREFIX : OUTPUT_RAW);
-	if (r < 0 || !x.nodes || !x.polls || !x.out) {
+	if (run_tree_open(&x.tree, x.n) < 0 || r < 0 || !x.nodes || !x.polls || !x.out) {
 		fprintf(stderr, "ssi: run: %s: %s\n", r < 0 ? q->files : "many nodes", strerror(r < 0 ? -r : ENOMEM));
 		return 126;
 	}

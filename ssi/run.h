@@ -50,6 +50,30 @@ int run_again(const struct run_all *x, struct ssi_run_place *ret, int *ret_fd, s
 bool run_ends(int signal);                   /* that ends who waits for a place */
 #define RUN_AGAIN_MS 1000                    /* so long until it is asked again */
 
+/*
+ * run-tree.c: to many nodes the program's files go down a tree. One node gets them from here; each that has them gives them to two others at a time. Whoever gets
+ * nothing by that is sent them from here, as ever.
+ */
+struct run_tree;
+struct run_tree_node {
+	struct run_tree *tree;
+	struct ssi_run *run;                 /* NULL: it has ended */
+	uint64_t job;
+	enum run_tree_what { TREE_NEW, TREE_FIRST, TREE_WAITS, TREE_TAKES, TREE_FED } what;
+	struct run_tree_node *from;
+	bool has;                            /* its program runs: all of it is there */
+	int port;                            /* of who gives; -1: not known yet; 0: it gives nothing */
+	unsigned takers;
+};
+struct run_tree { uint8_t key[SSI_RUN_KEY]; struct run_tree_node **nodes; size_t n, max; };
+int run_tree_open(struct run_tree *t, size_t max);           /* -ENOMEM */
+void run_tree_close(struct run_tree *t);
+void run_tree_add(struct run_tree *t, struct run_tree_node *o, struct ssi_run *r);
+bool run_tree_need(struct run_tree_node *o, uint64_t bytes);      /* as of struct ssi_run_ops */
+void run_tree_gives(struct run_tree_node *o, unsigned port);
+void run_tree_started(struct run_tree_node *o);
+void run_tree_end(struct run_tree_node *o);                  /* before its run is freed */
+
 /* run-files.c: a tar that writes PATH to a pipe, or reads what is to lie in DIR from one. *ret_fd: our end of it. */
 int run_files_pack(const char *path, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);
 int run_files_unpack(const char *dir, pid_t *ret_pid, int *ret_fd, struct ssi_err *e);

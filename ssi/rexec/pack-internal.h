@@ -86,5 +86,7 @@ void pack_walk_end(struct pack_walk *w, char ret_key[SSI_HASH_HEX]);
 int pack_archive(const struct pack_walk *w, const char key[SSI_HASH_HEX], const char *name, struct pack_file **ret, const char ***ret_libs, size_t *ret_n_libs,
 	struct ssi_err *e);
 
+struct pack_file *pack_by_digest(const struct ssi_pack *p, const uint8_t digest[SSI_HASH_BYTES]);    /* pack-list.c; NULL: none of it */
+
 /* pack-piece.c */
 void pack_piece_free(struct pack_file *f);

@@ -12,14 +12,6 @@
 #define PIECE_TRIES 8
 #define PIECE_KEEP (64u << 20)
 
-static struct pack_file *piece_file(const struct ssi_pack *p, const uint8_t digest[SSI_HASH_BYTES])
-{
-	for (size_t i = 0; i < p->n_files; i++)
-		if (p->files[i]->message.digest.len && memcmp(p->files[i]->digest, digest, SSI_HASH_BYTES) == 0)
-			return p->files[i];
-	return NULL;
-}
-
 static uint64_t piece_count(const struct pack_file *f)
 {
 	return ((uint64_t)f->st.st_size + SSI_PACK_PIECE - 1) / SSI_PACK_PIECE;
@@ -98,7 +90,7 @@ static void piece_keep(struct ssi_pack *p, struct pack_file *f, uint64_t at, con
 
 ssize_t ssi_pack_piece(struct ssi_pack *p, const uint8_t digest[SSI_HASH_BYTES], uint64_t offset, Ssi__Job__Blob *ret, struct ssi_err *e)
 {
-	struct pack_file *f = piece_file(p, digest);
+	struct pack_file *f = pack_by_digest(p, digest);
 	uint64_t at = offset / SSI_PACK_PIECE, size = f ? (uint64_t)f->st.st_size : 0;
 	struct pack_piece piece;
 	size_t n;

@@ -52,5 +52,10 @@ int ssi_pack_fits(const struct ssi_pack *p, const char *arch, unsigned x86_level
  */
 ssize_t ssi_pack_piece(struct ssi_pack *p, const uint8_t digest[SSI_HASH_BYTES], uint64_t offset, Ssi__Job__Blob *ret, struct ssi_err *e);
 
+/* How many bytes the file with that digest has; 0: there is none. */
+uint64_t ssi_pack_bytes(const struct ssi_pack *p, const uint8_t digest[SSI_HASH_BYTES]);
+/* The digests of all files: the array is the caller's to free, what it points to the pack's. */
+size_t ssi_pack_digests(const struct ssi_pack *p, ProtobufCBinaryData **ret);
+
 /* Where digests are remembered for the user who calls: $XDG_CACHE_HOME or ~/.cache, /ssi/digests. NULL: nowhere. The caller's to free. */
 char *ssi_pack_digests_path(void);

@@ -44,6 +44,7 @@ struct ssi_run {
 	size_t n_need, at_need;
 	uint64_t blob_offset;                /* of the one at hand */
 	uint64_t blob_sent, blob_acked;      /* bytes of data since the last NEED */
+	bool held;                           /* none are sent: they come otherwise, or later */
 
 	struct run_out out[2];               /* streams 0, 3 */
 	struct run_in in[3];                 /* 1, 2, 4 */
@@ -65,6 +66,8 @@ void run_send(struct ssi_run *r);                            /* BLOBs, input and
 int run_on_data(struct ssi_run *r, const uint8_t *body, size_t n);
 int run_on_ack(struct ssi_run *r, const Ssi__Job__Ack *m);
 int run_on_need(struct ssi_run *r, const Ssi__Job__Need *m);
+void run_needs(struct ssi_run *r);                           /* run-carry.c: who started it is told, and may hold them back */
+int run_on_gives(struct ssi_run *r, const Ssi__Job__Gives *m);
 void run_rewind(struct ssi_run *r);                          /* all that is not acknowledged is sent again */
 bool run_has_all(const struct ssi_run *r);                   /* of the output that the record tells of */
 int run_say_gone(struct ssi_run *r);                         /* once more: which streams nobody reads */

@@ -73,7 +73,7 @@ static void send_blobs(struct ssi_run *r)
 	Ssi__Job__Blob m;
 	struct ssi_err e;
 
-	while (r->at_need < r->n_need && r->blob_sent - r->blob_acked + SSI_JOBFRAME_PIECE <= SSI_JOB_WINDOW_BYTES && !r->hop.stuck) {
+	while (!r->held && r->at_need < r->n_need && r->blob_sent - r->blob_acked + SSI_JOBFRAME_PIECE <= SSI_JOB_WINDOW_BYTES && !r->hop.stuck) {
 		ssize_t n = !r->spec ? ssi_errf(&e, -ESTALE, "who had its program is gone") : ssi_pack_piece(r->pack, r->need[r->at_need], r->blob_offset, &m, &e);
 
 		if (n < 0) {
@@ -233,6 +233,7 @@ int run_on_need(struct ssi_run *r, const Ssi__Job__Need *m)
 	r->n_need = m->n_digests;
 	r->at_need = 0;
 	r->blob_offset = r->blob_sent = r->blob_acked = 0;
+	run_needs(r);
 	return 0;
 }
 

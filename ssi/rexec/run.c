@@ -319,6 +319,8 @@ static int on_frame(struct ssi_run *r, const struct ssi_jobframe *f, const uint8
 	switch (f->type) {
 	case SSI_JOB_NEED:
 		TAKE(need, Need, run_on_need);
+	case SSI_JOB_GIVES:
+		TAKE(gives, Gives, run_on_gives);
 	case SSI_JOB_DATA:
 		return run_on_data(r, body, f->size);
 	case SSI_JOB_ACK:

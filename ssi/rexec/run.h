@@ -53,6 +53,13 @@ struct ssi_run_ops {
 	void (*output)(struct ssi_run *r, unsigned stream, const void *p, size_t n, void *userdata);
 	/* May be NULL. It runs, was stopped (by signal), goes on. */
 	void (*state)(struct ssi_run *r, enum ssi_run_state s, int signal, void *userdata);
+	/*
+	 * May be NULL. The node lacks so many bytes of the program's files: at its beginning, after a break, and when what ssi_run_take said has ended. true: they
+	 * are not sent now, ssi_run_send or ssi_run_take is going to say how the node gets them.
+	 */
+	bool (*need)(struct ssi_run *r, uint64_t bytes, void *userdata);
+	/* May be NULL. The answer to ssi_run_give: the port of the node, or 0. */
+	void (*gives)(struct ssi_run *r, unsigned port, void *userdata);
 };
 
 struct ssi_pack;                             /* what travels (ssi/rexec/pack.h) */
@@ -71,6 +78,12 @@ void ssi_run_free(struct ssi_run *r);        /* before it has ended: the job is 
 int ssi_run_poll(const struct ssi_run *r, struct pollfd *ret);
 /* What came of it, or the time is over. The state; -errno: the job cannot be reached any more, and what became of it is not known. */
 int ssi_run_step(struct ssi_run *r, short revents, struct ssi_err *e);
+
+/* From node to node (doc/jobs.md, "To many nodes"): who knows the key may have the program's files of this job's node; another job's node takes them there. */
+#define SSI_RUN_KEY 32
+void ssi_run_give(struct ssi_run *r, const uint8_t key[SSI_RUN_KEY]);
+void ssi_run_take(struct ssi_run *r, uint64_t from, unsigned port, const uint8_t key[SSI_RUN_KEY]);   /* from: the number of the job that was said to give */
+void ssi_run_send(struct ssi_run *r);        /* from here, after need() */
 
 size_t ssi_run_room(const struct ssi_run *r, unsigned stream);       /* so much of stream 0 or 3 may be given */
 int ssi_run_input(struct ssi_run *r, unsigned stream, const void *p, size_t n);   /* at most that; n 0: its end */

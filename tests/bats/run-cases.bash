@@ -257,6 +257,29 @@ case_refused() {
 	ssi run -n n01 true
 }
 
+# A program of 6 MB that compresses to nothing less, on five nodes: one gets it from here, the others from each other; and if they cannot, from here.
+case_tree() {
+	mkdir prog
+	printf '#include <stdio.h>\nint main(void) { puts("all of it"); return 0; }\n' | cc -x c -static -o prog/large -
+	head -c 6000000 /dev/urandom >>prog/large
+	agent_before() { on_node "$1" mount -t tmpfs tmpfs "$PWD/prog"; }
+	up 5
+	took() { cat nodes/*/agent.log | grep -c "node-carry: .* $1" || :; }
+	[ "$(ssi run -n 'n[01-05]' prog/large | sort | paste -sd' ')" = "n01: all of it n02: all of it n03: all of it n04: all of it n05: all of it" ]
+	[ "$(took 'file taken')" = 4 ]
+	[ "$(sha256sum nodes/n0?/blobs/???* | cut -d' ' -f1 | sort -u)" = "$(sha256sum prog/large | cut -d' ' -f1)" ]
+	# It is there: nobody gets it again.
+	ssi run -n 'n[01-05]' prog/large >out
+	[ "$(took 'file taken')" = 4 ]
+	# Nobody answers where nodes listen.
+	sysctl -qw net.ipv4.ip_local_port_range='50000 50999'
+	nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in tcp dport 50000-50999 tcp flags syn / syn,ack reject with tcp reset'
+	echo more >>prog/large
+	[ "$(ssi run -n 'n[01-05]' --no-prefix prog/large | sort | uniq -c | tr -s ' ')" = " 5 all of it" ]
+	[ "$(took 'file taken')" = 4 ]
+	[ "$(took 'refused\|answers')" -ge 1 ]
+}
+
 case_many() {
 	up 3
 	ssi run -n 'n[01-03]' hostname >out

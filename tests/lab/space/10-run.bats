@@ -32,7 +32,16 @@ programs() {
 	END
 	# shellcheck disable=SC2016 # the script's words
 	printf '#!/bin/sh\necho "$(hostname) $1" >&2\nexit 3\n' >"$BATS_FILE_TMPDIR/tools/script"
-	chmod 755 "$BATS_FILE_TMPDIR/tools/script"
+	printf 'def word(s):\n    return s.upper()\n' >"$BATS_FILE_TMPDIR/tools/beside.py"
+	cat >"$BATS_FILE_TMPDIR/tools/script.py" <<-'END'
+	#!/usr/bin/python3
+	import hashlib, json, os, socket, subprocess, sys
+	import beside
+	child = subprocess.run([sys.executable, "-c", "import email.message; print('child')"], capture_output=True, text=True)
+	print(json.dumps([socket.gethostname(), beside.word(sys.argv[1]), hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), child.stdout.strip()]))
+	sys.exit(9)
+	END
+	chmod 755 "$BATS_FILE_TMPDIR/tools/script" "$BATS_FILE_TMPDIR/tools/script.py"
 	tar -C "$BATS_FILE_TMPDIR/tools" -c . | "$TOP/scripts/ssi-lab" exec master sh -c 'mkdir -p /opt/tools && tar -x --no-same-owner -C /opt/tools'
 }
 
@@ -54,6 +63,19 @@ teardown() { show_trouble; }
 	run ann "ssi run -n '$ALL' /opt/tools/dynamic"
 	[ "$status" -eq 0 ]
 	[ "$(grep -c ': 42$' <<<"$output")" = 3 ]
+}
+
+@test "a Python script with a module beside it, on nodes that have no Python at all; of which nothing is there afterwards" {
+	local sum
+	for node in n01 n02 n03; do node_sh $node '! command -v python3 && [ ! -e /usr/lib/python3.11 ]'; done
+	sum=$(printf 'some input' | sha256sum | cut -d' ' -f1)
+	run ann "printf 'some input' | ssi run -n n02 /opt/tools/script.py word"
+	[ "$status" -eq 9 ]
+	[[ $output == *"[\"n02\", \"WORD\", \"$sum\", \"child\"]"* ]]
+	run ann "ssi run -n '$ALL' /opt/tools/script.py word"
+	[ "$status" -eq 1 ]
+	[ "$(grep -c '"WORD"' <<<"$output")" = 3 ]
+	for node in n01 n02 n03; do node_sh $node '! command -v python3 && [ ! -e /usr/lib/python3.11 ]'; done
 }
 
 @test "who and where: the user's numbers, his shared home as working directory, input and output byte for byte" {
