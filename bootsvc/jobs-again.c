@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Jobs that outlived the machine that they were started on (doc/pids.md): with its next boot each gets a deputy again, ssi-deputy, a child of the daemon with the
- * same number; what it writes from then on is in two files of its user's, STATE/jobs/NUMBER.out and .err. Called by jobs.c, jobs-table.c and control-jobs.c.
+ * Jobs that outlived the machine that they were started on (doc/pids.md): with its next boot each gets a deputy again, ssi-deputy, a child of the daemon with
+ * the same number; what it writes from then on is in two files of its user's, STATE/jobs/NUMBER.out and .err. Called by jobs.c, jobs-table.c and control-jobs.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -148,7 +148,7 @@ void again_all(struct jobs *j)
 	struct job *job, *next;
 	int r;
 
-	if (!folder || !socket || (mkdir(folder, 0711) < 0 && errno != EEXIST))
+	if (!folder || !socket || (mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0)
 		return;
 	program_find(program, sizeof(program));
 	for (job = TAILQ_FIRST(&j->active); job; job = next) {

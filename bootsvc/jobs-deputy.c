@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Deputies (doc/pids.md): the local process that stands for a job, and has its number. Called by the other jobs-*.c. What is signalled to one it passes on
- * itself, but it does not hear of two signals: that it was killed is seen from its connection, or from here; that it was stopped nobody is told but its parent, so
- * it is looked at. A thousand are looked at within half a second, more of them less often.
+ * itself, but it does not hear of two signals: that it was killed is seen from its connection, or from here; that it was stopped nobody is told but its
+ * parent, so it is looked at. A thousand are looked at within half a second, more of them less often.
  */
 #include <errno.h>
 #include <fcntl.h>

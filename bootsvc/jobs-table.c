@@ -330,7 +330,10 @@ static void sync_all(struct jobs *j)
 	}
 }
 
-/* Numbers that were given out and never used; and jobs that only their nodes know of, as the daemon was killed when they began: who started them has come back, or never will. */
+/*
+ * Numbers that were given out and never used; and jobs that only their nodes know of, as the daemon was killed when they began: who started them has come back,
+ * or never will.
+ */
 static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct jobs *j = userdata;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ssi-deputy SOCKET JOB BYTES: stands for a job whose own deputy died with the machine (doc/pids.md). Started by ssi-bootsvc as the job's user, with the number
- * that the job has; what the job writes goes to standard output and error, which are files, BYTES of each at most. What it is signalled it passes on, and it dies
- * as the job dies. Its input is at its end: who gave it is gone.
+ * that the job has; what the job writes goes to standard output and error, which are files, BYTES of each at most. What it is signalled it passes on, and it
+ * dies as the job dies. Its input is at its end: who gave it is gone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 	}
 	d.room[0] = d.room[1] = bytes;
 	signals = signals_open();
-	r = signals < 0 ? ssi_errno(&e, -errno, "signals") : ssi_run_attach(argv[1], &place, &ops, &d, &d.run, &e);
+	r = signals < 0 ? ssi_errno(&e, -errno, "signals") : ssi_run_attach(argv[1], -1, &place, &ops, &d, &d.run, &e);
 	if (r >= 0)
 		r = loop(&d, signals, &e);
 	if (r < 0) {

@@ -174,7 +174,8 @@ static int connect_again(struct ssi_run *r, struct ssi_err *e)
 	return say_attach(r);
 }
 
-static int begin(const char *socket, int fd, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e)
+static int begin(const char *socket, int fd, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret,
+		 struct ssi_err *e)
 {
 	struct ssi_run *r = calloc(1, sizeof(*r));
 
@@ -219,10 +220,11 @@ int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, c
 	return 0;
 }
 
-int ssi_run_attach(const char *socket, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e)
+int ssi_run_attach(const char *socket, int fd, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret,
+		   struct ssi_err *e)
 {
 	struct ssi_run *r;
-	int k = begin(socket, -1, place, ops, userdata, &r, e);
+	int k = begin(socket, fd, place, ops, userdata, &r, e);
 
 	if (k < 0)
 		return k;

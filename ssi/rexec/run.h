@@ -70,8 +70,12 @@ struct Ssi__Job__Spec;
  */
 int ssi_run_new(const char *socket, int fd, const struct ssi_run_place *place, const struct Ssi__Job__Spec *spec, struct ssi_pack *pack,
 		const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e);
-/* Take up a job whose client is gone for good: what that one acknowledged of its output is not there any more, and neither is its input. For its user. */
-int ssi_run_attach(const char *socket, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret, struct ssi_err *e);
+/*
+ * Take up a job whose client is gone for good: what that one acknowledged of its output is not there any more, and neither is its input. For its user. fd: a
+ * connection, taken over, or -1.
+ */
+int ssi_run_attach(const char *socket, int fd, const struct ssi_run_place *place, const struct ssi_run_ops *ops, void *userdata, struct ssi_run **ret,
+		   struct ssi_err *e);
 void ssi_run_free(struct ssi_run *r);        /* before it has ended: the job is killed. NULL is fine */
 
 /* What to poll for (fd -1: nothing now); the result is a timeout in ms, or -1. */

@@ -47,6 +47,7 @@ case_next_life() {
 	await 20 over "$user" exited
 	[ "$(ssi job show "$user" -o json | jq -c '[.state, .status]')" = '["ended",5]' ]
 	[ "$(stat -c '%u %a' "$(ssi job show "$user" -o json | jq -r .stdout)")" = "65534 600" ]
+	[ "$(setpriv --reuid 65534 --regid 65534 --clear-groups tail -n 1 "$(ssi job show "$user" -o json | jq -r .stdout)")" = begun ]
 	# Signals.
 	kill "${jobs[0]}"
 	await 20 over "${jobs[0]}" exited

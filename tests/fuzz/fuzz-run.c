@@ -50,11 +50,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool ended[SSI_RUN_STREAMS] = { false };
 	struct ssi_run *r = NULL;
 	struct ssi_err e;
-	int s[2], k = 0;
+	int s[2], k = 0, begun;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) < 0)
 		return 0;
-	if (ssi_run_new("/nonexistent/jobs.sock", s[0], &place, &spec, NULL, &ops, ended, &r, &e) == 0) {
+	/* An odd size: the job was another's. */
+	begun = size % 2 ? ssi_run_attach("/nonexistent/jobs.sock", s[0], &place, &ops, ended, &r, &e) :
+			   ssi_run_new("/nonexistent/jobs.sock", s[0], &place, &spec, NULL, &ops, ended, &r, &e);
+	if (begun == 0) {
 		ssi_run_input(r, 0, "some input", 10);
 		for (size_t at = 0; at < size && k >= 0; at += 97) {
 			size_t n = size - at < 97 ? size - at : 97;

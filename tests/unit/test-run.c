@@ -248,7 +248,7 @@ static void test_attach(void **state)
 	const uint8_t *p;
 	size_t n;
 
-	assert_int_equal(ssi_run_attach(path, &place, &ops, &f, &f.run, &e), 0);
+	assert_int_equal(ssi_run_attach(path, -1, &place, &ops, &f, &f.run, &e), 0);
 	ssi_jobhop_init(&f.hop, accept(f.door, NULL, NULL));
 	p = heard(&f, SSI_JOB_ATTACH, &n);
 	a = ssi__job__attach__unpack(NULL, n, p);
