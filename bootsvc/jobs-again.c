@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Jobs that outlived the machine that they were started on (doc/pids.md): with its next boot each gets a deputy again, ssi-deputy, a child of the daemon with
- * the same number; what it writes from then on is in two files of its user's, STATE/jobs/NUMBER.out and .err. Called by jobs.c, jobs-table.c and control-jobs.c.
+ * the same number; what it writes from then on is in two files of its user's, STATE/jobs/NUMBER.out and .err. Called by jobs.c, jobs-table.c and
+ * control-jobs.c.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The deputies of "run" with many nodes (doc/pids.md): a child for each job, that does nothing but have the job's number. It makes the connection, as the
- * number is taken from there, and hands it to us; it tells us what it is signalled; it dies the job's death. It has a process group of its own, as what comes from the
- * keyboard is ours to pass on. Called by run-many.c.
+ * number is taken from there, and hands it to us; it tells us what it is signalled; it dies the job's death. It has a process group of its own, as what comes
+ * from the keyboard is ours to pass on. Called by run-many.c.
  */
 #include <errno.h>
 #include <poll.h>

@@ -44,7 +44,8 @@ int run_deputy_end(struct run_deputy *d, const struct ssi_run_exit *x);      /* 
 int run_deputy_again(const struct run_deputy *d);    /* it is to make another connection: run_deputy_connection; 0 or -errno */
 
 /*
- * run-again.c: a place for a job whose node was lost, on the policy's next node. *ret_fd: the connection that asked. -EAGAIN: there is none just now (why is in e).
+ * run-again.c: a place for a job whose node was lost, on the policy's next node. *ret_fd: the connection that asked. -EAGAIN: there is none just now (why is
+ * in e).
  */
 int run_again(const struct run_all *x, struct ssi_run_place *ret, int *ret_fd, struct ssi_err *e);
 bool run_ends(int signal);                   /* that ends who waits for a place */

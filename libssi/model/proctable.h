@@ -22,7 +22,7 @@
 #define SSI_PROCTABLE_VERSION 1
 #define SSI_PROCTABLE_CMDLINE_MAX 4096u          /* more of a command line is not told */
 
-/* Numbers (doc/pids.md): below JOB_FIRST local processes, deputies and with them their jobs among them; from there other jobs; from REMOTE_FIRST other processes of nodes. */
+/* Numbers (doc/pids.md): below JOB_FIRST local processes, and jobs by their deputies; from there other jobs; from REMOTE_FIRST other processes of nodes. */
 #define SSI_PID_JOB_FIRST (1u << 20)
 #define SSI_PID_REMOTE_FIRST (1u << 21)
 #define SSI_PID_END (1u << 22)
