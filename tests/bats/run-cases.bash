@@ -280,6 +280,33 @@ case_tree() {
 	[ "$(took 'refused\|answers')" -ge 1 ]
 }
 
+# What nodes say to each other, by the programs that say it: who has not the key gets nothing, and nobody gets what was not said, or what is another file.
+case_carry() {
+	local carry=${AGENTS_KEEPER%/*}/node-carry one two
+	raw() { printf '%b' "$(fold -w 2 <<<"$1" | sed 's/^/\\x/' | tr -d '\n')"; }
+	size() { raw "$(printf '%016x' "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)\(..\)/\8\7\6\5\4\3\2\1/')"; }
+	key() { printf "$1%.0s" {1..32}; }
+	take() { { key "$1"; raw "$2"; size "$3"; } | "$carry" take b 127.0.0.1 "$(cat port)"; }     # KEY DIGEST SIZE
+	mkdir a b
+	head -c 300000 /dev/urandom >a/new && one=$(sha256sum <a/new | cut -c1-64) && mv a/new "a/$one"
+	head -c 300000 /dev/urandom >a/new && two=$(sha256sum <a/new | cut -c1-64) && mv a/new "a/$two"
+	{ key k; raw "$one"; } | "$carry" give a >port 2>/dev/null &
+	OTHERS+=($!)
+	await 10 test -s port
+	fails 1 take x "$one" 300000
+	fails 1 take k "$two" 300000
+	fails 1 take k "$one" 299999
+	[ "$(find b -type f -name '[0-9a-f]*')" = "" ]
+	take k "$one" 300000
+	cmp "a/$one" "b/$one"
+	rm "b/$one"
+	head -c 300000 /dev/urandom >"a/$one"
+	fails 1 take k "$one" 300000
+	rm "a/$one"
+	fails 1 take k "$one" 300000
+	[ "$(find b -type f -name '[0-9a-f]*')" = "" ]
+}
+
 case_many() {
 	up 3
 	ssi run -n 'n[01-03]' hostname >out

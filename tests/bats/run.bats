@@ -15,6 +15,7 @@ export CASES=run-cases.bash
 @test "run: what cannot be run is refused, and said why" { in_net case_refused; }
 @test "run: on many nodes, and a table of who failed" { in_net case_many; }
 @test "run: a large program goes to many nodes from node to node, and from here where that fails" { in_net case_tree; }
+@test "node-carry: only who has the key, only what was said, only what its digest says" { in_net case_carry; }
 @test "run: an agent and a daemon killed in the middle of output: byte-exact" { in_net case_broken; }
 @test "jobs: whose they are, what they say, how they ended; another user's are left alone" { in_net case_jobs; }
 @test "jobs.sock: who says what no client says is dropped, and the daemon goes on" { in_net case_rude; }
