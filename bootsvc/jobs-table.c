@@ -311,7 +311,7 @@ static void load_one(const struct state_job *s, void *userdata)
 		deputy_find(j, job);
 }
 
-/* One write for all that was written before, too. */
+/* One write for all that was written before, too. It has to be one: SQLite writes nothing, and so waits for no disk, where a value stays as it is. */
 static void sync_all(struct jobs *j)
 {
 	struct ssi_err e;
@@ -321,7 +321,7 @@ static void sync_all(struct jobs *j)
 	if (r > 0)
 		return;
 	if (r == 0)
-		r = state_value_put(j->d->state, "job:boot", j->boot, &e);
+		r = state_value_put(j->d->state, "job:synced", ssi_clock_wall_ms(), &e);
 	if (r >= 0)
 		r = state_commit(j->d->state, &e);
 	if (r < 0) {

@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/agents.bash"
 
 state() { [ "$(ssi job show "$1" -o json | jq -r .state)" = "$2" ]; }     # PID STATE
-over() { ssi jobs -a -o json | jq -e --argjson p "$1" --arg c "$2" '.[] | select(.pid == $p and .cause == $c)' >/dev/null; }     # PID CAUSE
+over() { [ -n "$(ssi jobs -a -o json | jq -c --argjson p "$1" --arg c "$2" '.[] | select(.pid == $p and .cause == $c)')" ]; }     # PID CAUSE
 stat_of() { sed 's/.*) \(.\).*/\1/' "/proc/$1/stat"; }
 stat_is() { [ "$(stat_of "$1")" = "$2" ]; }     # PID STATE
 lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }     # FILE COUNT
