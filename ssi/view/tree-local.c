@@ -152,11 +152,11 @@ static int file_link(struct view *w, const struct view_caller *c, const struct v
 	return 0;
 }
 
-/* A process may be gone, and another have its number, soon. */
+/* A process may be gone, and another have its number, soon; where a name in its folder leads does not change with that. */
 const struct view_ops view_local_ops[] = {
 	[VIEW_PID - VIEW_PID] = { S_IFDIR | 0555, 0.1, dir_attr, dir_lookup, dir_list, NULL, NULL },
-	[VIEW_PID_LINK - VIEW_PID] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, file_link, NULL },
+	[VIEW_PID_LINK - VIEW_PID] = { S_IFLNK | 0777, 60, NULL, NULL, NULL, file_link, NULL },
 	[VIEW_TASK - VIEW_PID] = { S_IFDIR | 0555, 0.1, dir_attr, task_lookup, task_list, NULL, NULL },
 	[VIEW_TID - VIEW_PID] = { S_IFDIR | 0555, 0.1, dir_attr, dir_lookup, dir_list, NULL, NULL },
-	[VIEW_TID_LINK - VIEW_PID] = { S_IFLNK | 0777, 1, NULL, NULL, NULL, file_link, NULL },
+	[VIEW_TID_LINK - VIEW_PID] = { S_IFLNK | 0777, 60, NULL, NULL, NULL, file_link, NULL },
 };

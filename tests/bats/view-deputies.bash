@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs in the view (view-wait.bash says where), beside nodes n01 and n02: what is told here of a job is what its node does, under the number that this shell has it by.
+# Runs in the view (view-cases.bash), beside nodes n01 and n02: what is told here of a job is what its node does, under the number that this shell has it by.
 set -x
 # shellcheck source=tests/bats/view-wait.bash
 . "$(dirname "${BASH_SOURCE[0]}")/view-wait.bash"

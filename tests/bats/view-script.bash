@@ -7,17 +7,14 @@ set -x
 # shellcheck source=tests/bats/view-wait.bash
 . "$(dirname "${BASH_SOURCE[0]}")/view-wait.bash"
 
-# The number of the remote process with this command line: the machine's own are seen here as well, under their own.
-number() { pgrep -f "^$1\$" | awk '$1 >= 2097152'; }     # COMMAND
-is_there() { [ -n "$(number "$1")" ]; }
-is_gone() { [ -z "$(number "$1")" ]; }
+# All of them are looked for at once, in the merged list: the machine's own are seen there as well, under their own numbers.
+found() { list=$(pgrep -af '^(sleep 70[123]|.*/sleeper 704|spinner.*)$' | awk '$1 >= 2097152') && [ "$(wc -l <<<"$list")" = 5 ]; }
+number() { awk -v word="$1" 'index($0, word) { print $1 }' <<<"$list"; }     # WORD
+is_over() { is_not_there "$1" || stat_is "$1" Z; }     # PID: it may wait for its parent, which was stopped with it
 says() { ! "${@:2}" 2>err && grep -q "$1" err; }     # TEXT COMMAND...: it fails, and says so
 cpus_are() { [ "$(taskset -pc "$1" | sed 's/.*: //')" = "$2" ]; }     # PID LIST
 
-await is_there 'sleep 701'
-await is_there 'sleep 702'
-await is_there 'sleep 703'
-await is_there '.*/sleeper 704'
+await found
 a=$(number 'sleep 701') b=$(number 'sleep 702') c=$(number 'sleep 703')
 [ "$(cut -d' ' -f1 "/proc/$a/ssi")" = n01 ]
 [ "$(ps -o user:10= -p "$b" | tr -d ' ')" = 1234 ]
@@ -52,7 +49,7 @@ d=$(($(since) - $(SSI_VIEW=local since)))
 uptime | awk -v one="$(SSI_VIEW=local awk '{ print $1 }' /proc/loadavg)" '{ gsub(",", ""); exit !($(NF - 2) > 0 && $(NF - 2) >= one - 1) }'
 
 # Who works, and how much.
-spinner=$(number 'spinner.*')
+spinner=$(number spinner)
 comm=$(ps -o comm= -p "$spinner")
 works() { pidstat -u -p "$1" 1 1 | awk -v pid="$1" '$1 == "Average:" && $3 == pid { n = $4 > 0 } END { exit !n }'; }
 await works "$spinner"
@@ -71,11 +68,11 @@ await stat_is "$a" T
 kill -CONT "$a"
 await stat_is "$a" S
 
-sibling=$(number '.*/sleeper 704')
+sibling=$(number '/sleeper 704')
 killall -STOP sleeper
 await stat_is "$sibling" T
 killall -KILL sleeper
-await is_gone '.*/sleeper 704'
+await is_over "$sibling"
 
 # Priorities and processors.
 renice 7 -p "$a" >/dev/null
@@ -91,11 +88,11 @@ user() { setpriv --reuid=1234 --regid=1234 --clear-groups "$@"; }
 says 'not permitted' user kill -TERM "$a"
 says 'ermi' user renice -5 -p "$c"
 user kill -TERM "$b"
-await is_gone 'sleep 702'
+await is_over "$b"
 
 pkill -9 -f '^sleep 703$' || :
-await is_gone 'sleep 703'
+await is_over "$c"
 kill "$a" "$spinner"
-await is_gone 'spinner.*'
-await is_gone 'sleep 701'
+await is_over "$spinner"
+await is_over "$a"
 await says 'No such process' kill -0 "$b"

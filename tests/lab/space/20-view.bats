@@ -15,7 +15,7 @@ tools() {
 		cp "$(command -v "$program")" "$dir"
 	done
 	ldd "$dir/htop" | awk '/libnl/ { print $3 }' | xargs -r cp -t "$dir/lib"
-	cp "$TOP"/tests/bats/view-{script,deputies,wait}.bash "$dir"
+	cp "$TOP"/tests/bats/view-{script,wait}.bash "$dir"
 	tar -C "$dir" -c . | "$TOP/scripts/ssi-lab" exec master sh -c 'mkdir -p /opt/view && tar -x --no-same-owner -C /opt/view'
 }
 
@@ -82,11 +82,6 @@ told() {
 	[ "$status" -ne 0 ]
 }
 
-# One of the scripts of tests/bats, in the view of the lab.
-in_view() { # SCRIPT [WORD...]
-	master sh -c "cd /opt/view && PATH=/opt/view:\$PATH LD_LIBRARY_PATH=/opt/view/lib HOME=/root TERM=xterm exec ssi shell bash -euo pipefail ./$*"
-}
-
 @test "ps, pstree, top, htop, free, uptime, vmstat, lscpu, pidstat: what the nodes say; kill, killall, pkill, renice, taskset: what they do there" {
 	node_sh n01 'cp /bin/sleep /root/sleeper'
 	start_on n01 'exec sleep 701'
@@ -94,9 +89,6 @@ in_view() { # SCRIPT [WORD...]
 	start_on n02 'exec setpriv --reuid=1234 --regid=1234 --clear-groups sleep 702'
 	start_on n02 'exec sleep 703'
 	start_on n02 'exec nice -n 5 bash -c "exec -a spinner bash -c \"while :; do :; done\""'
-	in_view view-script.bash n01 n02 n03
-}
-
-@test "a job is shown once, under its deputy's number; signals, priority and processors reach it there" {
-	in_view view-deputies.bash
+	# As natively, in bats/view-nodes.
+	master sh -c "cd /opt/view && PATH=/opt/view:\$PATH LD_LIBRARY_PATH=/opt/view/lib exec ssi shell bash -euo pipefail ./view-script.bash n01 n02 n03"
 }
