@@ -151,6 +151,7 @@ void attach_pump(struct keeper *k)
 
 	if (!k->attached || k->phase == KEEPER_SPARE)
 		return;
+	load_tell(k);
 	for (size_t i = 0; i < 2; i++)
 		if (inlet_untold(&k->in[i]))
 			attach_ack(k, &k->in[i]);

@@ -139,6 +139,7 @@ int layers_mount(const struct keeper *k, const struct keeper_program *p, const c
 int load_begin(struct keeper *k, struct ssi_err *e);         /* 1: all is here; 0: NEED was said; -errno */
 int load_blob(struct keeper *k, const uint8_t *body, size_t n, struct ssi_err *e);
 bool load_need(struct keeper *k);                            /* NEED, again; true: all is here now */
+void load_tell(struct keeper *k);                            /* how much has come, if that was not said: once for all that came together */
 int load_program(struct keeper *k, struct ssi_err *e);       /* into k->program */
 void load_clear(struct keeper *k);
 

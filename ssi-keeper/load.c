@@ -24,7 +24,7 @@
 struct keeper_load {
 	struct ssi_unpack *unpack;
 	struct ssi_unpacked made;
-	uint64_t taken;                  /* of the data of BLOB since the last NEED */
+	uint64_t taken, told;            /* of the data of BLOB since the last NEED */
 };
 
 bool load_need(struct keeper *k)
@@ -33,7 +33,7 @@ bool load_need(struct keeper *k)
 
 	if (k->load) {
 		ssi_unpack_need(k->load->unpack, &m);
-		k->load->taken = 0;
+		k->load->taken = k->load->told = 0;
 	}
 	attach_say(k, SSI_JOB_NEED, &m.base);
 	return !m.n_digests;
@@ -65,21 +65,28 @@ int load_begin(struct keeper *k, struct ssi_err *e)
 int load_blob(struct keeper *k, const uint8_t *body, size_t n, struct ssi_err *e)
 {
 	Ssi__Job__Blob *m = ssi__job__blob__unpack(NULL, n, body);
-	Ssi__Job__Ack ack = SSI__JOB__ACK__INIT;
 	int r;
 
 	if (!m || !k->load)
 		r = ssi_errf(e, -EBADMSG, "a piece of a file that nobody asked for");
 	else
 		r = ssi_unpack_piece(k->load->unpack, m, e);
-	if (r >= 0) {
-		ack.stream = LOAD_STREAM;
-		ack.offset = k->load->taken += m->data.len;
-		attach_say(k, SSI_JOB_ACK, &ack.base);
-	}
+	if (r >= 0)
+		k->load->taken += m->data.len;
 	if (m)
 		ssi__job__blob__free_unpacked(m, NULL);
 	return r;
+}
+
+void load_tell(struct keeper *k)
+{
+	Ssi__Job__Ack ack = SSI__JOB__ACK__INIT;
+
+	if (!k->load || k->load->taken == k->load->told)
+		return;
+	ack.stream = LOAD_STREAM;
+	ack.offset = k->load->told = k->load->taken;
+	attach_say(k, SSI_JOB_ACK, &ack.base);
 }
 
 static void load_free(char **list)
