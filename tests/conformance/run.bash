@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Runs cases of this folder, each here and then on a node, and compares what they print, what they leave in their folder, and their status, byte for byte.
 #
-# A file NAME.cases has cases, each bash, behind a line "== what it shows". In them "on PROGRAM ..." runs a program, here or on the node, and "on-tty PROGRAM ..."
-# one that has the terminal (--pty); both are programs themselves, so that xargs, timeout or a job of the shell can start them. "terminal" is a person at a
-# terminal: terminal.py. "until_true COMMAND..." waits; "nap" is a short sleep of bash without another process (one that is stopped between vfork(2) and
-# execve(2) holds up its parent, here as there). A case whose name is followed by a line "differs: WHAT" is one of doc/differences.md (WHAT is in
+# A file NAME.cases has cases, each bash, behind a line "== what it shows". In them "on PROGRAM ..." runs a program, here or on the node, and
+# "on-tty PROGRAM ..." one that has the terminal (--pty); both are programs themselves, so that xargs, timeout or a job of the shell can start them. "terminal"
+# is a person at a terminal: terminal.py. "until_true COMMAND..." waits; "nap" is a short sleep of bash without another process (one that is stopped between
+# vfork(2) and execve(2) holds up its parent, here as there). A case whose name is followed by a line "differs: WHAT" is one of doc/differences.md (WHAT is in
 # the first column there), and is to differ.
 
 CONFORMANCE=$(dirname "${BASH_SOURCE[0]}")

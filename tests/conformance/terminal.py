@@ -9,8 +9,9 @@
     hangup           the terminal goes away
     END
 
-TEXT is written with Python's escapes (\\r is the return key, \\x1a Ctrl-Z). In the end the command is waited for. All that was shown is printed, numbers of processes
-masked, and its status as a shell has it is this one's. TRANSCRIPT=no: not printed, where what is shown depends on the moment.
+TEXT is written with Python's escapes (\\r is the return key, \\x1a Ctrl-Z). In the end the command is waited for. All that was shown is printed,
+numbers of processes masked, and its status as a shell has it is this one's.
+TRANSCRIPT=no: not printed, where what is shown depends on the moment.
 """
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
@@ -111,7 +112,8 @@ def main():
             t.give_up("no such step: " + what)
     status = t.end()
     if os.environ.get("TRANSCRIPT") != "no":
-        sys.stdout.buffer.write(re.sub(rb"(\[\d\][-+]? +)\d+\b", rb"\1PID", t.shown))
+        shown = re.sub(rb"(\[\d\])-", rb"\1+", t.shown)          # which of its jobs a shell names first depends on the moment
+        sys.stdout.buffer.write(re.sub(rb"(\[\d\][-+]? +)\d+\b", rb"\1PID", shown))
         sys.stdout.buffer.flush()
     sys.exit(status)
 

@@ -196,7 +196,7 @@ static void test_input(void **state)
 	keeper_close(&t);
 }
 
-/* Both in one keep their order; nobody reads them any more: to write fails. Signals that it is to ignore, and not to get. */
+/* Both in one keep their order; nobody reads them any more: to write fails. Signals that it is to ignore, and not to get; and how nice it is to be. */
 static void test_one_output(void **state)
 {
 	Ssi__Job__Ack gone = SSI__JOB__ACK__INIT;
@@ -204,8 +204,11 @@ static void test_one_output(void **state)
 	struct keeper_spec s;
 
 	keeper_open(&t);
-	keeper_spec(&s, "kill -USR1 $$; kill -USR2 $$; echo a; echo b >&2; echo c; read x; trap '' PIPE; echo d 2>/dev/null || exit 7");
+	keeper_spec(&s, "kill -USR1 $$; kill -USR2 $$; kill -TSTP $$; [ $(nice) = 19 ] || exit 8; echo a; echo b >&2; echo c; "
+			"read x; trap '' PIPE; echo d 2>/dev/null || exit 7");
 	s.spec.input = s.spec.one_output = true;
+	s.spec.leader = true;                /* of a session: nothing stops it but SIGSTOP */
+	s.spec.nice = 19;
 	s.spec.ignored = 1u << (SIGUSR1 - 1);
 	s.spec.blocked = 1u << (SIGUSR2 - 1);
 	keeper_start(&t, &s);
