@@ -51,10 +51,7 @@ static void jobs_free(struct job *job)
 	struct jobs *j = job->a->jobs;
 
 	LIST_REMOVE(job, link);
-	if (job->number)
-		j->n--;
-	else
-		j->n_spares--;
+	*(job->number ? &j->n : &j->n_spares) -= 1;
 	job->io = sd_event_source_disable_unref(job->io);
 	ssi_jobhop_close(&job->hop);
 	free(job);
@@ -74,8 +71,7 @@ static void jobs_insert(struct job *job, uint64_t number)
 		LIST_INSERT_HEAD(&j->jobs, job, link);
 	else
 		LIST_INSERT_HEAD(&j->spares, job, link);
-	j->n += number != 0;
-	j->n_spares += number == 0;
+	*(number ? &j->n : &j->n_spares) += 1;
 	if (j->n > j->crowd)
 		j->crowd = j->n;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns a job's cgroup (version 2): ssi-jobs/KEEPER.FOLDER, made before there is a job and removed with it. What all jobs together may have leaves the node itself room to
- * live; a job may have what was asked for it, and so many processes. A controller that the node has not is done without: what a node cannot bound it still
- * can start.
+ * Owns a job's cgroup (version 2): ssi-jobs/KEEPER.FOLDER, made before there is a job and removed with it. What all jobs together may have leaves the
+ * node itself room to live; a job may have what was asked for it, and so many processes. A controller that the node has not is done without: what a node
+ * cannot bound it still can start.
  */
 #include <errno.h>
 #include <fcntl.h>

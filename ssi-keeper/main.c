@@ -170,7 +170,10 @@ int main(int argc, char **argv)
 {
 	bool copies = argc > 1 && !strcmp(argv[1], "--copies");
 	int hop;
-	static struct keeper k = { .report = -1, .complaint = -1, .signals = -1, .listener = -1, .cgroup_fd = -1, .work_fd = -1, .pty = -1, .unread = -1, .read = UINT64_MAX };
+	static struct keeper k = {
+		.report = -1, .complaint = -1, .signals = -1, .listener = -1,
+		.cgroup_fd = -1, .work_fd = -1, .pty = -1, .unread = -1, .read = UINT64_MAX,
+	};
 
 	prctl(PR_SET_NAME, "ssi-keeper");
 	ssi_log_open("ssi-keeper", LOG_INFO);
