@@ -164,11 +164,30 @@ static unsigned check(const struct jobs *j, const struct job_list *list, bool ac
 	return n;
 }
 
+/* Each number of a process is some job's that is not over, and no other is taken. */
+static void check_pids(const struct jobs *j)
+{
+	const struct job *job;
+	unsigned taken = 0, had = 0;
+
+	for (size_t i = 0; i < sizeof(j->pids); i++)
+		taken += (unsigned)__builtin_popcount(j->pids[i]);
+	TAILQ_FOREACH(job, &j->active, order)
+		if (job->s.pid) {
+			had++;
+			if (!(j->pids[job->s.pid / 8] & 1u << job->s.pid % 8))
+				abort();
+		}
+	if (taken != had)
+		abort();
+}
+
 static void check_all(const struct fuzz *x)
 {
 	const struct jobs *j = x->d.jobs;
 	const struct job *others = job_find(j, OTHERS);
 
+	check_pids(j);
 	if (check(j, &j->active, false) != j->n_active || check(j, &j->kept, true) != j->n_kept || j->n_kept > JOBS_KEPT)
 		abort();
 	if (!others || others->state != JOB_RUNNING || others->conn != x->other || others->acked || others->owes || strcmp(others->s.node, "n02") != 0 ||
