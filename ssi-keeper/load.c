@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/path.h"
 #include "ssi-keeper/keeper.h"
 #include "ssi/rexec/blobs.h"
 #include "ssi/rexec/unpack.h"
@@ -113,22 +114,17 @@ static char **load_words(size_t n, const ProtobufCBinaryData *words)
 /* As execvp(3) finds it, with the job's own PATH. */
 static char *load_find(const char *name, char **env)
 {
-	_cleanup_free_ char *path = NULL;
-	const char *all = LOAD_PATH;
-	char *rest, *folder;
+	const char *at = LOAD_PATH;
+	char *file;
 
 	if (strchr(name, '/'))
 		return strdup(name);
 	for (; *env; env++)
 		if (!strncmp(*env, "PATH=", 5))
-			all = *env + 5;
-	rest = path = strdup(all);
-	while (rest && (folder = strsep(&rest, ":"))) {
-		char full[PATH_MAX];
-
-		if (snprintf(full, sizeof(full), "%s/%s", folder[0] ? folder : ".", name) < (int)sizeof(full) && access(full, X_OK) == 0)
-			return strdup(full);
-	}
+			at = *env + 5;
+	for (; (file = ssi_path_search(&at, name)); free(file))
+		if (access(file, X_OK) == 0)
+			return file;
 	return strdup(name);
 }
 

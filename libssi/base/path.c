@@ -34,6 +34,19 @@ char *ssi_path_join3(const char *a, const char *b, const char *c)
 	return ab ? ssi_path_join(ab, c) : NULL;
 }
 
+char *ssi_path_search(const char **at, const char *name)
+{
+	const char *folder = *at;
+	size_t n;
+	char *path;
+
+	if (!folder)
+		return NULL;
+	n = strcspn(folder, ":");
+	*at = folder[n] ? folder + n + 1 : NULL;
+	return asprintf(&path, "%.*s%s%s", (int)n, folder, n ? "/" : "./", name) < 0 ? NULL : path;
+}
+
 bool ssi_path_is_name(const char *s)
 {
 	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";

@@ -7,6 +7,11 @@
 char *ssi_path_join(const char *a, const char *b);            /* one '/' between; b must be relative */
 char *ssi_path_join3(const char *a, const char *b, const char *c);
 bool ssi_path_is_name(const char *s);                         /* one safe path component: [A-Za-z0-9._+-], not "." or "..", at most 64 */
+/*
+ * The next FOLDER/NAME of a search path like PATH; a folder without a name is the working directory ("./NAME"). *at: where to go on, NULL behind the last.
+ * NULL: there is none any more. name is a single component.
+ */
+char *ssi_path_search(const char **at, const char *name);
 int ssi_path_mkdirs(const char *path, mode_t mode);           /* like mkdir -p; 0 or -errno */
 int ssi_path_rmtree(const char *path);                        /* like rm -rf, does not cross a mount or follow a link; 0 or -errno */
 /* Its last component, within it; the whole where it ends with a '/'. n: of bytes, it needs no end. */

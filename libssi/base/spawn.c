@@ -20,6 +20,7 @@
 #include "libssi/base/clock.h"
 #include "libssi/base/fd.h"
 #include "libssi/base/file.h"
+#include "libssi/base/path.h"
 #include "libssi/base/spawn.h"
 
 #define SPAWN_STDERR_MAX 65536       /* of what a child says on stderr, this much is kept to find the last line */
@@ -298,21 +299,18 @@ int ssi_spawn_run(char *const argv[], unsigned timeout_ms, struct ssi_err *e)
 
 int ssi_spawn_which(const char *name)
 {
-	const char *path = getenv("PATH");
-	_cleanup_buf_ struct ssi_buf all = SSI_BUF_INIT;
-	char *rest, *folder, *save = NULL;
+	const char *path = getenv("PATH"), *at;
+	_cleanup_free_ char *all = NULL;
+	char *file;
 
 	if (strchr(name, '/'))
 		return access(name, X_OK) == 0;
-	ssi_buf_addf(&all, "%s:%s:%s", path ? path : "/usr/bin:/bin", spawn_sbin[0], spawn_sbin[1]);
-	rest = all.data;
-	while (rest && (folder = strtok_r(rest, ":", &save))) {
-		char full[4096];
-
-		rest = NULL;
-		if (snprintf(full, sizeof(full), "%s/%s", folder, name) < (int)sizeof(full) && access(full, X_OK) == 0)
+	if (asprintf(&all, "%s:%s:%s", path ? path : "/usr/bin:/bin", spawn_sbin[0], spawn_sbin[1]) < 0)
+		return 0;
+	for (at = all; (file = ssi_path_search(&at, name)); free(file))
+		if (access(file, X_OK) == 0) {
+			free(file);
 			return 1;
-		rest = save;
-	}
+		}
 	return 0;
 }

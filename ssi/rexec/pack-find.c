@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "libssi/base/cleanup.h"
+#include "libssi/base/path.h"
 #include "ssi/rexec/pack-internal.h"
 
 #define FIND_PATH "/bin:/usr/bin"        /* as execvp(3) without a PATH */
@@ -48,25 +49,20 @@ static int find_may_run(const char *path)
 
 static int find_in_path(struct ssi_pack *p, const char *command, const char **ret, struct ssi_err *e)
 {
-	const char *path = pack_env(p->env, "PATH"), *end;
-	const char *refused = NULL;
+	const char *at = pack_env(p->env, "PATH") ?: FIND_PATH, *refused = NULL;
 
-	for (path = path ? path : FIND_PATH;; path = end + 1) {
-		_cleanup_free_ char *file = NULL;
-		int r;
+	while (at) {
+		_cleanup_free_ char *file = ssi_path_search(&at, command);
+		int r = file ? find_may_run(file) : -ENOMEM;
 
-		end = strchrnul(path, ':');
-		if (asprintf(&file, "%.*s%s%s", (int)(end - path), path, end == path ? "./" : "/", command) < 0)
-			return -ENOMEM;
-		r = find_may_run(file);
+		if (r == -ENOMEM)
+			return r;
 		if (r == 0) {
 			*ret = find_absolute(p, file);
 			return *ret ? 0 : ssi_errf(e, -ENOENT, "%s: the working directory is not there any more", command);
 		}
 		if (r == -EACCES)
 			refused = ssi_arena_strdup(&p->arena, file);
-		if (!*end)
-			break;
 	}
 	if (refused)
 		return ssi_errf(e, -EACCES, "%s may not be executed by you", refused);

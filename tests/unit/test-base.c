@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "libssi/base/arena.h"
@@ -159,6 +160,26 @@ static void durations_and_sizes(void **state)
 	assert_int_equal(ssi_num_bool("yes"), 1);
 	assert_int_equal(ssi_num_bool("Off"), 0);
 	assert_int_equal(ssi_num_bool("2"), -EINVAL);
+}
+
+static void search_paths(void **state)
+{
+	static const char *const expect[] = { "/usr/bin/x", "./x", "a/x", "./x" };
+	const char *at = "/usr/bin::a:";
+	char *file;
+
+	for (size_t i = 0; i < 4; i++) {
+		file = ssi_path_search(&at, "x");
+		assert_non_null(file);
+		assert_string_equal(file, expect[i]);
+		free(file);
+	}
+	assert_null(ssi_path_search(&at, "x"));
+	at = "";
+	file = ssi_path_search(&at, "x");
+	assert_string_equal(file, "./x");
+	free(file);
+	assert_null(at);
 }
 
 static void signals_by_name(void **state)
@@ -342,7 +363,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors), cmocka_unit_test(buffers), cmocka_unit_test(arenas), cmocka_unit_test(maps),
-		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(signals_by_name), cmocka_unit_test(numbers_for_people),
+		cmocka_unit_test(numbers), cmocka_unit_test(durations_and_sizes), cmocka_unit_test(signals_by_name),
+		cmocka_unit_test(search_paths), cmocka_unit_test(numbers_for_people),
 		cmocka_unit_test(names), cmocka_unit_test(digests), cmocka_unit_test(limits),
 		cmocka_unit_test(base64_both_ways), cmocka_unit_test(text_for_terminals), cmocka_unit_test(tables),
 	};
