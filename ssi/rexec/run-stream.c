@@ -45,7 +45,7 @@ static int send_piece(struct ssi_run *r, uint32_t stream, struct run_out *o, siz
 
 	m.stream = stream;
 	m.offset = o->sent;
-	m.data.data = (uint8_t *)o->kept.data + (o->sent - o->base);
+	m.data.data = n ? (uint8_t *)o->kept.data + (o->sent - o->base) : NULL;
 	m.data.len = n;
 	m.end = o->end && o->sent + n == o->base + o->kept.len;
 	k = run_say(r, SSI_JOB_DATA, &m.base);
