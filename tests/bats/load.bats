@@ -14,7 +14,3 @@ export CASES=load-cases.bash
 @test "placed: in the system that is named, where there are several; on ten thousand nodes at once" { in_net case_systems; }
 @test "spread: programs of a shell are placed, where the nodes share their working directory; else they run here" { in_net case_spread; }
 @test "spread: a project is built by make, its compilers on all nodes, one of them lost meanwhile; its tests pass" { NET_SECONDS=110 in_net case_build; }
-@test "spread: all of the project, and all its unit tests (--long)" {
-	[ -n "${SPREAD_WHOLE:-}" ] || skip "it takes minutes"
-	NET_SECONDS=3000 in_net case_whole
-}
