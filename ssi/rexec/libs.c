@@ -47,6 +47,9 @@ bool ssi_libs_is_libc(const char *name)
 	static const char *const parts[] = { "libc", "libm", "libmvec", "libpthread", "libdl", "librt", "libresolv", "libutil", "libanl", "libnsl",
 		"libthread_db", "libBrokenLocale", "libnss_files", "libnss_dns", "libnss_compat", "libnss_hesiod", "libnss_db", "libc_malloc_debug" };
 
+	/* The libnsl that is not glibc's has had other numbers since that one was parted from it. */
+	if (!strncmp(name, "libnsl.so.", 10) && strcmp(name + 10, "1"))
+		return false;
 	if (!strncmp(name, "ld-linux", 8) || !strncmp(name, "ld-musl", 7) || !strncmp(name, "ld64.so", 7) || !strncmp(name, "libc.musl-", 10))
 		return true;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {

@@ -7,6 +7,7 @@
 #include "libssi/base/buf.h"
 #include "libssi/base/num.h"
 #include "ssi/rexec/digests.h"
+#include "ssi/rexec/libs.h"
 #include "ssi/rexec/pack.h"
 #include "ssi/rexec/platform.h"
 #include "tests/unit/pack-fixture.h"
@@ -277,6 +278,14 @@ static void digests_are_remembered(void **state)
 	assert_null(ssi_digests_open(px_path(x, "a/b/digests")));
 }
 
+static void libraries_of_libc(void **state)
+{
+	(void)state;
+	assert_true(ssi_libs_is_libc("libc.so.6") && ssi_libs_is_libc("ld-linux-x86-64.so.2") && ssi_libs_is_libc("libnsl.so.1"));
+	assert_false(ssi_libs_is_libc("libnsl.so.2"));          /* libnsl2, which Python's nis wants */
+	assert_false(ssi_libs_is_libc("libcrypt.so.1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +295,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refused, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(other_machines, px_setup, px_teardown),
 		cmocka_unit_test(pieces_are_the_file),
+		cmocka_unit_test(libraries_of_libc),
 		cmocka_unit_test_setup_teardown(files_that_change_or_vanish, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(digests_are_remembered, px_setup, px_teardown),
 	};
