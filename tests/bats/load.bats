@@ -13,4 +13,7 @@ export CASES=load-cases.bash
 @test "placed: by policies, never on a drained node, and said why nowhere" { in_net case_placed; }
 @test "placed: in the system that is named, where there are several; on ten thousand nodes at once" { in_net case_systems; }
 @test "spread: programs of a shell are placed, where the nodes share their working directory; else they run here" { in_net case_spread; }
-@test "spread: a project is built by make, its compilers on all nodes, one of them lost meanwhile; its tests pass" { NET_SECONDS=110 in_net case_build; }
+@test "spread: a project is built by make, its compilers on all nodes, one of them lost meanwhile; its tests pass" {
+	[ -c /dev/fuse ] || skip "needs /dev/fuse"
+	NET_SECONDS=110 in_net case_build
+}
