@@ -44,13 +44,13 @@ static const char *spread_path(void)
 
 static bool spread_in_path(const char *name)
 {
-	const char *at = spread_path();
+	for (const char *at = spread_path(); at;) {
+		bool unnamed = strchr(":", *at);
+		char *path = ssi_path_search(&at, name);
+		bool there = path && !unnamed && access(path, X_OK) == 0;
 
-	for (size_t n; *at; at += n + (at[n] == ':')) {
-		char path[PATH_MAX];
-
-		n = strcspn(at, ":");
-		if (n && snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, name) < (int)sizeof(path) && access(path, X_OK) == 0)
+		free(path);
+		if (there)
 			return true;
 	}
 	return false;

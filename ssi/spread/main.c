@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "libssi/base/path.h"
 #include "ssi/spread/compile.h"
 
 static bool is_self(const char *path)
@@ -23,14 +24,11 @@ static bool is_self(const char *path)
 /* The next program of this name in the PATH that is not this one. NULL: there is none. */
 static char *real_program(const char *name)
 {
-	const char *at = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
-	char *path;
+	for (const char *at = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin"; at;) {
+		bool unnamed = strchr(":", *at);     /* the working directory: not for what is placed by itself */
+		char *path = ssi_path_search(&at, name);
 
-	for (size_t n; *at; at += n + (at[n] == ':')) {
-		n = strcspn(at, ":");
-		if (!n || asprintf(&path, "%.*s/%s", (int)n, at, name) < 0)
-			continue;            /* an empty one is the working directory: not for what is placed by itself */
-		if (access(path, X_OK) == 0 && !is_self(path))
+		if (path && !unnamed && access(path, X_OK) == 0 && !is_self(path))
 			return path;
 		free(path);
 	}

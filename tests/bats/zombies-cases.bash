@@ -149,6 +149,16 @@ nothing() {
 	! grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | grep -q . && folders 0 && [ "$(keepers | wc -l)" -le 25 ]
 }
 
+# All have ended, and nothing that a node says of it gets through.
+ended_unheard() {
+	begin
+	link_cut both
+	kill -CONT "${STOPPED[@]}"
+	tell go
+	hear "ended 20"
+	await 30 on_disk 20
+}
+
 # --- the four states of the link ---
 link_up() {
 	begin up
@@ -159,12 +169,7 @@ link_up() {
 }
 
 link_record() { # the record cannot come before the link is mended
-	begin
-	link_cut both
-	kill -CONT "${STOPPED[@]}"
-	tell go
-	hear "ended 20"
-	await 30 on_disk 20
+	ended_unheard
 	tell alive
 	hear "ended 20"
 	mend "$1"
@@ -187,12 +192,7 @@ link_ack() { # the record comes, and who waited is gone; that it came the node l
 
 link_dead() { # the record is there, and lost with its node
 	local n
-	begin
-	link_cut both
-	kill -CONT "${STOPPED[@]}"
-	tell go
-	hear "ended 20"
-	await 30 on_disk 20
+	ended_unheard
 	for n in "${NODES[@]}"; do
 		agent_cut "$n"
 		rm -r "nodes/$n/jobs"                # it was in its memory
