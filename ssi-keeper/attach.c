@@ -103,6 +103,7 @@ void attach_state(struct keeper *k)
 		if (!k->stopped)
 			return;
 	}
+	attach_pump(k);                      /* what it wrote until then is seen before its state */
 	state.what = attach_what(k);
 	state.signal = k->stopped;
 	if (state.what != SSI__JOB__STATE__WHAT__ENDED)

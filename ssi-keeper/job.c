@@ -322,14 +322,29 @@ static void job_helped(struct keeper *k, int status)
 	}
 }
 
+/*
+ * A key that stops it is echoed behind the signal, by a worker of the kernel that may not have come so far. poll(2) of the terminal's other end waits for
+ * that worker.
+ */
+static void job_echo(const struct keeper *k)
+{
+	struct pollfd p = { .fd = ioctl(k->pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), .events = POLLIN };
+
+	if (p.fd < 0)
+		return;
+	(void)poll(&p, 1, 0);
+	close(p.fd);
+}
+
 /* What it wrote before it was stopped goes first: it has left its screen as who looks on is to find it. */
 static void job_moved(struct keeper *k, uint32_t stopped)
 {
+	if (stopped && k->pty >= 0 && k->out[KEEPER_OUT].fd >= 0)
+		job_echo(k);
 	for (size_t i = 0; stopped && i < 3; i++)
 		while (outlet_room(&k->out[i], false) && outlet_read(&k->out[i], false) > 0)
 			;
 	k->stopped = stopped;
-	attach_pump(k);
 	attach_state(k);
 }
 

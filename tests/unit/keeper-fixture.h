@@ -50,6 +50,7 @@ struct keeper_test {
 	char cgroup[256];                /* of the job; "" = it has none */
 	uint32_t pid;                    /* as the node sees the program */
 	Ssi__Job__State__What what;
+	uint64_t what_at;                /* so much of its standard output had come before that */
 	Ssi__Job__Exit *exit;
 };
 
@@ -198,6 +199,7 @@ static inline void keeper_heard(struct keeper_test *t, const struct ssi_jobframe
 		Ssi__Job__State *m = ssi__job__state__unpack(NULL, f->size, body);
 
 		t->what = m->what;
+		t->what_at = t->at[1];
 		ssi__job__state__free_unpacked(m, NULL);
 	} else if (f->type == SSI_JOB_DATA) {
 		Ssi__Job__Data *m = ssi__job__data__unpack(NULL, f->size, body);
