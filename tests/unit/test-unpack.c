@@ -175,6 +175,34 @@ static void the_nodes_own(void **state)
 	tu_end(&t);
 }
 
+/* What the node has counts for a user where he could open it himself: what opens it is root's, and he has only named it. */
+static void the_nodes_own_for_a_user(void **state)
+{
+	struct px *x = *state;
+	Ssi__Job__Need need;
+	struct tu t;
+	struct ssi_err e;
+
+	if (getuid() != 0)
+		skip();
+	px_compile(x, tu_source, "-static -o hello");
+	for (int open = 0; open < 2; open++) {
+		assert_int_equal(chmod(x->dir, open ? 0755 : 0700), 0);
+		tu_begin(x, &t, px_path(x, "hello"), tu_path);
+		assert_int_equal(mkdir(px_path(x, open ? "job-open" : "job-closed"), 0700), 0);
+		if (ssi_unpack_new(t.program, t.blobs, px_path(x, open ? "job-open" : "job-closed"), 65534, 65534, &t.unpack, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(ssi_unpack_need(t.unpack, &need), open ? 0 : 1);
+		tu_end(&t);
+	}
+	/* Root as ever. */
+	assert_int_equal(chmod(x->dir, 0700), 0);
+	tu_begin(x, &t, px_path(x, "hello"), tu_path);
+	tu_make(x, &t, tu_argv);
+	assert_int_equal(t.needed, 0);
+	tu_end(&t);
+}
+
 static void a_dynamic_one(void **state)
 {
 	struct px *x = *state;
@@ -338,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_static_one, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(the_nodes_own, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(the_nodes_own_for_a_user, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(a_dynamic_one, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(another_libc, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(private_libraries, px_setup, px_teardown),
