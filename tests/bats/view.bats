@@ -109,6 +109,18 @@ view() { # SCRIPT [ARG...]
 	view 'renice -n 3 -p $$ >/dev/null; [ "$(nice)" = 3 ]; taskset -pc 0 $$ >/dev/null; (sleep 60 & kill -9 $!; wait $! || [ $? = 137 ])'
 }
 
+@test "who asks for a signal and is a setuid program by now is nobody" {
+	# shellcheck disable=SC2016
+	view '
+		mkdir "$0/suid"
+		mount -t tmpfs tmpfs "$0/suid"
+		install -m 4755 "$(command -v sleep)" "$0/suid/sleep"
+		install -m 644 "$1" "$0/suid/race.py"
+		exec /usr/bin/python3 "$1" "$(pgrep -f "ssi-view --guar[d]")" \
+			setpriv --reuid=1234 --regid=1234 --clear-groups /usr/bin/python3 "$0/suid/race.py" ask "$0/suid/sleep" 2097152
+	' "$VIEW" "$BATS_TEST_DIRNAME/view-race.py"
+}
+
 @test "a pidfd of a remote process tells when it is gone" {
 	# shellcheck disable=SC2016
 	view 'python3 -c "
