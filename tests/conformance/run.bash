@@ -6,7 +6,7 @@
 # "on-tty PROGRAM ..." one that has the terminal (--pty); both are programs themselves, so that xargs, timeout or a job of the shell can start them. "terminal"
 # is a person at a terminal: terminal.py. "until_true COMMAND..." waits; "nap" is a short sleep of bash without another process (one that is stopped between
 # vfork(2) and execve(2) holds up its parent, here as there). A case whose name is followed by a line "differs: WHAT" is one of doc/differences.md (WHAT is in
-# the first column there), and is to differ.
+# the first column there), and is to differ. "needs: COMMAND" leaves a case out where that fails.
 
 CONFORMANCE=$(dirname "${BASH_SOURCE[0]}")
 
@@ -23,12 +23,13 @@ conformance_tools() { # NODE
 	done
 }
 
-# A file of cases becomes ./cases/NUMBER (bash), NUMBER.name and, where one is to differ, NUMBER.differs.
+# A file of cases becomes ./cases/NUMBER (bash), NUMBER.name and, where one is to differ, NUMBER.differs, or NUMBER.needs.
 conformance_split() { # FILE
 	mkdir -p cases
 	awk -v start='export PS1="$ "; mkfifo .idle; until_true() { local n=600; until "$@"; do [ $((n -= 1)) -gt 0 ] || return 1; sleep 0.05; done; }' '
 		/^== / { out = sprintf("cases/%03d", ++n); print substr($0, 4) >(out ".name"); print start >out; next }
 		/^differs: / { print substr($0, 10) >(out ".differs"); next }
+		/^needs: / { print substr($0, 8) >(out ".needs"); next }
 		out && !/^# / { print >out }' "$1"
 }
 
@@ -95,11 +96,16 @@ conformance_run() { # FILE FOLDER [ONLY]
 	[ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
+conformance_can() { # NUMBER
+	[ ! -e "cases/$1.needs" ] || { mkdir -p needs && (cd needs && bash "../cases/$1.needs" >/dev/null 2>&1); }
+}
+
 conformance_all() { # FOLDER ONLY
 	local number running=0
 	for number in cases/???; do
 		number=${number#cases/}
 		[ -z "$2" ] || grep -q -- "$2" "cases/$number.name" || continue
+		conformance_can "$number" || continue
 		if [ "$running" -ge "${CONFORMANCE_JOBS:-6}" ]; then wait -n || :; else running=$((running + 1)); fi
 		{
 			local from=${EPOCHREALTIME/./}
@@ -114,6 +120,6 @@ conformance_all() { # FOLDER ONLY
 conformance_listed() { # DIFFERENCES
 	local listed shown
 	listed=$(sed -n '/^|/{s/^| *\([^|]*[^| ]\) *|.*/\1/;p}' "$1" | sed '1,2d' | sort -u)
-	shown=$(sed -n 's/^\(# unshown\|differs\): //p' "$CONFORMANCE"/*.cases | sort -u)
+	shown=$(sed -n 's/^differs: //p' "$CONFORMANCE"/*.cases | sort -u)
 	diff <(echo "$listed") <(echo "$shown")
 }
