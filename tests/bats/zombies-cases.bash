@@ -76,14 +76,13 @@ dumps() {
 print(str(os.WCOREDUMP(os.waitpid(os.fork() or os.abort(), 0)[1])).lower())')
 }
 
-# both: nothing gets through. down: nothing that the daemon says; but that it has heard, or a node's kernel would stop saying more.
-link_cut() { # both|down
+link_cut() {
 	nft -f - <<-END
 	table inet cut {
 		chain in {
 			type filter hook input priority 0
-			tcp sport 7701 meta length > $([ "$1" = down ] && echo 80 || echo 0) drop
-			$([ "$1" = down ] || echo tcp dport 7701 drop)
+			tcp sport 7701 drop
+			tcp dport 7701 drop
 		}
 	}
 	END
@@ -94,7 +93,7 @@ link_mend() { nft delete table inet cut; }
 tell() { echo "$1" >&7; }
 hear() { # LINE
 	local line=''
-	read -r -t 20 -u 8 line || :
+	read -r -t 70 -u 8 line || :             # more than they wait themselves, who say for whom
 	[ "$line" = "$1" ] || fail "'$line' is heard, not '$1'"
 }
 
@@ -109,20 +108,26 @@ folders() { # N, of jobs
 	[ "$(find nodes/*/jobs -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -eq "$1" ]
 }
 
+# All that there are; and once more: one may just have been made, by a keeper that stands still now.
+keepers_stop() {
+	for _ in 1 2; do
+		mapfile -t STOPPED < <(keepers)
+		kill -STOP "${STOPPED[@]}"
+	done
+}
+
 # Twenty are started and brought to where they wait. Those that cannot be executed wait for their keeper, which stands still.
 begin() {
-	local stopped
 	LAST=$(ssi jobs -a -o json | jq '[.[].job] | max // 0')
 	[ -p words ] || mkfifo words heard
 	"$ZOMBIES" "$PWD/prog" "${NODES[@]}" <words >heard 2>>said &
 	PID=$!
 	exec 7>words 8<heard
 	hear running
-	[ "${1-}" = up ] || { mapfile -t stopped < <(keepers) && kill -STOP "${stopped[@]}"; }
+	[ "${1-}" = up ] || keepers_stop
 	tell more
 	hear all
 	[ "${1-}" = up ] || await 30 folders 20
-	STOPPED=("${stopped[@]}")
 }
 
 # All is over: who saw what, what is on record, and what is left over, which is nothing.
@@ -143,6 +148,7 @@ over() { # WHAT IS KEPT
 	await 10 nothing || fail "left: $(ps -eo pid,ppid,stat,args | awk '$3 ~ "Z" || /ssi-keeper/'; ls nodes/*/jobs)"
 }
 none() { [ "$(ssi jobs -o json)" = "[]" ]; }
+known() { [ "$(ssi jobs -o json | jq 'map(select(.state == "ended")) | length')" -eq "$1" ]; }     # N, records that nobody has acknowledged
 
 # No zombie, anywhere; no job's folder, and of keepers a few on each node that stand ready.
 nothing() {
@@ -152,7 +158,7 @@ nothing() {
 # All have ended, and nothing that a node says of it gets through.
 ended_unheard() {
 	begin
-	link_cut both
+	link_cut
 	kill -CONT "${STOPPED[@]}"
 	tell go
 	hear "ended 20"
@@ -163,7 +169,7 @@ ended_unheard() {
 link_up() {
 	begin up
 	tell go
-	read -r -t 20 -u 8 _
+	read -r -t 70 -u 8 _
 	finish "$(seen)"
 	over "$(kept)"
 }
@@ -178,11 +184,17 @@ link_record() { # the record cannot come before the link is mended
 }
 
 link_ack() { # the record comes, and who waited is gone; that it came the node learns afterwards
+	local deputies
 	begin
-	link_cut down
-	kill -CONT "${STOPPED[@]}"
 	tell go
-	read -r -t 20 -u 8 _
+	hear "ended 20"
+	# Who would acknowledge it stands still while it comes: however long that takes, it is there before the link is cut, and not acknowledged.
+	mapfile -t deputies < <(ssi jobs -o json | jq '.[].pid')
+	kill -STOP "${deputies[@]}"
+	kill -CONT "${STOPPED[@]}"
+	await 30 known 20
+	link_cut
+	kill -CONT "${deputies[@]}"
 	finish "$(seen)"
 	await 30 none
 	on_disk 20
