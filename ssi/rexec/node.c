@@ -4,7 +4,6 @@
  * has been read: not when the pipes close, which a daemon it left behind may hold open for ever.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,49 +11,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "libssi/base/buf.h"
 #include "libssi/base/cleanup.h"
 #include "libssi/base/spawn.h"
 #include "ssi/rexec/head.h"
-#include "ssi/rexec/node.h"
-#include "ssi/rexec/rexec.pb-c.h"
+#include "ssi/rexec/node-internal.h"
 
 #define NODE_CALLS_MAX 64
 #define NODE_READ 32768
 #define NODE_INPUT_MAX (64u << 10)
-#define NODE_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-struct node_call;
-struct node_pipe {
-	struct node_call *call;
-	int fd;                              /* our end; -1 = shut */
-	sd_event_source *io;
-	uint16_t type;                       /* of message */
-	size_t left;                         /* of what the command wrote, when it has exited */
-};
-
-struct node_call {
-	LIST_ENTRY(node_call) link;
-	struct ssi_rexec_node *r;
-	struct ssi_ccm_conn *conn;           /* NULL: the master hung up, only the child's end is waited for */
-	uint64_t sequence;
-	char *program;                       /* argv[0] */
-	pid_t pid;
-	int report;                          /* of ssi_spawn_start */
-	sd_event_source *child;
-	struct node_pipe in, out[2];
-	struct ssi_buf input, held;          /* not taken by the child yet; not taken by ccm yet */
-	uint16_t held_type;
-	bool input_ends, exited;
-	bool unwanted;                       /* the master has ended it: room for what it still wrote may never come */
-	uint32_t window;                     /* bytes of output the master has room for */
-	uint32_t taken;                      /* bytes of input the master could not be told of yet: the queue to it was full */
-	siginfo_t how;
-	int failed;                          /* -errno of a program that did not start, else 0 */
-};
 
 struct ssi_rexec_node {
 	sd_event *event;
@@ -336,72 +302,6 @@ static int node_on_kill(struct ssi_ccm_conn *c, const struct ssi_ccm_head *f, co
 	}
 	ssi__rexec__kill__free_unpacked(m, NULL);
 	return 0;
-}
-
-/* Our end is non-blocking, the child's is not. */
-static int node_pipe(int *ours, int *theirs, bool we_write)
-{
-	int p[2];
-
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return -errno;
-	*ours = p[we_write];
-	*theirs = p[!we_write];
-	return fcntl(*ours, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
-}
-
-static bool node_has_path(char *const *env)
-{
-	for (; *env; env++)
-		if (!strncmp(*env, "PATH=", 5))
-			return true;
-	return false;
-}
-
-/* Ours, a PATH if it has none, and the additions. The strings are borrowed. */
-static char **node_env(const Ssi__Rexec__Exec *m)
-{
-	size_t n = 0, k = 0;
-	char **env;
-
-	while (environ && environ[n])
-		n++;
-	env = calloc(n + m->n_env + 2, sizeof(*env));
-	if (!env)
-		return NULL;
-	for (; k < n; k++)
-		env[k] = environ[k];
-	if (!node_has_path(env))
-		env[k++] = (char *)NODE_PATH;
-	for (size_t i = 0; i < m->n_env; i++)
-		if (strchr(m->env[i], '='))
-			env[k++] = m->env[i];
-	return env;
-}
-
-/* Not waiting for execve: it reads the root, which may be far away just now, and a node that waits for it is silent. */
-static int node_spawn(struct node_call *call, const Ssi__Rexec__Exec *m, struct ssi_err *e)
-{
-	_cleanup_close_ int in = -1, out = -1, err = -1;
-	_cleanup_free_ char **argv = calloc(m->n_argv + 1, sizeof(*argv)), **env = node_env(m);
-	struct ssi_spawn_io io = { .dir = m->dir[0] ? m->dir : "/", .env = env };
-	int r;
-
-	call->program = strdup(m->argv[0]);
-	if (!argv || !env || !call->program)
-		return ssi_errf(e, -ENOMEM, "no memory for a command");
-	memcpy(argv, m->argv, m->n_argv * sizeof(*argv));
-	r = node_pipe(&call->in.fd, &in, true);
-	if (r >= 0)
-		r = node_pipe(&call->out[0].fd, &out, false);
-	if (r >= 0)
-		r = node_pipe(&call->out[1].fd, &err, false);
-	if (r < 0)
-		return ssi_errno(e, r, "pipes for a command");
-	io.in = in;
-	io.out = out;
-	io.err = err;
-	return ssi_spawn_start(argv, &io, SSI_SPAWN_NEWGROUP | SSI_SPAWN_PDEATH | SSI_SPAWN_MORTAL, &call->pid, &call->report, e);
 }
 
 static int node_watch(struct node_call *call, struct ssi_err *e)
