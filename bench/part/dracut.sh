@@ -33,11 +33,12 @@ dracut_build() { # FILE
 }
 
 dracut_one() { # NUMBER INITRAMFS
-	local line
+	local line lan
 	: >"$WORK/dracut.console"
 	# m01 is off: this is it, booting another way.
+	lan=$(lan_netdev m01 lan) || exit
 	space_run qemu-system-x86_64 "${QEMU[@]}" -daemonize -pidfile "$WORK/dracut.pid" -kernel "$KERNEL" -initrd "$2" -append "root=nfs4:10.77.0.1:/$GENERATION:ro ip=dhcp rd.neednet=1 $ARGS" \
-		-netdev "socket,id=lan,$LAN" -device "virtio-net-pci,netdev=lan,mac=$(machine_setting m01 mac),romfile=" \
+		-netdev "$lan" -device "virtio-net-pci,netdev=lan,mac=$(machine_setting m01 mac),romfile=" \
 		-serial "file:$WORK/dracut.console" -no-reboot </dev/null >/dev/null || die "dracut's machine does not start"
 	await 180 grep -aq 'bench: root mounted' "$WORK/dracut.console" ||
 		die "dracut did not mount the root: $(tail -n 3 "$WORK/dracut.console")"

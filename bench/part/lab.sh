@@ -16,6 +16,8 @@ LAB=${XDG_RUNTIME_DIR:-/tmp}/ssi-lab-$(id -u)/$LAB_NAME
 . "$SCRIPTS/lab/machine.sh"
 # shellcheck source=scripts/lab/device.sh
 . "$SCRIPTS/lab/device.sh"
+# shellcheck source=scripts/lab/link.sh
+. "$SCRIPTS/lab/link.sh"
 
 lab() {
 	"$SSI_LAB_SELF" "$@" </dev/null

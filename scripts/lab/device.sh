@@ -55,11 +55,12 @@ device_add_memory() { # MACHINE NUMBER MIB
 }
 
 device_add_nic() { # MACHINE NUMBER MODEL
-	local mac
+	local mac lan
 	[ "$2" -le "$DEVICE_PORTS" ] || die "$1 has no port for another network card"
 	mac=$(machine_setting "$1" mac)
-	machine_qmp "$1" "$(jq -cn --arg id "lan$2" --arg lan "$LAN" '($lan | capture("mcast=(?<mcast>[^,]+),localaddr=(?<addr>.+)")) as $to |
-		{execute: "netdev_add", arguments: {type: "socket", id: $id, mcast: $to.mcast, localaddr: $to.addr}}')" >/dev/null
+	lan=$(lan_netdev "$1" "lan$2") || exit
+	machine_qmp "$1" "$(jq -cn --arg lan "$lan" '($lan | split(",")) as $words |
+		{execute: "netdev_add", arguments: ({type: $words[0]} + ($words[1:] | map(split("=") | {(.[0]): .[1]}) | add))}')" >/dev/null
 	machine_qmp "$1" "$(jq -cn --arg id "nic$2" --arg lan "lan$2" --arg bus "spare$2" --arg mac "${mac:0:12}1$2:${mac:15:2}" --arg model "$3" \
 		'{execute: "device_add", arguments: {driver: $model, id: $id, netdev: $lan, bus: $bus, mac: $mac}}')" >/dev/null
 }

@@ -3,9 +3,7 @@
 # A machine of the lab: one QEMU, its console and its monitor. Sourced by ssi-lab.
 #
 # A machine is a directory: its settings (mac, firmware, nic, memory, cpus), console.log, console.sock, qmp.sock, qemu.pid. The master is a
-# machine too, with disks. The LAN is a multicast group on the namespace's loopback: every QEMU hears it, none can leave.
-
-LAN=mcast=230.77.0.1:17701,localaddr=127.0.0.1
+# machine too, with disks.
 
 # Of every machine's kernel. norandmaps: where a library lies at another address in each process, QEMU translates it for each anew. That is slow, and what it has translated
 # piles up on the library's pages, until the kernel takes minutes to clear one of them for something else.
@@ -51,19 +49,21 @@ machine_alive() { # MACHINE
 machine_start() { # MACHINE
 	local dir=$LAB/$1
 	local -a args
+	local lan
 	! machine_alive "$1" || return 0
+	lan=$(lan_netdev "$1" lan) || exit
 	args=(-name "$1" -machine "q35,graphics=off" -accel "$(<"$LAB/accel")" -cpu max
 		-nodefaults -display none
 		-chardev "socket,id=console,path=$dir/console.sock,server=on,wait=off,logfile=$dir/console.log,logappend=on" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off" -pidfile "$dir/qemu.pid" -daemonize)
 	if [ "$1" = master ]; then
 		args+=(-m "$(<"$dir/memory")" -smp "$(<"$dir/cpus")")
-		mapfile -t -O "${#args[@]}" args < <(master_args)
+		mapfile -t -O "${#args[@]}" args < <(master_args "$lan")
 	else
 		mapfile -t -O "${#args[@]}" args < <(device_args "$1")
 		# Firmware that got no answer (a busy host loses packets) begins again, as a server's does, and does not halt.
 		args+=(-boot reboot-timeout=2000
-			-netdev "socket,id=lan,$LAN" -device "$(<"$dir/nic"),netdev=lan,mac=$(<"$dir/mac"),bootindex=1")
+			-netdev "$lan" -device "$(<"$dir/nic"),netdev=lan,mac=$(<"$dir/mac"),bootindex=1")
 		[ "$(<"$dir/firmware")" = bios ] || args+=(
 			-drive "if=pflash,format=raw,unit=0,readonly=on,file=$(machine_ovmf CODE)"
 			-drive "if=pflash,format=raw,unit=1,file=$dir/vars.fd")

@@ -99,16 +99,16 @@ master_nodes() {
 }
 
 # The master's part of the QEMU command line, one argument a line.
-master_args() {
-	local dir=$LAB/master lan="socket,id=lan,$LAN"
+master_args() { # NETDEV
+	local dir=$LAB/master
 	printf '%s\n' -kernel "$dir/image/vmlinuz" -initrd "$dir/image/initramfs" \
 		-append "ssi.root=disk:/dev/vda ssi.state=disk:/dev/vdb ssi.init=systemd net.ifnames=0 $KERNEL_ARGS quiet" \
 		-drive "if=none,id=root,format=raw,readonly=on,file=$dir/image/root.erofs" -device virtio-blk-pci,drive=root \
 		-drive "if=none,id=state,format=raw,cache=writeback,file=$dir/state.img" -device virtio-blk-pci,drive=state \
 		-netdev "user,id=host,hostfwd=tcp:127.0.0.1:$MASTER_SSH_PORT-:22" -device virtio-net-pci,id=nic0,netdev=host,mac=52:54:00:00:00:ff,romfile= \
-		-netdev "$lan" -device "virtio-net-pci,id=nic1,netdev=lan,mac=$(machine_setting master mac),romfile="
+		-netdev "$1" -device "virtio-net-pci,id=nic1,netdev=lan,mac=$(machine_setting master mac),romfile="
 	[ -z "$LAB_FOREIGN" ] || printf '%s\n' \
-		-netdev "${lan/id=lan/id=lan2}" -device virtio-net-pci,id=nic2,netdev=lan2,mac=52:54:00:00:00:fd,romfile=
+		-netdev "$(lan_netdev master lan2)" -device virtio-net-pci,id=nic2,netdev=lan2,mac=52:54:00:00:00:fd,romfile=
 }
 
 # ssh to the master, over one connection that all commands share.

@@ -3,7 +3,7 @@
 # The lab's own world: one user, network and process namespace, held by one supervisor. Sourced by ssi-lab.
 #
 # The supervisor is process 1 of the namespace: when it ends the kernel ends every other process of the lab, so nothing can be left behind.
-# The network namespace has only lo, so nothing of a lab can reach the host's networks, and labs cannot see each other.
+# Nothing in the network namespace leads out, so nothing of a lab can reach the host's networks, and labs cannot see each other.
 
 # Start the supervisor and wait until it has said which process it is.
 space_start() {
@@ -20,9 +20,7 @@ space_start() {
 # Process 1 of the namespace.
 space_supervise() {
 	local pid bmc
-	ip link set lo up
-	ip link set lo multicast on
-	ip route add 224.0.0.0/4 dev lo
+	write_file "$LAB/lan" "$(lan_make)"
 	for bmc in "$LAB"/m*/bmc.conf; do
 		[ -e "$bmc" ] && bmc_supervise "${bmc%/*}" &
 	done
