@@ -2,7 +2,8 @@
 #pragma once
 /*
  * What the volumes-*.c files share:
- *     volumes.c            whose a volume is: prepare, take, release
+ *     volumes.c            whose a volume is: prepare, and what it goes on with
+ *     volumes-doors.c      who may write to it: take, release
  *     volumes-file.c       the files: their names, their superblocks, making and checking them
  *     volumes-snapshot.c   snapshot, restore, rm: what people order
  *     volumes-status.c     how it is
@@ -52,7 +53,7 @@ int volumes_work_run(struct volume_work *w, const struct volume_command *c, size
 
 /* Go on with what a volume waits for: called when a work has ended, a door is closed, at a start. */
 void volumes_proceed(struct volumes *v, const char *node, bool checked);
-/* Make sure that no incarnation has it any more, and then go on (volumes_proceed). */
+/* volumes-doors.c: make sure that no incarnation has it any more, and then go on (volumes_proceed). */
 void volumes_take_away(struct volumes *v, const char *node);
 /* Store it, safe against a power cut. */
 int volumes_put(struct volumes *v, const struct state_volume *row, struct ssi_err *e);
