@@ -201,11 +201,11 @@ void station_door_next(struct ssi_ccm_station *s)
 	}
 }
 
-/* Its time is over: is it given more? */
-static bool door_patience(struct station_conn *c)
+/* Its time is over: is it given more? crowd: somebody waits for its place. */
+static bool door_patience(struct station_conn *c, bool crowd)
 {
 	struct ssi_ccm_station *s = c->s;
-	bool slow = TAILQ_EMPTY(&s->door[DOOR_LINE]) && s->now - c->since < s->config.connect_ms;
+	bool slow = !crowd && s->now - c->since < s->config.connect_ms;
 	int there = 0;
 
 	if (c->state != LINK_TLS)
@@ -219,13 +219,14 @@ static bool door_patience(struct station_conn *c)
 
 static uint64_t door_expire_greeted(struct ssi_ccm_station *s)
 {
+	bool crowd = s->n_door[DOOR_LINE] > DOOR_GREETED_MAX - s->n_door[DOOR_GREETED];   /* who has just come stands in line a moment, room or not */
 	struct station_conn *c, *next;
 	uint64_t first = UINT64_MAX;
 	struct ssi_err e;
 
 	for (c = TAILQ_FIRST(&s->door[DOOR_GREETED]); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (s->now >= c->deadline && !door_patience(c)) {
+		if (s->now >= c->deadline && !door_patience(c, crowd)) {
 			if (c->state == LINK_ENDING)
 				door_revoked(c, &e);
 			else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who knocks at a station, and as whom one knocks: identities, keys whose time is over, one station as many nodes, connections that come to nothing. */
+#include <poll.h>
 #include "libssi/comm/sock.h"
 #include "tests/unit/station-ends.h"
 
@@ -297,6 +298,44 @@ static void test_connect_as_permits(void **state)
 	ends_free(all);
 }
 
+static int knock_as(struct ends *all, const struct ssi_identity *id, struct ssi_tls **ret)
+{
+	int fd = ssi_sock_connect(loopback, ssi_ccm_station_port(all->end[0].s), NULL);
+
+	assert_true(fd >= 0);
+	ends_turn(all);
+	assert_int_equal(ssi_tls_client(fd, id, key, ret, NULL), 0);
+	assert_int_equal(ssi_tls_handshake(*ret, NULL), -EAGAIN);
+	return fd;
+}
+
+/* Who has just come stands in line for a moment: who is slow is not sent away for that while there is room for both. */
+static void test_room_for_slow(void **state)
+{
+	struct ssi_identity id = { .kind = SSI_IDENTITY_NODE, .who = "web", .incarnation = 5 };
+	struct ends *all = identifying(0);
+	struct end *door = &all->end[0];
+	struct pollfd tick = { .fd = door->s->tick, .events = POLLIN };
+	struct ssi_tls *tls[2];
+	uint64_t now;
+	int fd[2];
+
+	fd[0] = knock_as(all, &id, &tls[0]);
+	until(all, door->s->n_door[2] == 1);
+	fd[1] = knock_as(all, &id, &tls[1]);
+	now = ssi_clock_mono_ms();
+	TAILQ_FIRST(&door->s->door[2])->deadline = now;
+	station_tick_by(door->s, now, now);
+	assert_int_equal(poll(&tick, 1, WAIT), 1);   /* so that it looks at the time in the turn in which the other comes */
+	until(all, door->s->n_door[0] + door->s->n_door[1] == 0);
+	assert_int_equal(door->s->n_door[2], 2);
+	for (unsigned i = 0; i < 2; i++) {
+		ssi_tls_free(tls[i]);
+		close(fd[i]);
+	}
+	ends_free(all);
+}
+
 /*
  * As many as are worked on at a time say nothing more, and their time ends in the same moment: who stands in line behind them gets its turn, though
  * nothing else happens.
@@ -310,12 +349,9 @@ static void test_line_moves(void **state)
 	struct station_conn *c;
 	int fd[CROWD];
 
+	door->s->config.connect_ms = 60000;  /* the first still has time when the last has come, however long that takes here */
 	for (unsigned i = 0; i < CROWD; i++) {
-		fd[i] = ssi_sock_connect(loopback, ssi_ccm_station_port(door->s), NULL);
-		assert_true(fd[i] >= 0);
-		ends_turn(all);
-		assert_int_equal(ssi_tls_client(fd[i], &id, key, &tls[i], NULL), 0);
-		assert_int_equal(ssi_tls_handshake(tls[i], NULL), -EAGAIN);
+		fd[i] = knock_as(all, &id, &tls[i]);
 		ends_turn(all);
 	}
 	until(all, door->s->n_door[2] == CROWD);
@@ -343,7 +379,7 @@ int main(void)
 		cmocka_unit_test(test_identified), cmocka_unit_test(test_identified_as_another), cmocka_unit_test(test_unknown), cmocka_unit_test(test_wrong_key),
 		cmocka_unit_test(test_expired), cmocka_unit_test(test_expired_quietly), cmocka_unit_test(test_expired_wrong_key),
 		cmocka_unit_test(test_refused_connect), cmocka_unit_test(test_connect_as), cmocka_unit_test(test_connect_as_another),
-		cmocka_unit_test(test_connect_as_permits), cmocka_unit_test(test_line_moves),
+		cmocka_unit_test(test_connect_as_permits), cmocka_unit_test(test_room_for_slow), cmocka_unit_test(test_line_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
