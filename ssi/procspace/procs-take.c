@@ -122,7 +122,8 @@ static void name(char to[16], const ProtobufCBinaryData *b)
 {
 	char raw[16] = "";
 
-	memcpy(raw, b->data, b->len > 15 ? 15 : b->len);
+	if (b->len)
+		memcpy(raw, b->data, b->len > 15 ? 15 : b->len);
 	memset(to, 0, 16);
 	ssi_text_copy(to, 16, raw);
 }
