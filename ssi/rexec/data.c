@@ -66,6 +66,12 @@ static size_t data_other(const uint8_t *p, size_t n, unsigned field, unsigned wi
 	return k + (size_t)size;
 }
 
+/* A field of ours that comes as what it is not: decoders may differ in what they make of it. */
+static bool data_wrong(uint64_t field, unsigned wire)
+{
+	return field <= DATA_END && wire != (field == DATA_DATA ? DATA_BYTES : DATA_VARINT);
+}
+
 int ssi_data_decode(const uint8_t *body, size_t n, struct ssi_data *ret)
 {
 	struct ssi_data d = { .data = body };
@@ -75,7 +81,7 @@ int ssi_data_decode(const uint8_t *body, size_t n, struct ssi_data *ret)
 
 	for (const uint8_t *p = body; p < end; p += k) {
 		k = data_varint(p, (size_t)(end - p), &tag);
-		if (!k || !(tag >> 3))
+		if (!k || !(tag >> 3) || data_wrong(tag >> 3, tag & 7))
 			return -EBADMSG;
 		p += k;
 		if ((tag & 7) != DATA_VARINT) {
