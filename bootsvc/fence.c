@@ -10,6 +10,7 @@
 #include <string.h>
 #include "bootsvc/doors.h"
 #include "bootsvc/events.h"
+#include "bootsvc/fence-row.h"
 #include "bootsvc/fence-steps.h"
 #include "bootsvc/fence.h"
 #include "bootsvc/neighbour.h"
@@ -46,21 +47,6 @@ struct fence {
 	void *listens;
 };
 
-static enum ssi_fence policy_of(const struct daemon *d, const char *node)
-{
-	const struct ssi_node *n = ssi_registry_node(d->registry, node);
-
-	return n ? n->system->fence : SSI_FENCE_BOTH;
-}
-
-/* Has it what two machines must not write to? */
-static bool keeps(struct daemon *d, const char *node)
-{
-	const struct ssi_node *n = ssi_registry_node(d->registry, node);
-
-	return n && (n->system->shared[0] || volumes_has(d, node));
-}
-
 static struct job *job_of(const struct fence *f, const char *node)
 {
 	struct job *j = f->jobs;
@@ -77,21 +63,6 @@ static struct job *job_on(const struct fence *f, const char *mac)
 	while (j && strcmp(j->row.mac, mac) != 0)
 		j = j->next;
 	return j;
-}
-
-static int store(struct daemon *d, const struct state_fence *row, bool end_keys, struct ssi_err *e)
-{
-	int r = state_begin(d->state, true, e);
-
-	if (r == 0)
-		r = state_fence_put(d->state, row, e);
-	if (r == 0 && end_keys)
-		r = state_boot_end_all(d->state, row->node, e);
-	if (r == 0)
-		r = state_commit(d->state, e);
-	if (r < 0)
-		state_rollback(d->state);
-	return r;
 }
 
 static void tell(struct job *j, const char *kind, const char *text)
@@ -154,13 +125,13 @@ static void not_confirmed(struct job *j)
 
 	j->round = false;
 	snprintf(j->row.reason, sizeof(j->row.reason), "%.255s", j->failure);
-	if (store(d, &j->row, false, &e) < 0)
+	if (fence_row_store(d, &j->row, false, &e) < 0)
 		log_error("fence of %s: %s", j->row.node, e.text);
 	snprintf(text, sizeof(text), "not fenced: %.255s", j->row.reason);
 	ssi_head_fence_failed(d->head, j->row.node, text);
 	if (news)
 		events_add(d->events, "fence-failed", j->row.node, j->row.mac, j->row.incarnation, "not confirmed (%s): %s; tried again from %s on, ever more seldom; if its"
-			   " machine is off for certain, say 'ssi node fence %s --confirm'", fence_policy_name(policy_of(d, j->row.node)), j->row.reason,
+			   " machine is off for certain, say 'ssi node fence %s --confirm'", fence_policy_name(fence_row_policy(d, j->row.node)), j->row.reason,
 			   ssi_num_format_ms(took, sizeof(took), pause), j->row.node);
 	begin_round(j, pause * 1000);
 	ssi_errf(&e, -EAGAIN, "not confirmed: %.400s", j->failure);
@@ -178,7 +149,7 @@ static void confirmed(struct job *j, const char *how)
 	snprintf(j->row.reason, sizeof(j->row.reason), "%s", how);
 	j->row.phase = STATE_FENCE_CONFIRMED;
 	j->row.ended = ssi_clock_wall_ms();
-	if (store(d, &j->row, false, &e) < 0) {
+	if (fence_row_store(d, &j->row, false, &e) < 0) {
 		j->row.phase = STATE_FENCE_WORK;
 		snprintf(j->failure, sizeof(j->failure), "%s", e.text);
 		not_confirmed(j);
@@ -223,7 +194,7 @@ static void on_step(int err, const char *proof, const struct ssi_err *why, void 
 	j->run = NULL;
 	if (err == 0) {
 		j->row.proved |= FENCE_BIT(j->step);
-		err = store(j->fence->daemon, &j->row, false, &e);
+		err = fence_row_store(j->fence->daemon, &j->row, false, &e);
 		why = &e;
 	}
 	if (err < 0) {
@@ -240,7 +211,7 @@ static void on_step(int err, const char *proof, const struct ssi_err *why, void 
 static void go(struct job *j)
 {
 	struct daemon *d = j->fence->daemon;
-	enum ssi_fence policy = policy_of(d, j->row.node);
+	enum ssi_fence policy = fence_row_policy(d, j->row.node);
 	struct ssi_err e;
 	char how[80];
 
@@ -306,52 +277,18 @@ static int wait_for(struct job *j, fence_done done, void *userdata, struct ssi_e
 	return 0;
 }
 
-/* Has the machine of this boot booted as another node since? Then nothing of it runs there, and that node's machine is none of ours. */
-static bool moved_on(struct daemon *d, const struct state_boot *b)
-{
-	struct state_boot newest;
-	char node[64];
-	bool is;
-
-	if (state_node_of(d->state, b->mac, node, NULL) < 0 || strcmp(node, b->node) == 0 || state_boot_newest(d->state, node, &newest, NULL) < 0)
-		return false;
-	is = strcmp(newest.mac, b->mac) == 0 && newest.used && newest.armed > b->armed;
-	explicit_bzero(&newest, sizeof(newest));
-	return is;
-}
-
-/* Which machine it is about: of the boot that counts, else the one that is bound; "" if it is on none any more. */
-static int row_of(struct daemon *d, const struct ssi_node *n, struct state_fence *ret, struct ssi_err *e)
-{
-	const struct ssi_head_node *h = ssi_head_node(d->head, n->name);
-	struct state_boot b = { 0 };
-	int r = -ENOENT;
-
-	*ret = (struct state_fence) { .address = n->address, .incarnation = h ? h->incarnation : 0, .since = ssi_clock_wall_ms() };
-	strcpy(ret->node, n->name);
-	if (ret->incarnation)
-		r = state_boot_get(d->state, n->name, ret->incarnation, &b, e);
-	strcpy(ret->mac, b.mac);
-	if (r == 0 && moved_on(d, &b))
-		ret->mac[0] = '\0';
-	else if (r == -ENOENT)
-		r = state_machine_of(d->state, n->name, ret->mac, e);
-	explicit_bzero(&b, sizeof(b));
-	return r == -ENOENT ? 0 : r;
-}
-
 static int begin(struct daemon *d, const struct ssi_node *n, const char *why, struct job **ret, struct ssi_err *e)
 {
 	struct state_fence row;
 	char text[224];
-	int r = row_of(d, n, &row, e);
+	int r = fence_row_begin(d, n, &row, e);
 
 	if (r < 0)
 		return r;
 	row.phase = STATE_FENCE_WORK;
 	row.proved = !row.incarnation ? ALL_STEPS & ~FENCE_BIT(FENCE_KEY) : row.mac[0] ? 0 : FENCE_BIT(FENCE_DOOR) | FENCE_BIT(FENCE_POWER);
 	snprintf(row.why, sizeof(row.why), "%s", why);
-	r = store(d, &row, true, e);
+	r = fence_row_store(d, &row, true, e);
 	if (r == 0)
 		r = job_new(d->fence, &row, ret, e);
 	if (r < 0)
@@ -402,45 +339,6 @@ int fence_confirm(struct daemon *d, const char *node, const char *who, struct ss
 	return 0;
 }
 
-/* Is it in a state in which its last boot may still be somewhere? */
-static bool may_run(struct daemon *d, const struct ssi_head_node *h)
-{
-	struct state_boot b;
-	bool used;
-
-	if (!h || h->state == SSI_NODE_OFF)
-		return false;
-	if (h->state != SSI_NODE_BOOTING && h->state != SSI_NODE_FAILED)
-		return true;
-	used = state_boot_get(d->state, h->name, h->incarnation, &b, NULL) < 0 || b.used;
-	explicit_bzero(&b, sizeof(b));
-	return used;
-}
-
-int fence_objection(struct daemon *d, const char *node, struct ssi_err *e)
-{
-	const struct ssi_head_node *h = ssi_head_node(d->head, node);
-	struct state_fence row;
-	bool known = state_fence_get(d->state, node, &row, NULL) == 0;
-
-	if (!keeps(d, node))
-		return 0;
-	if (known && row.phase == STATE_FENCE_WORK)
-		return ssi_errf(e, -EBUSY, "%s has state that two machines must not write to, and its fence is not confirmed%s%s: 'ssi node show %s'", node,
-				row.reason[0] ? ": " : "", row.reason, node);
-	if (known && row.phase == STATE_FENCE_DOUBT)
-		return ssi_errf(e, -EBUSY, "%s has state that two machines must not write to, and may still run on %s: 'ssi node fence %s' first", node, row.mac, node);
-	if (may_run(d, h))
-		return ssi_errf(e, -EBUSY, "%s has state that two machines must not write to, and is %s: 'ssi node fence %s' first", node,
-				ssi_nodestate_name(h->state), node);
-	return 0;
-}
-
-bool fence_holds(struct daemon *d, const char *node)
-{
-	return fence_objection(d, node, NULL) < 0;
-}
-
 static void open_door(struct daemon *d, const char *node, const char *mac, const char *why)
 {
 	struct ssi_err e;
@@ -463,7 +361,7 @@ int fence_asks(struct daemon *d, const char *mac, struct in_addr peer, const cha
 	if ((!j && !doors_closed(d->doors, mac)) || !neighbour_is(peer, mac))
 		return 0;
 	open_door(d, node, mac, "its machine asks for a boot script");
-	if (j && !(fence_plan_needs(policy_of(d, j->row.node)) & ~j->row.proved & ~FENCE_BIT(FENCE_POWER)))
+	if (j && !(fence_plan_needs(fence_row_policy(d, j->row.node)) & ~j->row.proved & ~FENCE_BIT(FENCE_POWER)))
 		confirmed(j, "confirmed: its machine asks for a boot script, so nothing older runs on it");
 	return 0;
 }
@@ -490,10 +388,10 @@ void fence_doubts(struct daemon *d, const char *node)
 	struct state_fence row;
 	struct ssi_err e;
 
-	if (!n || !d->fence || !keeps(d, node) || job_of(d->fence, node) || row_of(d, n, &row, &e) < 0 || !row.incarnation)
+	if (!n || !d->fence || !fence_row_keeps(d, node) || job_of(d->fence, node) || fence_row_begin(d, n, &row, &e) < 0 || !row.incarnation)
 		return;
 	row.phase = STATE_FENCE_DOUBT;
-	if (store(d, &row, false, &e) < 0)
+	if (fence_row_store(d, &row, false, &e) < 0)
 		log_error("%s: %s", node, e.text);
 }
 
@@ -503,35 +401,15 @@ void fence_hears(struct daemon *d, const char *node, uint64_t incarnation)
 	struct ssi_err e;
 
 	if (!d->fence || state_fence_get(d->state, node, &row, NULL) < 0 || row.phase != STATE_FENCE_CONFIRMED || incarnation > row.incarnation ||
-	    !(fence_plan_needs(policy_of(d, node)) & FENCE_BIT(FENCE_POWER)))
+	    !(fence_plan_needs(fence_row_policy(d, node)) & FENCE_BIT(FENCE_POWER)))
 		return;
 	events_add(d->events, "fence-failed", node, row.mac, incarnation, "its machine speaks, and its power was said to be off (%s): who said so was wrong", row.reason);
 	row.proved &= ~FENCE_BIT(FENCE_POWER);
 	row.phase = STATE_FENCE_WORK;
-	if (store(d, &row, false, &e) < 0 || job_new(d->fence, &row, NULL, &e) < 0)
+	if (fence_row_store(d, &row, false, &e) < 0 || job_new(d->fence, &row, NULL, &e) < 0)
 		log_error("fence of %s: %s", node, e.text);
 	else
 		ssi_head_fence(d->head, node, "its machine speaks after it was said to be off");
-}
-
-json_t *fence_json(struct daemon *d, const struct ssi_node *n)
-{
-	static const char *const phases[] = { [STATE_FENCE_DOUBT] = "doubt", [STATE_FENCE_WORK] = "work", [STATE_FENCE_CONFIRMED] = "confirmed" };
-	struct state_fence row;
-	json_t *o, *steps;
-
-	if (state_fence_get(d->state, n->name, &row, NULL) < 0)
-		return NULL;
-	steps = json_object();
-	for (int s = 0; s < FENCE_STEPS; s++)
-		if (fence_plan_needs(n->system->fence) & FENCE_BIT(s))
-			json_object_set_new(steps, fence_step_name((enum fence_step)s), json_boolean(row.proved & FENCE_BIT(s)));
-	o = json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:s, s:i, s:o}", "phase", phases[row.phase], "machine", row.mac, "incarnation", (json_int_t)row.incarnation,
-		      "policy", fence_policy_name(n->system->fence), "since", (json_int_t)row.since, "ended", (json_int_t)row.ended, "why", row.why,
-		      "tries", (int)row.tries, "steps", steps);
-	if (o)
-		json_object_set_new(o, "reason", ssi_control_text(row.reason));       /* a fence agent's words */
-	return o;
 }
 
 /* What the daemon before this one left. */
