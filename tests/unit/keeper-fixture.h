@@ -246,8 +246,19 @@ static inline bool keeper_hear(struct keeper_test *t, int ms)
 #define keeper_until(t, condition) do { \
 	uint64_t end_ = ssi_clock_mono_ms() + KEEPER_WAIT_MS; \
 	while (!(condition)) { \
-		if (ssi_clock_mono_ms() > end_ || !keeper_hear(t, 200)) \
+		if (ssi_clock_mono_ms() > end_) \
 			fail_msg("not seen: %s", #condition); \
+		if (!keeper_hear(t, 200)) \
+			fail_msg("hung up before: %s", #condition); \
+	} } while (0)
+
+/* What is not heard but looked for. */
+#define keeper_comes(condition) do { \
+	uint64_t end_ = ssi_clock_mono_ms() + KEEPER_WAIT_MS; \
+	while (!(condition)) { \
+		if (ssi_clock_mono_ms() > end_) \
+			fail_msg("does not come: %s", #condition); \
+		usleep(5000); \
 	} } while (0)
 
 static inline void keeper_attach(struct keeper_test *t)
