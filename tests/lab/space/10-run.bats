@@ -20,6 +20,9 @@ programs() {
 		char node[64];
 		gethostname(node, sizeof(node));
 		printf("%s %s %s\n", node, argc > 1 ? argv[1] : "", access("/opt/tools", F_OK) == 0 ? "there" : "not there");
+		fflush(stdout);
+		if (argc > 2)
+			pause();
 		return 7;
 	}
 	END
@@ -63,6 +66,30 @@ teardown() { show_trouble; }
 	run ann "ssi run -n '$ALL' /opt/tools/dynamic"
 	[ "$status" -eq 0 ]
 	[ "$(grep -c ': 42$' <<<"$output")" = 3 ]
+}
+
+# What the nodes have taken from one another, a line for each time.
+taken() {
+	local machine
+	for machine in m01 m02 m03; do lab log $machine; done | grep -ao 'node-carry: 1 file taken from 10\.77\.0\.1[123]' || true
+}
+
+all_say() {
+	ann 'cat large.out'
+	[ "$(ann 'grep -c ": n0[123] hello not there" large.out')" = 3 ]
+}
+
+# They run until all have it: a giver lives as long as its program, and is asked by all.
+@test "a program of 6 MB goes to one node, and from node to node to the others" {
+	local before
+	master sh -c 'cp /opt/tools/static /opt/tools/large && head -c 6000000 /dev/urandom >>/opt/tools/large'
+	before=$(taken | wc -l)
+	ann "(ssi run -n '$ALL' /opt/tools/large hello waits >large.out 2>&1 & echo \$! >large.pid)"
+	await 60 all_say
+	# shellcheck disable=SC2016 # for ann's shell
+	ann 'kill $(cat large.pid)'
+	taken | tail -n +"$((before + 1))"
+	[ "$(taken | wc -l)" = $((before + 2)) ]
 }
 
 @test "a Python script with a module beside it, on nodes that have no Python at all; of which nothing is there afterwards" {
