@@ -8,20 +8,11 @@ SCRIPTS=$TOP/scripts
 export SSI_LAB=bench-ccm-$$
 VMS_NODE=10.77.0.11
 VMS_DIR=/run/ccm-ends
+# shellcheck source=bench/part/cluster.sh
+. "$TOP/bench/part/cluster.sh"
 
 lab() {
 	"$SCRIPTS/ssi-lab" "$@"
-}
-
-vms_pack() { # FILE
-	local dir=$WORK/ends
-	mkdir -p "$dir"
-	cp "$ENDS" "$dir/ccm-ends"
-	ldd "$ENDS" | awk '$3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' | xargs -I{} cp -L {} "$dir/"
-	# shellcheck disable=SC2016       # for the shell over there
-	printf '#!/bin/sh\ndir=$(dirname "$0")\nexec "$dir"/ld-linux-*.so.* --library-path "$dir" "$dir/ccm-ends" "$@"\n' >"$dir/run"
-	chmod 755 "$dir/run"
-	tar -C "$dir" -czf "$1" .
 }
 
 vms_joined() {
@@ -31,17 +22,18 @@ vms_joined() {
 vms_start() {
 	trap 'vms_end; rm -rf "$WORK"' EXIT
 	lab up -n 1 </dev/null || die "no lab"
-	vms_pack "$WORK/ends.tar.gz"
+	cluster_pack "$ENDS" "$WORK/ends"
+	tar -C "$WORK/ends" -czf "$WORK/ends.tar.gz" .
 	lab exec master sh -c "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the master does not get the program"
 	lab power on m01 </dev/null || die "the machine has no power"
 	await 180 vms_joined || die "the node does not join"
 	lab exec master ssi exec -i n01 -- sh -c "mkdir -p $VMS_DIR && tar -C $VMS_DIR -xzf -" <"$WORK/ends.tar.gz" || die "the node does not get the program"
-	lab exec n01 "$VMS_DIR/run" serve --address 0.0.0.0 --port "$PORT" </dev/null >"$WORK/serve.log" 2>&1 &
+	lab exec n01 "$VMS_DIR/${ENDS##*/}" serve --address 0.0.0.0 --port "$PORT" </dev/null >"$WORK/serve.log" 2>&1 &
 	await 60 grep -q '^ready' "$WORK/serve.log" || die "the serving end does not start: $(tail -n 3 "$WORK/serve.log")"
 	# shellcheck disable=SC2034       # bench/part/ccm.sh reads both
 	PEER=$VMS_NODE
 	# shellcheck disable=SC2034
-	ENDS_RUN=(lab exec master "$VMS_DIR/run")
+	ENDS_RUN=(lab exec master "$VMS_DIR/${ENDS##*/}")
 }
 
 vms_end() {
