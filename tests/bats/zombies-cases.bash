@@ -131,10 +131,10 @@ begin() {
 }
 
 # All is over: who saw what, what is on record, and what is left over, which is nothing.
-finish() { # WHAT PARENTS SEE [COMMAND: at once, when they have]
+finish() { # WHAT PARENTS SEE, WHAT IS KEPT
+	local job
 	tell rest
 	timeout 120 cat <&8 >got
-	[ $# -eq 1 ] || "$2"
 	wait "$PID" || fail "$(cat got said; ssi jobs; ls nodes/*/jobs; tail -n 8 nodes/*/agent.log log)"
 	diff <(sort <<<"$1") <(sort got)
 }
@@ -166,11 +166,11 @@ ended_unheard() {
 }
 
 # --- the four states of the link ---
-link_up() { # [COMMAND]
+link_up() {
 	begin up
 	tell go
 	read -r -t 70 -u 8 _
-	finish "$(seen)" "$@"
+	finish "$(seen)"
 	over "$(kept)"
 }
 
@@ -216,12 +216,6 @@ link_dead() { # the record is there, and lost with its node
 	link_mend
 }
 
-# What it had acknowledged it knows, though it writes each 0.1 s.
-daemon_anew() {
-	kill_daemon
-	start_daemon --no-dhcp
-}
-
 mend() { # HOW: the link as it was; another agent; another daemon
 	local n
 	case $1 in
@@ -258,7 +252,7 @@ case_matrix() {
 
 case_others() {
 	up
-	link_up daemon_anew
+	link_up
 	link_record agent
 	link_ack agent
 	link_record daemon
