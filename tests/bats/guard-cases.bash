@@ -64,6 +64,7 @@ case_view() {
 		find() { pid=$(pgrep -f "er 705$" | sort -n | tail -n 1) && [ "$pid" -ge $((1 << 21)) ]; }
 		for i in $(seq 100); do find && break; sleep 0.1; done
 		kill -0 "$pid"
+		if grep "^er" "/proc/$pid/status"; then exit 4; fi
 		# Who counts processes otherwise means another one, or none.
 		if unshare --pid --fork kill -9 "$pid" 2>/dev/null; then exit 2; fi
 		if unshare --user --pid --fork kill -9 "$pid" 2>/dev/null; then exit 3; fi
