@@ -28,7 +28,7 @@ case_jobs() {
 	(ulimit -l 64; agents_up 1)
 	DAEMON=$(pgrep -x ssi-bootsvc)
 	other ssi run "$PWD/prog/script"
-	[ "$(ulimit -l 128 && other ssi run sh -c 'ulimit -Hl')" = 64 ]
+	[ "$(ulimit -Sl 40 && ulimit -Hl 128 && other ssi run sh -c 'ulimit -Hl; ulimit -Sl')" = $'64\n40' ]
 	[ "$(ulimit -l 32 && other ssi run sh -c 'ulimit -Hl; ulimit -Sl')" = $'32\n32' ]
 	# All the connections that one user may have, and some more.
 	ulimit -n 16384
