@@ -74,9 +74,9 @@ taken() {
 	for machine in m01 m02 m03; do lab log $machine; done | grep -ao 'node-carry: 1 file taken from 10\.77\.0\.1[123]' || true
 }
 
+# shellcheck disable=SC2016 # for ann's shell
 all_say() {
-	ann 'cat large.out'
-	[ "$(ann 'grep -c ": n0[123] hello not there" large.out')" = 3 ]
+	ann 'cat large.out; [ "$(grep -c ": n0[123] hello not there" large.out)" = 3 ]'
 }
 
 # They run until all have it: a giver lives as long as its program, and is asked by all.
