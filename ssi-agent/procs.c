@@ -83,10 +83,11 @@ static int on_done(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	struct procs *p = userdata;
 	struct ssi_ccm_conn *c = ssi_member_conn(p->agent->member);
 	uint64_t n;
-	int r = p->error;
+	int r;
 
 	if (read(fd, &n, sizeof(n)) < 0)
 		return 0;
+	r = p->error;                        /* ours again with what was read, and not before */
 	p->busy = false;
 	if (r < 0)
 		log_error("processes: %s", strerror(-r));
