@@ -58,6 +58,12 @@ case_kinds() {
 	grep -q '^shell x .*script.sh$' err
 	[ ! -x /usr/bin/python3 ] || [ "$(ssi run prog/script.py a 'b c')" = "python a b c" ]
 	[ "$(ssi run echo of the path)" = "of the path" ]
+	# However large.
+	cp prog/static prog/huge
+	truncate -s +300000000 prog/huge
+	fails 7 ssi run prog/huge three >out
+	[ "$(cat out)" = "static three" ]
+	cmp prog/huge "nodes/n01/blobs/$(sha256sum prog/huge | cut -d' ' -f1)"
 	# Nothing is left of them.
 	left() { [ "$(find nodes/n01/jobs -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
 	await 5 left
