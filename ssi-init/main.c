@@ -267,6 +267,7 @@ int main(int argc, char **argv)
 	}
 	s.ended = main_ended;
 	s.finish = AFTER(S_DRIVERS) | AFTER(S_NETWORK);
+	s.settle = AFTER(S_TOKEN);           /* or the token is used, there is no key, and the report with the token is an intrusion */
 	if (stages_run(&s, &failed) < 0)
 		failure_end(&b, failed);
 	if (main_systemd(&b))

@@ -257,6 +257,14 @@ static bool stages_over(const struct stages *s, unsigned mask)
 	return over;
 }
 
+static bool stages_settled(const struct stages *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->settle & 1u << i && s->runs[i].state == STAGE_RUNNING)
+			return false;
+	return true;
+}
+
 int stages_run(struct stages *s, const struct stage_run **ret_failed)
 {
 	const struct stage_run *failed = NULL;
@@ -267,7 +275,7 @@ int stages_run(struct stages *s, const struct stage_run **ret_failed)
 			;
 		if (!failed && (failed = stages_failed(s)))
 			mask = s->finish;
-		if (stages_over(s, mask))
+		if (stages_over(s, mask) && (!failed || stages_settled(s)))
 			break;
 		stages_wait(s, mask);
 		stages_reap(s);

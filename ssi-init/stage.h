@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Stages: what has to be done, what must have been done before, how long a try may take, how many there are. stages_run() starts
- * every stage whose needs are met, side by side, and ends when all are done or one has failed for good (and those of `finish` have ended too).
+ * every stage whose needs are met, side by side, and ends when all are done or one has failed for good (and those of `finish` have ended too, and tries of
+ * those of `settle`).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,7 @@ struct stages {
 	size_t n;
 	void *ctx;
 	unsigned finish;                                 /* mask: stages that still go on when another failed (its report needs the network) */
+	unsigned settle;                                 /* mask: stages of which a try that runs comes to its end (cut short it leaves what cannot be done again) */
 	void (*ended)(const struct stages *s);           /* after each end of a stage (the timeline is written); may be NULL */
 };
 

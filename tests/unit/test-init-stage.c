@@ -219,6 +219,29 @@ static void waiting_for_the_report_s_needs_is_idle(void **state)
 	assert_true(clock() - busy < CLOCKS_PER_SEC / 10);
 }
 
+/* What cannot be asked for twice is not cut short by another's failure; but not begun again either. */
+static void a_try_that_runs_may_settle(void **state)
+{
+	static const struct stage table[] = {
+		{ "bad", 0, NULL, bad, false, 5000, 1, 10, NULL },
+		{ "token", 0, NULL, slow, false, 5000, 1, 0, NULL },
+		{ "another", 0, NULL, not_yet, false, 5000, 5, 5000, NULL },
+		{ "beside", 0, NULL, silent, false, 60000, 1, 0, NULL },
+	};
+	const struct stage_run *failed = NULL;
+	struct stages s;
+
+	assert_int_equal(stages_init(&s, table, 4, NULL, NULL), 0);
+	s.settle = 1u << 1 | 1u << 2;
+	assert_int_equal(stages_run(&s, &failed), -EIO);
+	stages_close(&s);
+	assert_string_equal(failed->stage->name, "bad");
+	assert_int_equal(s.runs[1].state, STAGE_DONE);
+	assert_int_equal(shared->calls[7], 1);
+	assert_int_equal(shared->calls[2], 1);
+	assert_int_equal(s.runs[3].state, STAGE_RUNNING);
+}
+
 static void past_its_deadline(void **state)
 {
 	static const struct stage table[] = { { "silent", 0, NULL, silent, false, 100, 2, 10, NULL } };
@@ -284,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup(failed_for_good, setup),
 		cmocka_unit_test_setup(the_report_s_needs_go_on, setup),
 		cmocka_unit_test_setup(waiting_for_the_report_s_needs_is_idle, setup),
+		cmocka_unit_test_setup(a_try_that_runs_may_settle, setup),
 		cmocka_unit_test_setup(past_its_deadline, setup),
 		cmocka_unit_test_setup(a_refusal_is_not_asked_again, setup),
 		cmocka_unit_test_setup(a_machine_does_not_grow, setup),
