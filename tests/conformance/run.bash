@@ -105,7 +105,7 @@ conformance_all() { # FOLDER ONLY
 	for number in cases/???; do
 		number=${number#cases/}
 		[ -z "$2" ] || grep -q -- "$2" "cases/$number.name" || continue
-		conformance_can "$number" || continue
+		conformance_can "$number" || { printf 'left out, as this machine cannot: %s\n' "$(cat "cases/$number.name")"; continue; }
 		if [ "$running" -ge "${CONFORMANCE_JOBS:-6}" ]; then wait -n || :; else running=$((running + 1)); fi
 		{
 			local from=${EPOCHREALTIME/./}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ssi-agent/carriers: any GIVE and TAKE, and any words of the processes that carry. A process is started with a key and whole blobs on its standard input, and an
- * address that is one; each GIVE and each TAKE is answered once. Messages are: type, which, two bytes of length, body. Type 0: a process says the body; type 1: one
- * ends; type 2: the next one cannot be started.
+ * address that is one; each GIVE and each TAKE is answered once. Of the messages (message.h) type 0: a process says the body; type 1: one ends; type 2: the next
+ * one cannot be started.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "libssi/model/wire.h"
 #include "ssi-agent/carriers.h"
 #include "ssi/rexec/job.pb-c.h"
+#include "tests/fuzz/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -163,6 +164,7 @@ static int step(const struct agent *a, uint8_t type, uint8_t which, const uint8_
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct agent a = { .keeper = "/libexec/ssi-keeper" };
+	struct fuzz_message m;
 	int r = 0;
 
 	gives = takes = given = taken = 0;
@@ -170,17 +172,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	signal(SIGPIPE, SIG_IGN);
 	if (sd_event_new(&a.event) < 0 || carriers_open(&a, NULL) < 0)
 		abort();
-	while (size >= 4 && r >= 0) {
-		size_t n = (size_t)data[2] << 8 | data[3];
-		const uint8_t *head = data;
-
-		data += 4;
-		size -= 4;
-		n = n > size ? size : n;
-		r = step(&a, head[0], head[1], data, n);
-		data += n;
-		size -= n;
-	}
+	while (r >= 0 && fuzz_message_next(&data, &size, &m))
+		r = step(&a, m.type, m.which, m.body, m.n);
 	for (int i = 0; i < PROCESSES; i++)
 		end(&processes[i]);
 	if (given != gives || taken != takes)

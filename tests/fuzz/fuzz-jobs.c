@@ -11,6 +11,7 @@
 #include "bootsvc/jobs-internal.h"
 #include "libssi/base/path.h"
 #include "libssi/comm/ccm-internal.h"
+#include "tests/fuzz/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -198,21 +199,14 @@ static void check_all(const struct fuzz *x)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz x = { 0 };
+	struct fuzz_message m;
 	int r = 0;
 
 	if (size > 65536)
 		return 0;
 	begin(&x);
-	while (size >= 4 && r >= 0) {
-		size_t n = (size_t)data[2] << 8 | data[3];
-		const uint8_t *head = data;
-
-		data += 4;
-		size -= 4;
-		n = n > size ? size : n;
-		r = say(&x, head[0], head[1], data, n);
-		data += n;
-		size -= n;
+	while (r >= 0 && fuzz_message_next(&data, &size, &m)) {
+		r = say(&x, m.type, m.which, m.body, m.n);
 		check_all(&x);
 	}
 	end(&x);

@@ -108,16 +108,24 @@ static int setup(void **state)
 	return shared == MAP_FAILED;
 }
 
-static int run(const struct stage *table, size_t n, struct stages *s, const struct stage_run **failed)
+/* finish, settle: masks (stage.h). */
+static int run_on(const struct stage *table, size_t n, unsigned finish, unsigned settle, struct stages *s, const struct stage_run **failed)
 {
 	int r;
 
 	assert_int_equal(stages_init(s, table, n, NULL, NULL), 0);
+	s->finish = finish;
+	s->settle = settle;
 	r = stages_run(s, failed);
 	stages_close(s);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	return r;
+}
+
+static int run(const struct stage *table, size_t n, struct stages *s, const struct stage_run **failed)
+{
+	return run_on(table, n, 0, 0, s, failed);
 }
 
 static void in_the_order_of_their_needs(void **state)
@@ -189,10 +197,7 @@ static void the_report_s_needs_go_on(void **state)
 	const struct stage_run *failed = NULL;
 	struct stages s;
 
-	assert_int_equal(stages_init(&s, table, 4, NULL, NULL), 0);
-	s.finish = 1u << 1 | 1u << 2;
-	assert_int_equal(stages_run(&s, &failed), -EIO);
-	stages_close(&s);
+	assert_int_equal(run_on(table, 4, 1u << 1 | 1u << 2, 0, &s, &failed), -EIO);
 	assert_string_equal(failed->stage->name, "bad");
 	assert_int_equal(s.runs[2].state, STAGE_DONE);
 	assert_int_equal(s.runs[3].state, STAGE_WAITING);
@@ -210,10 +215,7 @@ static void waiting_for_the_report_s_needs_is_idle(void **state)
 	clock_t busy = clock();
 	struct stages s;
 
-	assert_int_equal(stages_init(&s, table, 3, NULL, NULL), 0);
-	s.finish = 1u << 2;
-	assert_int_equal(stages_run(&s, &failed), -EIO);
-	stages_close(&s);
+	assert_int_equal(run_on(table, 3, 1u << 2, 0, &s, &failed), -EIO);
 	assert_int_equal(s.runs[2].state, STAGE_DONE);
 	assert_int_equal(s.runs[1].state, STAGE_RESTING);
 	assert_true(clock() - busy < CLOCKS_PER_SEC / 10);
@@ -231,10 +233,7 @@ static void a_try_that_runs_may_settle(void **state)
 	const struct stage_run *failed = NULL;
 	struct stages s;
 
-	assert_int_equal(stages_init(&s, table, 4, NULL, NULL), 0);
-	s.settle = 1u << 1 | 1u << 2;
-	assert_int_equal(stages_run(&s, &failed), -EIO);
-	stages_close(&s);
+	assert_int_equal(run_on(table, 4, 0, 1u << 1 | 1u << 2, &s, &failed), -EIO);
 	assert_string_equal(failed->stage->name, "bad");
 	assert_int_equal(s.runs[1].state, STAGE_DONE);
 	assert_int_equal(shared->calls[7], 1);
